@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! At most MAX_KMOD_CONCURRENT helpers at once.
+//!
+//! Stands for the semaphore `kmod_concurrent_max` of `kernel/module/kmod.c`, with three
+//! differences: the wait can be killed, slots are given first come first served, and a request
+//! gives up only when the queue stands still.
+//!
+//! A [`Slot`] is a right to run one helper. [`Slots`] counts those in use in an atomic: as long as
+//! nobody waits, taking one and giving it back is one compare-and-exchange each. As soon as there
+//! is a queue, a slot given back is handed to its head, without the counter changing, so that a
+//! newcomer cannot overtake.
+
+use crate::wait::{
+    Completion,
+    WaitResult, //
+};
+use kernel::{
+    alloc::AllocError,
+    new_spinlock,
+    prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNodeReservation, //
+    },
+    sync::{
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        Arc,
+        SpinLock, //
+    },
+    time::{
+        msecs_to_jiffies,
+        Delta,
+        Instant,
+        Jiffies,
+        Monotonic, //
+    }, //
+};
+
+/// How many helpers may run at once, unless the administrator says otherwise.
+pub(crate) const MAX_KMOD_CONCURRENT: u32 = 50;
+
+/// How long a request waits, in milliseconds, while no slot is given back.
+///
+/// `MAX_KMOD_ALL_BUSY_TIMEOUT` of the C code.
+pub(crate) const BUSY_TIMEOUT_MS: u32 = 5000;
+
+/// The number of slots in use and of requests in the queue, as one value.
+///
+/// Together in one word, so that "take one if nobody waits" and "give one back if nobody waits"
+/// are each one atomic step.
+#[derive(Clone, Copy)]
+struct Load(u64);
+
+impl Load {
+    const ONE_IN_USE: u64 = 1;
+    const ONE_WAITING: u64 = 1 << 32;
+
+    fn in_use(self) -> u32 {
+        // CAST: The low half.
+        self.0 as u32
+    }
+
+    fn waiting(self) -> u32 {
+        // CAST: The high half fits.
+        (self.0 >> 32) as u32
+    }
+}
+
+/// A request in the queue.
+#[pin_data]
+struct Waiter {
+    /// Completed by who hands over a slot.
+    #[pin]
+    granted: Completion,
+}
+
+/// The queue, in the order of arrival.
+struct Queue {
+    /// Those that wait, by ticket.
+    waiters: RBTree<u64, Arc<Waiter>>,
+    /// The ticket of the next to arrive.
+    next_ticket: u64,
+    /// When a slot was last given back while somebody waited.
+    last_given_back: Instant<Monotonic>,
+}
+
+/// The slots for helpers, and the queue of requests that wait for one.
+///
+/// # Invariants
+///
+/// - `load.waiting()` is the number of entries in `queue.waiters`, and changes only with `queue`
+///   locked.
+/// - `load.in_use()` is the number of [`Slot`]s, plus those handed to a waiter that has not yet
+///   noticed.
+/// - While `load.waiting()` is not 0, slots are neither taken nor given back without `queue`
+///   locked.
+#[pin_data]
+pub(crate) struct Slots {
+    load: Atomic<u64>,
+    limit: Atomic<u32>,
+    busy_timeout_ms: Atomic<u32>,
+    #[pin]
+    queue: SpinLock<Queue>,
+}
+
+/// Why a request got no slot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoSlot {
+    /// It has waited its time, and no slot was given back meanwhile.
+    Busy,
+    /// Its task was killed.
+    Killed,
+    /// There was no memory to queue up with.
+    NoMemory,
+}
+
+impl From<AllocError> for NoSlot {
+    fn from(_: AllocError) -> Self {
+        Self::NoMemory
+    }
+}
+
+/// The right to run one helper, given back when dropped.
+pub(crate) struct Slot {
+    slots: Arc<Slots>,
+}
+
+impl Slots {
+    /// Creates an initialiser for slots of which none is in use.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        // INVARIANT: No slots, no waiters.
+        pin_init!(Self {
+            load: Atomic::new(0),
+            limit: Atomic::new(MAX_KMOD_CONCURRENT),
+            busy_timeout_ms: Atomic::new(BUSY_TIMEOUT_MS),
+            queue <- new_spinlock!(
+                Queue {
+                    waiters: RBTree::new(),
+                    next_ticket: 0,
+                    last_given_back: Instant::now(),
+                },
+                "kmod_rs::Slots::queue"
+            ),
+        })
+    }
+
+    /// The most slots that may be in use.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit.load(Relaxed)
+    }
+
+    /// Sets the most slots that may be in use, from now on.
+    ///
+    /// When there are more than before, they go to those that wait. When there are fewer, those
+    /// in use stay so until they are given back.
+    pub(crate) fn set_limit(&self, limit: u32) {
+        // ORDERING: The lock below orders it: a request that has read the old limit is in the
+        // queue by the time the lock is ours, or has the lock after us and reads the new one.
+        self.limit.store(limit, Relaxed);
+
+        let mut queue = self.queue.lock();
+        while self.load().waiting() > 0 && self.load().in_use() < limit {
+            // INVARIANT: The slot counted here is the one handed over.
+            self.load.add(Load::ONE_IN_USE, Relaxed);
+            self.hand_over(&mut queue);
+        }
+    }
+
+    /// How long a request waits, in milliseconds, while no slot is given back.
+    pub(crate) fn busy_timeout_ms(&self) -> u32 {
+        self.busy_timeout_ms.load(Relaxed)
+    }
+
+    /// Sets how long a request waits, in milliseconds, for those that come from now on.
+    pub(crate) fn set_busy_timeout_ms(&self, timeout: u32) {
+        self.busy_timeout_ms.store(timeout, Relaxed);
+    }
+
+    /// Takes a slot, waiting for it if need be.
+    ///
+    /// Gives up when the request has waited [`Self::busy_timeout_ms`] and no slot was given back
+    /// for as long, or when its task is killed.
+    ///
+    /// Context: may sleep; the caller may hold mutexes.
+    pub(crate) fn take(self: &Arc<Self>) -> Result<Slot, NoSlot> {
+        match self.try_take() {
+            Some(slot) => Ok(slot),
+            None => self.queue_up(),
+        }
+    }
+
+    fn load(&self) -> Load {
+        Load(self.load.load(Relaxed))
+    }
+
+    /// Replaces the load by `new` if it is still `old`.
+    fn update(&self, old: Load, new: u64) -> bool {
+        // ORDERING: What was done with a slot happens before it is given back, and that before it
+        // is taken again.
+        self.load.cmpxchg(old.0, new, Full).is_ok()
+    }
+
+    /// Takes a slot if there is one and nobody waits.
+    fn try_take(self: &Arc<Self>) -> Option<Slot> {
+        loop {
+            let load = self.load();
+            if load.waiting() > 0 || load.in_use() >= self.limit() {
+                return None;
+            }
+            // INVARIANT: One more in use, which is the slot returned.
+            if self.update(load, load.0 + Load::ONE_IN_USE) {
+                return Some(Slot {
+                    slots: self.clone(),
+                });
+            }
+        }
+    }
+
+    /// Hands one slot, which is counted already, to the head of the queue.
+    ///
+    /// Does nothing when the queue is empty, which the callers have excluded.
+    fn hand_over(&self, queue: &mut Queue) {
+        let Some(head) = queue.waiters.cursor_front_mut() else {
+            return;
+        };
+        let (_, waiter) = head.remove_current().1.to_key_value();
+
+        // INVARIANT: One entry less in the queue, which is locked.
+        self.load.add(Load::ONE_WAITING.wrapping_neg(), Relaxed);
+        queue.last_given_back = Instant::now();
+        waiter.granted.complete();
+    }
+
+    /// Waits in the queue for a slot.
+    fn queue_up(self: &Arc<Self>) -> Result<Slot, NoSlot> {
+        let waiter = Arc::pin_init(
+            pin_init!(Waiter {
+                granted <- Completion::new(),
+            }),
+            GFP_KERNEL,
+        )
+        .map_err(|_| NoSlot::NoMemory)?;
+        let place = RBTreeNodeReservation::new(GFP_KERNEL).map_err(|_| NoSlot::NoMemory)?;
+        let timeout = Delta::from_millis(self.busy_timeout_ms().into());
+        let arrived = Instant::<Monotonic>::now();
+
+        let ticket = {
+            let mut queue = self.queue.lock();
+
+            loop {
+                // A slot may have been given back on the way here.
+                if let Some(slot) = self.try_take() {
+                    return Ok(slot);
+                }
+                let load = self.load();
+                if load.waiting() == 0 && load.in_use() < self.limit() {
+                    continue;
+                }
+                // INVARIANT: The entry is made below, before the lock is let go. From here on
+                // whoever gives a slot back finds that somebody waits.
+                if self.update(load, load.0 + Load::ONE_WAITING) {
+                    break;
+                }
+            }
+
+            let ticket = queue.next_ticket;
+            queue.next_ticket += 1;
+            queue
+                .waiters
+                .insert(place.into_node(ticket, waiter.clone()));
+            ticket
+        };
+
+        let mut patience = timeout;
+        loop {
+            let result = waiter.granted.wait_killable_timeout(jiffies_ceil(patience));
+            if result == WaitResult::Completed {
+                break;
+            }
+
+            let mut queue = self.queue.lock();
+            if result == WaitResult::TimedOut {
+                // The clock starts again whenever a slot is given back.
+                let idle = arrived.elapsed().min(queue.last_given_back.elapsed());
+                if idle < timeout {
+                    patience = timeout - idle;
+                    continue;
+                }
+            }
+
+            // Leave the queue, unless a slot was handed over just now.
+            if queue.waiters.remove(&ticket).is_some() {
+                // INVARIANT: The entry is gone, and the queue is locked.
+                self.load.add(Load::ONE_WAITING.wrapping_neg(), Relaxed);
+                return Err(match result {
+                    WaitResult::Killed => NoSlot::Killed,
+                    _ => NoSlot::Busy,
+                });
+            }
+            if result == WaitResult::Killed {
+                drop(queue);
+                // Passes the slot on.
+                drop(Slot {
+                    slots: self.clone(),
+                });
+                return Err(NoSlot::Killed);
+            }
+            break;
+        }
+
+        // INVARIANT: The slot was counted by who handed it over.
+        Ok(Slot {
+            slots: self.clone(),
+        })
+    }
+
+    /// Gives a slot back: to the head of the queue, or to the pool.
+    fn give_back(&self) {
+        loop {
+            let load = self.load();
+            if load.waiting() > 0 {
+                break;
+            }
+            // INVARIANT: One slot less, and nobody waits for it.
+            if self.update(load, load.0 - Load::ONE_IN_USE) {
+                return;
+            }
+        }
+
+        let mut queue = self.queue.lock();
+        loop {
+            let load = self.load();
+            // The limit may be lower than when this slot was taken.
+            if load.waiting() > 0 && load.in_use() <= self.limit() {
+                return self.hand_over(&mut queue);
+            }
+            // INVARIANT: One slot less; who waits, if anybody, waits for a later one.
+            if self.update(load, load.0 - Load::ONE_IN_USE) {
+                queue.last_given_back = Instant::now();
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.slots.give_back();
+    }
+}
+
+/// The time in jiffies, rounded up, and at least one.
+fn jiffies_ceil(time: Delta) -> Jiffies {
+    // CAST: Positive, and at most what `busy_timeout_ms` was.
+    msecs_to_jiffies(time.as_millis() as u32) + 1
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `request_module()` in Rust, on a running kernel.
+//!
+//! The module takes `__request_module()` over when it is loaded and gives it back before it is
+//! unloaded. See README.md for how to use it, Documentation/design.rst for how it is made, and
+//! request.rs for what it does.
+
+mod concurrency;
+mod in_flight;
+mod livepatch;
+mod log;
+mod name;
+mod request;
+mod requester;
+mod security;
+mod sysctl;
+mod trace;
+mod usermode_helper;
+mod wait;
+
+use crate::{
+    concurrency::Slots,
+    livepatch::{
+        Active,
+        Livepatch, //
+    },
+    request::Kmod, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+module! {
+    type: KmodRs,
+    name: "kmod_rs",
+    authors: ["The kmod_rs authors"],
+    description: "request_module() in Rust",
+    license: "GPL",
+}
+
+/// The module, from the end of init to exit. Dropped from top to bottom.
+#[pin_data(PinnedDrop)]
+struct KmodRs {
+    #[pin]
+    _active: sysctl::Registration<Active>,
+    #[pin]
+    _kmod_limit: sysctl::Registration<KmodLimit>,
+    #[pin]
+    _busy_timeout_ms: sysctl::Registration<BusyTimeoutMs>,
+    _livepatch: Livepatch,
+}
+
+impl kernel::InPlaceModule for KmodRs {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        // Made from top to bottom. Requests arrive while the last is being made, and by then need
+        // all the others.
+        let slots = Arc::pin_init(Slots::new(), GFP_KERNEL);
+
+        try_pin_init!(Self {
+            _active <- sysctl::Registration::new(Active),
+            _kmod_limit <- sysctl::Registration::new(KmodLimit(slots.clone()?)),
+            _busy_timeout_ms <- sysctl::Registration::new(BusyTimeoutMs(slots.clone()?)),
+            _livepatch: Livepatch::enable(Kmod::new(slots?, module)?)?,
+        }? Error)
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for KmodRs {
+    fn drop(self: Pin<&mut Self>) {
+        // No helper is in flight: each had a reference on the module. The last may have given its
+        // own back a moment ago and be on its way out of this module's text.
+        usermode_helper::wait_for_callbacks();
+    }
+}
+
+/// The file `kmod-limit`: MAX_KMOD_CONCURRENT.
+struct KmodLimit(Arc<Slots>);
+
+impl sysctl::Uint for KmodLimit {
+    const DIRECTORY: &'static CStr = c"kernel";
+    const NAME: &'static CStr = c"kmod-limit";
+    const MIN: u32 = 1;
+    const MAX: u32 = 1000;
+
+    fn get(&self) -> u32 {
+        self.0.limit()
+    }
+
+    fn set(&self, limit: u32) {
+        self.0.set_limit(limit);
+    }
+}
+
+/// The file `kmod_rs/busy_timeout_ms`: how long a request waits while the queue stands still.
+struct BusyTimeoutMs(Arc<Slots>);
+
+impl sysctl::Uint for BusyTimeoutMs {
+    const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
+    const NAME: &'static CStr = c"busy_timeout_ms";
+    const MIN: u32 = 1;
+    const MAX: u32 = 3_600_000;
+
+    fn get(&self) -> u32 {
+        self.0.busy_timeout_ms()
+    }
+
+    fn set(&self, timeout: u32) {
+        self.0.set_busy_timeout_ms(timeout);
+    }
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The two private symbols of the kernel that the module needs, reached by
+ * livepatch relocations.
+ *
+ * Why this is assembler: the relocation has to be named place by place, which
+ * no compiler does. Each use stands here with a placeholder, a weak symbol
+ * `.klp.tombstone.NAME`, and each has an entry in `__klp_relocs.vmlinux`
+ * (struct klp_reloc of tools/objtool/include/objtool/klp.h). After the last
+ * link `objtool klp post-link` turns the entries into sections
+ * `.klp.rela.vmlinux.*`, which the livepatch core resolves through kallsyms
+ * when the module is loaded; a symbol that is absent or ambiguous makes that
+ * fail. Without post-link the placeholders are NULL: livepatch.rs checks.
+ *
+ * A direct jump rather than a looked-up pointer: with IBT an indirect call of
+ * a function whose ENDBR was sealed faults.
+ */
+#include <linux/linkage.h>
+#include <asm/asm.h>
+
+/* As in <elf.h>, which assembler cannot include. */
+#define R_X86_64_64	1
+#define R_X86_64_PLT32	4
+
+/* One struct klp_reloc: at \place goes the value of \symbol plus \addend. */
+.macro KLP_RELOC place:req symbol:req addend:req type:req
+	.weak	".klp.tombstone.\symbol"
+	.weak	".klp.sym.vmlinux.\symbol,0"
+	.pushsection __klp_relocs.vmlinux, "a"
+	.balign	8
+	.quad	\place
+	.quad	".klp.sym.vmlinux.\symbol,0" + \addend
+	.long	\type
+	.long	0
+	.popsection
+.endm
+
+	.text
+
+/* int kmod_rs_security_kernel_module_request(char *name) */
+SYM_FUNC_START(kmod_rs_security_kernel_module_request)
+	jmp	".klp.tombstone.security_kernel_module_request"
+.Lafter_jmp:
+	KLP_RELOC .Lafter_jmp-4, security_kernel_module_request, -4, R_X86_64_PLT32
+SYM_FUNC_END(kmod_rs_security_kernel_module_request)
+
+	.data
+	.balign	8
+
+/* char *const kmod_rs_modprobe_path */
+SYM_DATA_START(kmod_rs_modprobe_path)
+.Lmodprobe_path:
+	.quad	".klp.tombstone.modprobe_path"
+	KLP_RELOC .Lmodprobe_path, modprobe_path, 0, R_X86_64_64
+SYM_DATA_END(kmod_rs_modprobe_path)

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The name that a request is for.
+//!
+//! Mirrors `char module_name[MODULE_NAME_LEN]` of `kernel/module/kmod.c`.
+
+use kernel::{
+    fmt,
+    prelude::*,
+    str::BStr, //
+};
+
+/// The size of a name with its final NUL, `MODULE_NAME_LEN`; entry.c compares them.
+pub(crate) const NAME_LEN: usize = 56;
+
+/// A name as modprobe will get it: a module, or an alias such as `net-pf-10`.
+///
+/// Shown with everything unusual escaped: names come from unprivileged users.
+///
+/// # Invariants
+///
+/// The last byte is NUL.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name([u8; NAME_LEN]);
+
+impl Name {
+    /// Copies a name, if it fits.
+    pub(crate) fn new(name: &CStr) -> Option<Self> {
+        let mut bytes = [0; NAME_LEN];
+
+        // The name is copied with its NUL, so what fits ends in one.
+        let name = name.to_bytes_with_nul();
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+
+        // INVARIANT: The last byte is that NUL, or was 0 from the beginning.
+        Some(Self(bytes))
+    }
+
+    /// The name.
+    pub(crate) fn as_cstr(&self) -> &CStr {
+        // By the type invariant there is a NUL.
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(BStr::from_bytes(self.as_cstr().to_bytes()), f)
+    }
+}

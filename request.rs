@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way of one request, from top to bottom.
+//!
+//! Mirrors `__request_module()` and `call_modprobe()` of `kernel/module/kmod.c`. Each step is a
+//! call into a file that can be understood alone; Documentation/design.rst has the picture.
+
+use crate::{
+    concurrency::{
+        NoSlot,
+        Slot,
+        Slots, //
+    },
+    in_flight::{
+        Entry,
+        InFlight, //
+    },
+    log,
+    name::Name,
+    requester::Requester,
+    security,
+    sysctl::ModprobePath,
+    trace,
+    usermode_helper::{
+        self,
+        Wait,
+        WaitStatus, //
+    }, //
+};
+use kernel::{
+    ffi::c_int,
+    prelude::*,
+    sync::Arc,
+    uapi, //
+};
+
+/// The environment of modprobe, exactly.
+const MODPROBE_ENV: [&CStr; 3] = [
+    c"HOME=/",
+    c"TERM=linux",
+    c"PATH=/sbin:/usr/sbin:/bin:/usr/bin",
+];
+
+/// What a caller of `request_module()` asks for.
+pub(crate) struct Request<'a> {
+    /// The name, already formatted; `None` if it is too long for one.
+    pub(crate) name: Option<&'a CStr>,
+    /// Whether the caller waits for modprobe to exit, or only for it to be started.
+    pub(crate) wait: bool,
+    /// The address in the caller.
+    pub(crate) call_site: usize,
+}
+
+/// All that requests have in common.
+pub(crate) struct Kmod {
+    slots: Arc<Slots>,
+    in_flight: Arc<InFlight>,
+    module_request: trace::ModuleRequest,
+    module: &'static ThisModule,
+}
+
+/// Why a request was answered without a helper having run to the end it waits for.
+#[derive(Clone, Copy)]
+enum Refusal {
+    /// `/proc/sys/kernel/modprobe` is empty: -ENOENT.
+    SwitchedOff,
+    /// -ENAMETOOLONG.
+    NameTooLong,
+    /// A security module said no, with its errno.
+    Denied(Error),
+    /// All slots are in use: -ETIME.
+    Busy,
+    /// The task was killed in the queue: -ERESTARTSYS.
+    Killed,
+    /// The helper could not be run or waited for, or there was no memory.
+    Failed(Error),
+}
+
+impl Refusal {
+    /// The negative errno that the caller gets.
+    fn to_errno(self) -> c_int {
+        match self {
+            Self::SwitchedOff => ENOENT.to_errno(),
+            // CAST: Small numbers.
+            Self::NameTooLong => -(uapi::ENAMETOOLONG as c_int),
+            Self::Busy => -(uapi::ETIME as c_int),
+            Self::Killed => ERESTARTSYS.to_errno(),
+            Self::Denied(error) | Self::Failed(error) => error.to_errno(),
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<NoSlot> for Refusal {
+    fn from(reason: NoSlot) -> Self {
+        match reason {
+            NoSlot::Busy => Self::Busy,
+            NoSlot::Killed => Self::Killed,
+            NoSlot::NoMemory => Self::Failed(ENOMEM),
+        }
+    }
+}
+
+/// modprobe for one request, and what is to be given back when it has ended.
+///
+/// Lives until the helper has exited, also if the request has been killed before that: its slot
+/// is not free while it runs.
+struct Modprobe {
+    path: ModprobePath,
+    name: Name,
+    _entry: Entry,
+    _slot: Slot,
+}
+
+impl usermode_helper::Command for Modprobe {
+    fn path(&self) -> &CStr {
+        self.path.as_cstr()
+    }
+
+    fn args(&self) -> impl Iterator<Item = &CStr> {
+        // Quiet, and no options from the name on.
+        [self.path.as_cstr(), c"-q", c"--", self.name.as_cstr()].into_iter()
+    }
+
+    fn env(&self) -> impl Iterator<Item = &CStr> {
+        MODPROBE_ENV.into_iter()
+    }
+}
+
+impl Kmod {
+    /// Puts together what requests need.
+    ///
+    /// Returns [`ENOENT`] if the kernel lacks the tracepoint.
+    pub(crate) fn new(slots: Arc<Slots>, module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            slots,
+            in_flight: Arc::pin_init(InFlight::new(), GFP_KERNEL)?,
+            module_request: trace::ModuleRequest::find()?,
+            module,
+        })
+    }
+
+    /// Has the module asked for loaded; what `__request_module()` does.
+    ///
+    /// Returns 0 if modprobe succeeded, or was started if the request does not wait; its wait
+    /// status if it failed; or a negative errno if it was not run to its end.
+    ///
+    /// Context: may sleep; the caller may hold mutexes, and must not hold any that modprobe needs.
+    pub(crate) fn request_module(&self, request: &Request<'_>) -> c_int {
+        match self.serve(request) {
+            Ok(status) => status.into_raw(),
+            Err(refusal) => refusal.to_errno(),
+        }
+    }
+
+    /// The steps. Their numbers are those of Documentation/design.rst.
+    fn serve(&self, request: &Request<'_>) -> Result<WaitStatus, Refusal> {
+        // 1. Preconditions. The path is read once; what is run is what was checked here.
+        let path = ModprobePath::read()?;
+        if path.as_cstr().is_empty() {
+            return Err(Refusal::SwitchedOff);
+        }
+        let name = request
+            .name
+            .and_then(Name::new)
+            .ok_or(Refusal::NameTooLong)?;
+
+        // 2. The security modules.
+        security::kernel_module_request(name.as_cstr()).map_err(Refusal::Denied)?;
+
+        // 7. A slot, or nothing is run.
+        let slot = self
+            .slots
+            .take()
+            .inspect_err(|reason| self.log_no_slot(name, *reason))?;
+
+        // 8. The kernel's own trace event.
+        self.module_request
+            .fire(name.as_cstr(), request.wait, request.call_site);
+
+        // 9. The helper.
+        let modprobe = Modprobe {
+            path,
+            name,
+            _entry: self.in_flight.enter(name)?,
+            _slot: slot,
+        };
+        let wait = if request.wait { Wait::Exit } else { Wait::Exec };
+
+        Ok(usermode_helper::run(modprobe, wait, self.module)?)
+    }
+
+    /// Says that a request has given up waiting for a slot.
+    fn log_no_slot(&self, name: Name, reason: NoSlot) {
+        if reason != NoSlot::Busy || !log::allowed() {
+            return;
+        }
+        pr_warn!(
+            "runaway modprobe loop assumed and stopped: {} ({}) limit={} busy_timeout_ms={} running=\"{}\"\n",
+            name,
+            Requester::current(),
+            self.slots.limit(),
+            self.slots.busy_timeout_ms(),
+            self.in_flight.summary(),
+        );
+    }
+}

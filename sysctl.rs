@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files below `/proc/sys`: those of this module, and the kernel's `kernel.modprobe`.
+//!
+//! A file exists exactly as long as its [`Registration`]. What is written is checked by the
+//! kernel's own `proc_douintvec_minmax()`, so that it accepts and refuses what every other
+//! number below `/proc/sys` does.
+//!
+//! `/proc/sys/kernel/modprobe` is not ours: the file and its buffer stay the kernel's, and
+//! [`ModprobePath::read`] takes a copy of it.
+//!
+//! C header: [`include/linux/sysctl.h`](srctree/include/linux/sysctl.h)
+
+use core::ptr;
+use kernel::{
+    bindings,
+    ffi::{
+        c_char,
+        c_int,
+        c_uint,
+        c_void, //
+    },
+    prelude::*,
+    types::Opaque, //
+};
+
+/// A number that is read, and perhaps written, through a file below `/proc/sys`.
+pub(crate) trait Uint: Send + Sync {
+    /// The directory, relative to `/proc/sys`.
+    const DIRECTORY: &'static CStr;
+
+    /// The name of the file.
+    const NAME: &'static CStr;
+
+    /// The least value that may be written.
+    const MIN: u32;
+
+    /// The greatest value that may be written.
+    const MAX: u32;
+
+    /// The permissions of the file.
+    const MODE: u16 = 0o644;
+
+    /// Returns the value that the file shows.
+    fn get(&self) -> u32;
+
+    /// Takes over a value between [`Self::MIN`] and [`Self::MAX`] that was written to the file.
+    fn set(&self, _value: u32) {}
+}
+
+/// A file below `/proc/sys`, for as long as this value lives.
+///
+/// # Invariants
+///
+/// - `header` is what `register_sysctl_sz()` returned for `table`, and has not been unregistered.
+/// - `table.data` points to `number`.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Registration<T: Uint> {
+    number: T,
+    #[pin]
+    table: Opaque<bindings::ctl_table>,
+    header: *mut bindings::ctl_table_header,
+}
+
+// SAFETY: The file may be unregistered by any task.
+unsafe impl<T: Uint> Send for Registration<T> {}
+
+// SAFETY: There are no methods; the handler runs in any task and uses `T` by reference, which is
+// `Sync`.
+unsafe impl<T: Uint> Sync for Registration<T> {}
+
+impl<T: Uint> Registration<T> {
+    /// Makes the file.
+    ///
+    /// Returns [`ENOMEM`] when that fails, also, as the C function does not tell them apart, when
+    /// there is such a file already.
+    ///
+    /// Context: may sleep.
+    pub(crate) fn new(number: T) -> impl PinInit<Self, Error> {
+        try_pin_init!(&this in Self {
+            number,
+            table <- Opaque::ffi_init(|slot: *mut bindings::ctl_table| {
+                let table = bindings::ctl_table {
+                    procname: kernel::str::as_char_ptr_in_const_context(T::NAME),
+                    // SAFETY: `this` is where `Self` is being made; only the address is taken.
+                    data: unsafe { &raw mut (*this.as_ptr()).number }.cast(),
+                    // CAST: Small.
+                    maxlen: size_of::<c_uint>() as c_int,
+                    mode: T::MODE,
+                    proc_handler: Some(Self::handler),
+                    ..Default::default()
+                };
+                // SAFETY: The initialiser may write to `slot`.
+                unsafe { slot.write(table) };
+            }),
+            header: {
+                // SAFETY: The directory is a C string. `table` was written above and is pinned
+                // until it is unregistered, in `drop()`.
+                let header = unsafe {
+                    bindings::register_sysctl_sz(
+                        kernel::str::as_char_ptr_in_const_context(T::DIRECTORY),
+                        Opaque::cast_into(&raw const (*this.as_ptr()).table),
+                        1,
+                    )
+                };
+                if header.is_null() {
+                    return Err(ENOMEM);
+                }
+                header
+            },
+        })
+    }
+
+    /// Reads or writes the file.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the sysctl code only, with the table of a `Registration<T>`.
+    unsafe extern "C" fn handler(
+        table: *const bindings::ctl_table,
+        write: c_int,
+        buffer: *mut c_void,
+        lenp: *mut usize,
+        ppos: *mut bindings::loff_t,
+    ) -> c_int {
+        // SAFETY: By the requirement, and the type invariants: `data` points to a `T`, which lives
+        // until `unregister_sysctl_table()` has waited for the end of this function.
+        let number = unsafe { &*(*table).data.cast::<T>() };
+
+        let before: c_uint = number.get();
+        let mut value = before;
+        let mut min: c_uint = T::MIN;
+        let mut max: c_uint = T::MAX;
+        let copy = bindings::ctl_table {
+            data: (&raw mut value).cast(),
+            extra1: (&raw mut min).cast(),
+            extra2: (&raw mut max).cast(),
+            // SAFETY: The table is valid by the requirement.
+            ..unsafe { *table }
+        };
+
+        // SAFETY: The pointers are those that the sysctl code gave, or to local variables of the
+        // type that the function expects.
+        let ret = unsafe { bindings::proc_douintvec_minmax(&copy, write, buffer, lenp, ppos) };
+
+        // A write that is ignored (one that does not start at the beginning) leaves the value.
+        if write != 0 && ret == 0 && value != before {
+            number.set(value);
+        }
+        ret
+    }
+}
+
+#[pinned_drop]
+impl<T: Uint> PinnedDrop for Registration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: Registered, by the type invariants. Returns when no handler runs any more.
+        unsafe { bindings::unregister_sysctl_table(self.header) };
+    }
+}
+
+/// The size of a path with its final NUL: `KMOD_PATH_LEN` of `kernel/module/internal.h`.
+const PATH_LEN: usize = 256;
+
+/// How often a path that changes while it is read is read again.
+const PATH_TRIES: usize = 4;
+
+extern "C" {
+    /// The address of the kernel's `modprobe_path`; null without `objtool klp post-link`.
+    ///
+    /// See ksyms.S.
+    static kmod_rs_modprobe_path: *const c_char;
+}
+
+/// A copy of the path in `/proc/sys/kernel/modprobe`, taken at one time.
+///
+/// # Invariants
+///
+/// There is a NUL among the bytes.
+pub(crate) struct ModprobePath(KBox<[u8; PATH_LEN]>);
+
+impl ModprobePath {
+    /// Whether the kernel's buffer can be reached.
+    pub(crate) fn is_reachable() -> bool {
+        // SAFETY: Written by the module loader, before any code of the module runs.
+        !unsafe { kmod_rs_modprobe_path }.is_null()
+    }
+
+    /// Reads the path.
+    ///
+    /// A write to the file that is under way may be seen in parts: the kernel writes in place and
+    /// has no lock. Reading until two copies agree makes that unlikely.
+    ///
+    /// Returns [`ENOMEM`] if there is no memory for the copy.
+    ///
+    /// Context: may sleep.
+    pub(crate) fn read() -> Result<Self> {
+        let mut path = KBox::new([0; PATH_LEN], GFP_KERNEL)?;
+
+        copy_stable(&mut path, |i| {
+            // SAFETY: `i` is not beyond the first NUL, and the last byte of the kernel's buffer,
+            // which is never freed, always is one. Writers write single bytes, as this reads them;
+            // a volatile load reads one once.
+            unsafe { ptr::read_volatile(kmod_rs_modprobe_path.add(i)) }
+        });
+
+        // INVARIANT: `copy_stable` sees to it.
+        Ok(Self(path))
+    }
+
+    /// The path, empty if automatic loading is switched off.
+    pub(crate) fn as_cstr(&self) -> &CStr {
+        // By the type invariants there is a NUL.
+        CStr::from_bytes_until_nul(&*self.0).unwrap_or_default()
+    }
+}
+
+/// Copies a string that others may be writing, until two copies in succession are the same.
+///
+/// `source` gives the byte at an index. The bytes from the NUL on are 0; the last always is.
+fn copy_stable(copy: &mut [u8; PATH_LEN], source: impl Fn(usize) -> u8) {
+    for _ in 0..PATH_TRIES {
+        let mut changed = false;
+        let mut ended = false;
+
+        for (i, byte) in copy.iter_mut().enumerate() {
+            ended = ended || i == PATH_LEN - 1;
+            let now = if ended { 0 } else { source(i) };
+            changed |= *byte != now;
+            ended |= now == 0;
+            *byte = now;
+        }
+        if !changed {
+            return;
+        }
+    }
+}

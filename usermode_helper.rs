@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Running a program in user space from the kernel.
+//!
+//! The `kernel` crate has no usermode helper. What makes it hard to use safely is that the caller
+//! may be killed while the helper runs on: the kernel then still reads the path and the arguments,
+//! and calls back, after the caller has returned. So they belong to a [`Command`] on the heap,
+//! which is dropped when nothing can read it any more, and each one in flight holds a reference on
+//! the module that its callback is in.
+//!
+//! C headers: [`include/linux/umh.h`](srctree/include/linux/umh.h),
+//! [`include/linux/kmod.h`](srctree/include/linux/kmod.h)
+
+use core::ptr;
+use kernel::{
+    bindings,
+    ffi::{
+        c_char,
+        c_int, //
+    },
+    prelude::*, //
+};
+
+/// The most arguments, and the most environment strings, that a [`Command`] may have.
+pub(crate) const MAX_STRINGS: usize = 8;
+
+/// What a helper is run with, and what is to be dropped when it has ended.
+///
+/// The strings are asked for once, when the value has reached the place where it stays until it is
+/// dropped. It is dropped when the helper has exited, or, for one that is not waited for, when it
+/// has been executed; in the task of the caller if that still waits, else in a kernel worker or in
+/// the helper's own task. Either may sleep and holds no locks, but the caller's.
+pub(crate) trait Command: Send + Sync + 'static {
+    /// The program.
+    fn path(&self) -> &CStr;
+
+    /// Its arguments, of which the first is its name; at most [`MAX_STRINGS`].
+    fn args(&self) -> impl Iterator<Item = &CStr>;
+
+    /// Its environment; at most [`MAX_STRINGS`].
+    fn env(&self) -> impl Iterator<Item = &CStr>;
+}
+
+/// What the caller waits for. Both waits end early when the calling task is killed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// `UMH_WAIT_EXEC`: until the program has been executed, or could not be.
+    Exec,
+    /// `UMH_WAIT_PROC`: until the program has exited.
+    Exit,
+}
+
+/// How a helper ended: a status as wait(2) gives it, never negative.
+///
+/// `exit(1)` is 256, death by SIGKILL is 9. Not an errno, so there is no conversion to one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WaitStatus(c_int);
+
+impl WaitStatus {
+    /// The status as the C code has it.
+    pub(crate) fn into_raw(self) -> c_int {
+        self.0
+    }
+}
+
+/// The strings of a helper as C wants them, and the command they belong to.
+///
+/// # Invariants
+///
+/// `argv` and `envp` are ended by a null pointer; what is before it points into `command`, or to
+/// something that lives as long.
+struct InFlight<C> {
+    argv: [*mut c_char; MAX_STRINGS + 1],
+    envp: [*mut c_char; MAX_STRINGS + 1],
+    command: C,
+    module: &'static ThisModule,
+}
+
+/// Runs `command` and waits as `wait` says.
+///
+/// Returns the wait status of the program (success, for [`Wait::Exec`], once it has been
+/// executed), or
+///
+/// - [`ENOMEM`],
+/// - [`E2BIG`] for more than [`MAX_STRINGS`] strings,
+/// - [`ERESTARTSYS`] if the calling task was killed: the helper runs on,
+/// - [`EBUSY`] if helpers are disabled (early boot, suspend),
+/// - what execve(2) said if the program could not be executed.
+///
+/// `module` is the module of the caller. Some code of it must be unable to be unloaded for the
+/// time of the call, for instance by being on the stack of a livepatched function.
+///
+/// With CONFIG_STATIC_USERMODEHELPER the kernel may run another program, or none and say success.
+///
+/// Context: may sleep. See `call_usermodehelper_exec()`.
+pub(crate) fn run<C: Command>(
+    command: C,
+    wait: Wait,
+    module: &'static ThisModule,
+) -> Result<WaitStatus> {
+    let mut in_flight = KBox::new(
+        InFlight {
+            argv: [ptr::null_mut(); MAX_STRINGS + 1],
+            envp: [ptr::null_mut(); MAX_STRINGS + 1],
+            command,
+            module,
+        },
+        GFP_KERNEL,
+    )?;
+
+    // INVARIANT: `fill` leaves the last pointer alone. The strings are those of `command`, which
+    // is not moved out of its box, nor changed, until it is dropped.
+    let InFlight {
+        argv,
+        envp,
+        command,
+        ..
+    } = &mut *in_flight;
+    fill(argv, command.args())?;
+    fill(envp, command.env())?;
+    let path = command.path().as_char_ptr();
+
+    let data = KBox::into_raw(in_flight);
+
+    // SAFETY: `data` comes from a box just now; only the address of the two fields is taken.
+    let (argv, envp) = unsafe { (&raw mut (*data).argv, &raw mut (*data).envp) };
+
+    // SAFETY: `path`, `argv` and `envp` are valid until `cleanup` is called, which is the last
+    // thing that the kernel does with them. `data` is what `cleanup::<C>` expects.
+    let info = unsafe {
+        bindings::call_usermodehelper_setup(
+            path,
+            argv.cast(),
+            envp.cast(),
+            bindings::GFP_KERNEL,
+            None,
+            Some(cleanup::<C>),
+            data.cast(),
+        )
+    };
+    if info.is_null() {
+        // SAFETY: From `into_raw` above; nothing was set up that could call `cleanup`.
+        drop(unsafe { KBox::from_raw(data) });
+        return Err(ENOMEM);
+    }
+
+    // The callback may come after the caller has been killed and has returned.
+    //
+    // SAFETY: The caller promises that the module cannot go away now.
+    unsafe { bindings::__module_get(module.as_ptr()) };
+
+    let wait = match wait {
+        Wait::Exec => bindings::UMH_WAIT_EXEC,
+        Wait::Exit => bindings::UMH_WAIT_PROC,
+    } | bindings::UMH_KILLABLE;
+
+    // SAFETY: `info` was set up above and is executed once. It is freed by the callee, in whatever
+    // way that ends, and `cleanup` called before.
+    // CAST: The flags are small.
+    let ret = unsafe { bindings::call_usermodehelper_exec(info, wait as c_int) };
+
+    if ret < 0 {
+        Err(Error::from_errno(ret))
+    } else {
+        Ok(WaitStatus(ret))
+    }
+}
+
+/// Waits until no callback of a helper is in the text of this module any more.
+///
+/// For module exit. Its reference is given back by the callback itself, a few instructions before
+/// that returns.
+///
+/// Context: may sleep.
+pub(crate) fn wait_for_callbacks() {
+    // A callback that has put the module does not sleep before it has returned. So it is gone
+    // once each task has been seen sleeping or in user space.
+    //
+    // SAFETY: May be called from process context.
+    unsafe { bindings::synchronize_rcu_tasks() };
+}
+
+/// Writes the addresses of `strings` to `pointers`, of which the last stays as it is.
+fn fill<'a>(
+    pointers: &mut [*mut c_char; MAX_STRINGS + 1],
+    strings: impl Iterator<Item = &'a CStr>,
+) -> Result {
+    let mut room = pointers[..MAX_STRINGS].iter_mut();
+    for string in strings {
+        // The kernel copies the strings, it does not write to them.
+        *room.next().ok_or(E2BIG)? = string.as_char_ptr().cast_mut();
+    }
+    Ok(())
+}
+
+/// Drops the command of a helper that has ended.
+///
+/// # Safety
+///
+/// `info.data` is a pointer that [`run::<C>`] made and nothing has freed.
+unsafe extern "C" fn cleanup<C: Command>(info: *mut bindings::subprocess_info) {
+    // SAFETY: By the requirement. Nobody uses `info`, nor the strings, from here on.
+    let in_flight = unsafe { KBox::from_raw((*info).data.cast::<InFlight<C>>()) };
+    let module = in_flight.module;
+
+    drop(in_flight);
+
+    // The last act: from here on the module may be unloaded, see `wait_for_callbacks()`.
+    //
+    // SAFETY: `run()` took this reference.
+    unsafe { bindings::module_put(module.as_ptr()) };
+}
