@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The Debian archive: which mirror, and what trixie-backports has. Sourced after
+# lib.sh.
+#
+# The machine's own apt fetches the kernels, with state and sources of its own
+# below $CACHE/apt. So the machine's sources stay as they are, its proxies are
+# used, root is not needed, and downloads can start before there is a sysroot.
+
+ARCHIVE=$CACHE/apt
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# The machine's settings for downloads, as an apt configuration file.
+acquire_settings() {
+	apt-config dump --no-empty Acquire |
+		grep -E '^Acquire::((http|https|ftp)::|Retries|ForceIPv|Check-Valid-Until|Check-Date|Proxy)' || true
+}
+
+# mirror LABEL SUITE: the mirror of the archive with this label that the
+# machine's apt is set up with, else the one that mmdebstrap uses for SUITE.
+mirror() {
+	local uri
+	# shellcheck disable=SC2016 # apt fills these in.
+	uri=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
+		sed -n "s|^$1 \(https\{0,1\}:.*\)|\1|p" | sort -u | head -n 1)
+	[[ $uri ]] || uri=$(default_sources | sed -n "s/^deb .*\(http[^ ]*\) $2 main\$/\1/p")
+	[[ $uri ]] || die "apt has no mirror of $1: add one to its sources and run 'apt-get update', or install mmdebstrap"
+	echo "${uri%/}"
+}
+
+# The sources that mmdebstrap uses by itself. Its set-up hook sees them before
+# anything is fetched.
+default_sources() {
+	# shellcheck disable=SC2016 # For the shell of the hook.
+	mmdebstrap --quiet --format=null --variant=custom \
+		--setup-hook='cat "$1/etc/apt/sources.list" >&2; exit 1' trixie /dev/null 2>&1 || true
+}
+
+# What sources.list has for the sysroot.
+sysroot_sources() {
+	local main security
+	main=$(mirror Debian trixie)
+	security=$(mirror Debian-Security trixie-security)
+	printf 'deb %s main\n' "$main trixie" "$main trixie-updates" \
+		"$security trixie-security" "$main trixie-backports"
+}
+
+archive_config() {
+	cat <<-EOT
+		Dir::Etc::SourceList "$ARCHIVE/sources.list";
+		Dir::Etc::SourceParts "/dev/null";
+		Dir::Etc::Preferences "/dev/null";
+		Dir::Etc::PreferencesParts "/dev/null";
+		Dir::State "$ARCHIVE/state";
+		Dir::State::Status "$ARCHIVE/status";
+		Dir::Cache "$ARCHIVE/cache";
+		APT::Architecture "amd64";
+		APT::Architectures { "amd64"; };
+		APT::Default-Release "";
+		APT::Sandbox::User "root";
+		APT::Update::Error-Mode "any";
+		#clear APT::Update::Pre-Invoke;
+		#clear APT::Update::Post-Invoke;
+		#clear APT::Update::Post-Invoke-Success;
+		#clear Acquire::IndexTargets::deb::DEP-11;
+		#clear Acquire::IndexTargets::deb::DEP-11-icons;
+		Acquire::Languages "none";
+		Acquire::Retries "2";
+	EOT
+}
+
+# archive TOOL ARGS...: an apt program on the archive's state.
+archive() {
+	local tool=$1
+	shift
+	"$tool" -q -c "$ARCHIVE/apt.conf" "$@"
+}
+
+archive_update() {
+	local main
+	main=$(mirror Debian trixie)
+	mkdir -p "$ARCHIVE/state/lists/partial" "$ARCHIVE/cache/archives/partial"
+	: >"$ARCHIVE/status"
+	archive_config >"$ARCHIVE/apt.conf"
+	echo "deb [signed-by=$KEYRING] $main trixie-backports main" >"$ARCHIVE/sources.list"
+	archive apt-get update
+}
+
+# The releases of MINOR that have headers, the newest first.
+archive_releases() {
+	archive apt-cache pkgnames "linux-headers-$1." |
+		sed -n 's/^linux-headers-\([0-9.]*+deb13-amd64\)$/\1/p' | sort -rV
+}
+
+archive_has() {
+	archive apt-cache show --no-all-versions "$1" >/dev/null 2>&1
+}
+
+archive_version() {
+	archive apt-cache policy "$1" | awk '/Candidate:/ { print $2 }'
+}

@@ -1,0 +1,133 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Make what the virtual machine starts from, out of the Debian 13 tools and the
+# modules of a kernel that kernel.sh made:
+#
+#   $CACHE/kernels/MINOR/guest.cpio  initramfs: programs, modules as Debian
+#       signed them, test_kmod, test_module, and the kernel's own test of module
+#       loading in /selftests. It has no /init: append an archive that has one.
+#   $CACHE/kernels/MINOR/guest.list  the modules in it
+#   $CACHE/kernels/xfs.img           a disk with an XFS that holds a file `hello`
+#
+# usage: guest.sh MINOR
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+PROGRAMS=(
+	bash
+	# findutils, diffutils and text
+	find xargs diff cmp grep egrep sed awk gawk which
+	# kmod
+	kmod modprobe insmod rmmod lsmod modinfo depmod
+	# procps
+	ps pgrep pkill sysctl kill free
+	# util-linux
+	mount umount losetup dmesg setsid unshare nsenter setpriv getopt flock
+	chrt taskset
+	# the rest
+	capsh hostname ip stty strace xz
+)
+
+# Modules that the tests make the kernel ask for. A kernel may lack some, or
+# have them built in. `=crypto` is a directory.
+MODULES=(
+	# file systems and disks
+	xfs ext4 fat vfat brd loop virtio_blk virtio_pci
+	# socket families, protocols, network devices
+	af_alg algif_aead algif_hash algif_rng algif_skcipher
+	can can_raw dccp bluetooth netlink_diag phonet rds sctp tipc
+	dummy tun ip_set ip_tables
+	# line disciplines
+	n_hdlc ppp_generic slip
+	# algorithms
+	'=crypto' lzo lz4
+)
+
+programs() {
+	local root=$1 name names
+	names=$(in_sysroot dpkg -L coreutils | sed -n 's|^/\(usr/\)\{0,1\}s\{0,1\}bin/||p')
+	mkdir -p "$root"/{dev,etc,proc,root,run,sys,tmp,mnt,usr/{bin,sbin,lib,lib64}}
+	for name in bin sbin lib lib64; do
+		ln -s "usr/$name" "$root/$name"
+	done
+	# shellcheck disable=SC2086 # A list of words.
+	in_sysroot /usr/lib/dracut/dracut-install -D "$root" -l -a $names "${PROGRAMS[@]}"
+	ln -sf bash "$root/usr/bin/sh"
+	echo 'root:x:0:0:root:/root:/bin/bash' >"$root/etc/passwd"
+	echo 'nobody:x:65534:65534:nobody:/:/bin/bash' >>"$root/etc/passwd"
+	printf '%s\n' 'root:x:0:' 'nogroup:x:65534:' >"$root/etc/group"
+	printf '%s: files\n' passwd group >"$root/etc/nsswitch.conf"
+}
+
+modules() {
+	local directory=$1 root=$2 release=$3
+	local from=$directory/root/usr/lib/modules/$release to=$root/usr/lib/modules/$release
+	in_sysroot /usr/lib/dracut/dracut-install -D "$root" --kerneldir "$from" --silent -o -m "${MODULES[@]}"
+	mkdir -p "$to/extra"
+	cp "$directory"/test-modules/*.ko "$to/extra/"
+	cp "$from"/modules.{builtin,builtin.modinfo,order} "$to/"
+	in_sysroot depmod -b "$root" "$release"
+	(cd "$to" && find . -name '*.ko*' | sed 's|^\./||' | sort) >"$directory/guest.list"
+}
+
+selftests() {
+	mkdir "$2/selftests"
+	cp -r "$1"/src/tools/testing/selftests/{kmod,kselftest} "$2/selftests/"
+}
+
+archive_of() {
+	cd "$1"
+	find . -mindepth 1 -print0 | sort -z |
+		in_sysroot cpio --quiet --null --create --format=newc --owner=0:0 >"$2.part"
+	mv "$2.part" "$2"
+}
+
+make_guest() {
+	local directory=$1 release=$2 root=$1/guest.part
+	remove "$root"
+	mkdir "$root"
+	programs "$root"
+	modules "$directory" "$root" "$release"
+	selftests "$directory" "$root"
+	archive_of "$root" "$directory/guest.cpio"
+	remove "$root"
+}
+
+# The smallest that mkfs.xfs makes is 300 MB. It takes little room on the disk.
+make_disk() {
+	local image=$KERNELS/xfs.img
+	remove "$image.part"
+	echo 'Hello from XFS.' >"$image.hello"
+	printf '%s\n' / '0 0' 'd--755 0 0' "hello ---644 0 0 $image.hello" '$' >"$image.proto"
+	truncate --size=320M "$image.part"
+	in_sysroot mkfs.xfs -q -L kmod_rs -p "$image.proto" "$image.part"
+	rm "$image.hello" "$image.proto"
+	mv "$image.part" "$image"
+}
+
+# Made after what it is made of.
+made() {
+	local file=$1 from
+	shift
+	for from in "$@"; do
+		[[ $file -nt $from ]] || return
+	done
+}
+
+main() {
+	local release
+	(($# == 1)) || die "say which kernel: guest.sh MINOR, one of: $SUPPORTED"
+	check_minor "$1"
+	take_lock
+	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/prepare.sh $1 first"
+	release=$(readlink "$KERNELS/$1")
+	made "$KERNELS/$release/guest.cpio" "$KERNELS/$release/complete" "$SYSROOT/complete" "${BASH_SOURCE[0]}" ||
+		step "making the guest for kernel $release" make_guest "$KERNELS/$release" "$release"
+	[[ -f $KERNELS/xfs.img ]] ||
+		step "making the XFS disk" make_disk
+}
+
+main "$@"

@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run a command with the Debian 13 tools: as it is on a Debian 13 machine that
+# has them, else in the sysroot that sysroot.sh made.
+#
+# The checkout, the cache and the current directory are at the same paths inside
+# as outside. $KMOD_RS_BIND names more, separated by colons. Of the environment
+# only what is listed below goes in; pass the rest with env.
+#
+# usage: in-sysroot.sh COMMAND ARGS...
+#        in-sysroot.sh env NAME=VALUE COMMAND ARGS...
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# The directories to be seen inside, parents first. The system's own
+# directories are those of the sysroot.
+shared_directories() {
+	local here list=("$TOP" "$CACHE")
+	here=$(pwd -P)
+	case $here/ in
+	/ | // | /bin/* | /boot/* | /dev/* | /etc/* | /lib*/* | /proc/* | /run/* | /sbin/* | /sys/* | /usr/* | /var/) ;;
+	*) list+=("$here") ;;
+	esac
+	if [[ ${KMOD_RS_BIND:-} ]]; then
+		IFS=: read -ra more <<<"$KMOD_RS_BIND"
+		list+=("${more[@]}")
+	fi
+	printf '%s\n' "${list[@]}" | LC_ALL=C sort -u
+}
+
+main() {
+	local directory directories binds=()
+	(($# > 0)) || die "no command was given: in-sysroot.sh COMMAND ARGS..."
+	local clean=(env -i "PATH=/usr/sbin:/usr/bin:/sbin:/bin" "HOME=${HOME:-/root}" "TERM=${TERM:-dumb}" LANG=C.UTF-8
+		"XDG_CACHE_HOME=${CACHE%/kmod_rs}")
+	if has_tools; then
+		exec "${clean[@]}" "$@"
+	fi
+	[[ -f $SYSROOT/complete ]] || die "there is no sysroot yet: run scripts/prepare.sh first"
+	directories=$(shared_directories)
+	while read -r directory; do
+		[[ -e $directory ]] || die "$directory does not exist: correct KMOD_RS_BIND"
+		binds+=(--bind "$directory" "$directory")
+	done <<<"$directories"
+	exec "${clean[@]}" "$(command -v bwrap)" --die-with-parent --unshare-pid \
+		--bind "$SYSROOT" / --dev-bind /dev /dev --proc /proc --ro-bind /sys /sys --tmpfs /tmp --tmpfs /run \
+		--ro-bind-try /etc/resolv.conf /etc/resolv.conf --ro-bind-try /etc/hosts /etc/hosts \
+		"${binds[@]}" --chdir "$(pwd -P)" "$@"
+}
+
+main "$@"

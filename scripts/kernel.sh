@@ -1,0 +1,262 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Make a Debian kernel ready to build Rust modules for, and to boot: its source,
+# a build tree with the Rust metadata, its modules and its image.
+#
+# Debian's headers have no Rust metadata. It is rebuilt here from Debian's own
+# source and configuration with Debian's own compilers. A module built with it
+# is only safe to load if it is the same as Debian's; that is checked: the
+# configuration is unchanged, and the names of all Rust symbols, which are
+# hashes of compiler, options and types, are those that Debian's kernel exports.
+#
+# $CACHE/kernels/RELEASE then holds
+#   src/           the source
+#   build/         the tree to build modules with (KDIR)
+#   root/          the unpacked packages, with usr/lib/modules/RELEASE
+#   vmlinuz        the image
+#   test-modules/  test_kmod.ko and test_module.ko of the same source
+#   info           what it was made of
+# and $CACHE/kernels/MINOR is a link to it.
+#
+# usage: kernel.sh MINOR          make all of it, unless it is there
+#        kernel.sh --fetch MINOR  only download and unpack, without the sysroot
+#        REFRESH=1 kernel.sh ...  see first whether the archive has a newer one
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/archive.sh
+. "$TOP/scripts/archive.sh"
+
+# Raise it when what is made here changes: older trees are then made anew.
+RECIPE=1
+
+# The module cannot do without these, or with these.
+CONFIG_ON=(RUST MODULES LIVEPATCH KALLSYMS_ALL)
+CONFIG_OFF=(MODULE_DEBUG_AUTOLOAD_DUPS)
+
+# --- Download and unpack ---------------------------------------------------
+
+# The packages of RELEASE at VERSION, or nothing if the archive lacks one. The
+# signed image is often days late; the unsigned one boots as well.
+packages_of() {
+	local minor=$1 release=$2 version=$3 package list=()
+	list=("linux-headers-$release" "linux-source-$minor" "linux-modules-$release" "linux-base-$release")
+	if archive_has "linux-binary-$release=$version"; then
+		list+=("linux-binary-$release")
+	else
+		list+=("linux-binary-unsigned-$release")
+	fi
+	for package in "${list[@]}"; do
+		archive_has "$package=$version" || return 0
+	done
+	echo "${list[*]}"
+}
+
+# The newest kernel of MINOR that is there as a whole: release, version, packages.
+resolve() {
+	local minor=$1 release releases version packages
+	archive_update
+	releases=$(archive_releases "$minor")
+	[[ $releases ]] ||
+		die "the Debian archive has no kernel $minor: use another KERNEL, one of: $SUPPORTED"
+	for release in $releases; do
+		version=$(archive_version "linux-headers-$release")
+		packages=$(packages_of "$minor" "$release" "$version")
+		if [[ $packages ]]; then
+			printf '%s\n' "$release" "$version" "$packages" >"$KERNELS/$minor.found.part"
+			mv "$KERNELS/$minor.found.part" "$KERNELS/$minor.found"
+			return
+		fi
+	done
+	die "the packages of kernel $minor in the Debian archive are of different versions: it is being updated, so try again in some hours"
+}
+
+download() {
+	local directory=$1 version=$2 package
+	shift 2
+	mkdir "$directory/debs"
+	cd "$directory/debs"
+	archive apt-get download "${@/%/=$version}"
+}
+
+# A source without the register tables of one graphics driver, a quarter of it.
+unpack() {
+	local directory=$1 release=$2 deb modules
+	cd "$directory"
+	mkdir root src
+	for deb in debs/*.deb; do
+		dpkg-deb -x "$deb" root
+		rm "$deb"
+	done
+	rmdir debs
+	tar -C src -x --strip-components=1 --exclude='linux-source-*/drivers/gpu/drm/amd/include' \
+		-I 'xz -T0' -f root/usr/src/linux-source-*.tar.xz
+	rm root/usr/src/linux-source-*.tar.xz
+	ln -s usr/lib root/lib
+	modules=root/usr/lib/modules/$release
+	ln "$modules/vmlinuz" vmlinuz 2>/dev/null || ln "$modules/vmlinuz.unsigned" vmlinuz
+}
+
+# What resolve found for MINOR, in RELEASE, VERSION and FOUND.
+read_found() {
+	{ read -r RELEASE && read -r VERSION && read -ra FOUND; } 2>/dev/null <"$KERNELS/$1.found"
+}
+
+is_fetched() {
+	[[ -f $KERNELS/$RELEASE/fetched && $(<"$KERNELS/$RELEASE/fetched") == "$VERSION $RECIPE" ]]
+}
+
+# Sets RELEASE, VERSION and FOUND; what they name is then at least unpacked.
+fetch() {
+	local minor=$1 directory
+	if [[ ! ${REFRESH:-} && -f $KERNELS/$minor.found ]] && read_found "$minor" && is_fetched; then
+		return
+	fi
+	step "finding kernel $minor in the archive" resolve "$minor"
+	read_found "$minor"
+	if is_fetched; then
+		return
+	fi
+	directory=$KERNELS/$RELEASE
+	remove "$directory"
+	need_space 2200 "kernel $RELEASE"
+	mkdir "$directory"
+	step "downloading kernel $RELEASE" download "$directory" "$VERSION" "${FOUND[@]}"
+	step "unpacking kernel $RELEASE" unpack "$directory" "$RELEASE"
+	echo "$VERSION $RECIPE" >"$directory/fetched"
+}
+
+# --- Build -------------------------------------------------------------------
+
+# Debian's .kernelvariables, in build/, has the compiler and the release in it.
+kernel_make() {
+	local directory=$1
+	shift
+	in_sysroot make -C "$directory/src" O="$directory/build" -j"$(($(nproc) + 1))" "$@"
+}
+
+# What matters in a .config: the options, without the versions of the tools.
+options() {
+	grep -E '^(# )?CONFIG_' "$1" | grep -Ev '^CONFIG_[A-Z_]*_VERSION(_TEXT)?=' | sort
+}
+
+check_config() {
+	local directory=$1 headers=$2 option changed config=$1/build/.config
+	changed=$(comm -3 <(options "$headers/.config") <(options "$config"))
+	if [[ $changed ]]; then
+		echo "$changed"
+		die "the tools here change the configuration of kernel $(basename "$directory"), so its metadata would not match: use another KERNEL"
+	fi
+	for option in "${CONFIG_ON[@]}"; do
+		grep -q "^CONFIG_$option=y" "$config" ||
+			die "kernel $(basename "$directory") has no CONFIG_$option, which the module needs: use another KERNEL"
+	done
+	for option in "${CONFIG_OFF[@]}"; do
+		! grep -q "^CONFIG_$option=y" "$config" ||
+			die "kernel $(basename "$directory") has CONFIG_$option, which the module does not replace: use another KERNEL"
+	done
+}
+
+# Every Rust symbol that was rebuilt is one of Debian's, and none is missing.
+check_symbols() {
+	local directory=$1 headers=$2 ours debian different
+	ours=$(sed -n 's/^EXPORT_SYMBOL_RUST_GPL(\(_R.*\));$/\1/p' "$directory"/build/rust/exports_*_generated.h | sort -u)
+	debian=$(awk -F '\t' '$3 == "vmlinux" && $2 ~ /^_R/ { print $2 }' "$headers/Module.symvers" | sort -u)
+	[[ $ours ]] || die "no Rust symbols were built for kernel $(basename "$directory"): run this again with REFRESH=1"
+	different=$(comm -3 <(echo "$ours") <(echo "$debian") | wc -l)
+	if ((different)); then
+		comm -3 <(echo "$ours") <(echo "$debian")
+		die "the Rust metadata rebuilt for kernel $(basename "$directory") differs from Debian's in $different symbols, so modules built with it would not be safe: use another KERNEL, one of: $SUPPORTED"
+	fi
+	echo "$(wc -l <<<"$ours") Rust symbols are the same as Debian's"
+}
+
+configure() {
+	local directory=$1 headers=$2
+	mkdir "$directory/build"
+	cp "$headers"/{.config,.kernelvariables,Module.symvers} "$directory/build/"
+	kernel_make "$directory" olddefconfig
+	check_config "$directory" "$headers"
+}
+
+metadata() {
+	local directory=$1 headers=$2
+	kernel_make "$directory" prepare modules_prepare
+	check_symbols "$directory" "$headers"
+}
+
+# The two modules that the kernel's own test of module loading takes.
+test_modules() {
+	local directory=$1 name
+	mkdir "$directory/test-modules"
+	cd "$directory/test-modules"
+	for name in test_kmod test_module; do
+		cp "../src/lib/$name.c" .
+		echo "obj-m += $name.o" >>Kbuild
+	done
+	in_sysroot make -C "$directory/build" M="$PWD" modules
+}
+
+# Debian makes the index of modules at installation, so it is made here.
+index_modules() {
+	in_sysroot depmod -b "$1/root" "$2"
+}
+
+write_info() {
+	cat <<-EOT
+		minor=$1
+		release=$RELEASE
+		version=$VERSION
+		packages="${FOUND[*]}"
+		toolchain="$(toolchain)"
+	EOT
+}
+
+build() {
+	local release=$1 directory=$KERNELS/$1 headers=$KERNELS/$1/root/usr/src/linux-headers-$1
+	remove "$directory/build" "$directory/test-modules"
+	step "configuring kernel $release" configure "$directory" "$headers"
+	step "building the Rust metadata of kernel $release" metadata "$directory" "$headers"
+	step "building the test modules for kernel $release" test_modules "$directory"
+	step "indexing the modules of kernel $release" index_modules "$directory" "$release"
+}
+
+# --- ---------------------------------------------------------------------------
+
+# The directory that the link of MINOR points to, if it is whole and was made
+# with these tools.
+made() {
+	[[ -L $KERNELS/$1 ]] && is_complete "$KERNELS/$1" "$RECIPE $(toolchain)"
+}
+
+main() {
+	local fetch_only="" minor
+	if [[ ${1:-} == --fetch ]]; then
+		fetch_only=1
+		shift
+	fi
+	(($# == 1)) || die "say which kernel: kernel.sh MINOR, one of: $SUPPORTED"
+	minor=$1
+	check_minor "$minor"
+	take_lock
+	mkdir -p "$KERNELS"
+	if [[ ! ${REFRESH:-} ]] && { made "$minor" || [[ $fetch_only && -f $KERNELS/$minor/fetched ]]; }; then
+		return
+	fi
+	fetch "$minor"
+	if [[ $fetch_only ]]; then
+		return
+	fi
+	if ! is_complete "$KERNELS/$RELEASE" "$RECIPE $(toolchain)"; then
+		rm -f "$KERNELS/$RELEASE/complete"
+		build "$RELEASE"
+		write_info "$minor" >"$KERNELS/$RELEASE/info"
+		echo "$RECIPE $(toolchain)" >"$KERNELS/$RELEASE/complete"
+	fi
+	ln -sfn "$RELEASE" "$KERNELS/$minor.part"
+	mv -T "$KERNELS/$minor.part" "$KERNELS/$minor"
+}
+
+main "$@"

@@ -1,0 +1,252 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the set-up scripts share: where things are, how to report, how to run a
+# long step, how to keep two runs apart. Sourced, never run.
+#
+# Everything the scripts make is below $CACHE. A thing counts as made only when
+# its last step is done: it was renamed from NAME.part, or it holds a file
+# `complete`. So a run may be interrupted anywhere; the next one goes on.
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+CACHE=$(realpath -m -- "${XDG_CACHE_HOME:-${HOME:?is not set}/.cache}")/kmod_rs
+SYSROOT=$CACHE/sysroot
+KERNELS=$CACHE/kernels
+
+# Kernels of the archive that the module supports, the preferred one first.
+SUPPORTED="7.3 7.2"
+
+# The Debian 13 packages that building, checking and booting take.
+PACKAGES=(
+	# The kernel's and the module's own tools.
+	gcc gcc-14 libc6-dev make rustc rust-src rustfmt rust-clippy bindgen
+	clang lld llvm pahole flex bison bc kmod openssl python3
+	libelf-dev libssl-dev libxxhash-dev libdw-dev libbpf-dev
+	# The virtual machine and what is put into it.
+	qemu-system-x86 cpio dracut-install xfsprogs strace
+	bash coreutils debianutils diffutils findutils gawk grep iproute2
+	libcap2-bin mount procps sed util-linux xz-utils zstd
+	# Checks of the sources.
+	shellcheck
+)
+
+say() {
+	[[ ! -t 2 ]] || printf '\r\e[K' >&2 # Over the seconds of a step.
+	printf 'kmod_rs: %s\n' "$*" >&2
+}
+
+die() {
+	say "$@"
+	exit 1
+}
+
+[[ $CACHE != *[[:space:]:]* ]] ||
+	die "the cache directory $CACHE has a space or colon in its name: set XDG_CACHE_HOME to another one"
+[[ $(uname -m) == x86_64 ]] ||
+	die "this machine is $(uname -m), and only x86_64 is supported"
+
+# --- Running and stopping -------------------------------------------------
+
+# Process groups that have to end when this script ends.
+RUNNING=()
+
+stop_running() {
+	local status=$? pid
+	trap - EXIT
+	trap '' INT TERM HUP
+	for pid in "${RUNNING[@]}"; do
+		kill -TERM -- "-$pid" 2>/dev/null || true
+	done
+	wait
+	exit "$status"
+}
+trap stop_running EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# spawn COMMAND...: start it as a process group of its own; its id is in $!.
+spawn() {
+	set -m
+	"$@" </dev/null &
+	set +m
+	RUNNING+=("$!")
+}
+
+# join PID: wait for what was spawned, and return its status.
+join() {
+	local pid left=() status=0
+	wait "$1" || status=$?
+	for pid in "${RUNNING[@]}"; do
+		[[ $pid == "$1" ]] || left+=("$pid")
+	done
+	RUNNING=("${left[@]}")
+	return "$status"
+}
+
+tick() {
+	local start=$SECONDS
+	while sleep 1; do
+		printf '\r\e[Kkmod_rs: %s ... %s s' "$1" "$((SECONDS - start))" >&2
+	done
+}
+
+logged() {
+	local log=$1
+	shift
+	"$@" >"$log" 2>&1
+}
+
+# step MESSAGE COMMAND...: run a long command, or a function, with its output
+# in a log. A terminal shows the seconds; elsewhere, and for what runs aside of
+# another step, there is one line at the end.
+step() {
+	local message=$1 log pid ticker="" start=$SECONDS status=0
+	shift
+	log=$CACHE/log/${message//[^[:alnum:].]/-}.log
+	mkdir -p "$CACHE/log"
+	spawn logged "$log" "$@"
+	pid=$!
+	if [[ -t 2 && ! ${KMOD_RS_ASIDE:-} ]]; then
+		spawn tick "$message"
+		ticker=$!
+	fi
+	join "$pid" || status=$?
+	if [[ $ticker ]]; then
+		kill -TERM -- "-$ticker" 2>/dev/null || true
+		join "$ticker" || true
+	fi
+	((status == 0)) || step_failed "$message" "$log"
+	say "$message: $((SECONDS - start)) s"
+}
+
+# One sentence for what usually goes wrong; the end of the log for the rest.
+step_failed() {
+	local message=$1 log=$2 last
+	last=$(tail -n 1 "$log")
+	if [[ $last == "kmod_rs: "* ]]; then
+		printf '%s\n' "$last" >&2
+		exit 1
+	fi
+	if grep -q 'No space left on device' "$log"; then
+		die "the disk is full ($message): make room in $CACHE and run this again"
+	fi
+	if grep -Eq 'Temporary failure resolving|Could not resolve|[Cc]ould not connect|Unable to connect|Network is unreachable|Connection (timed out|failed)' "$log"; then
+		die "the Debian archive cannot be reached ($message): check the network and run this again; details are in $log"
+	fi
+	tail -n 15 "$log" >&2
+	die "this step failed: $message; all of its output is in $log"
+}
+
+# One run at a time. The scripts that this one starts run under its lock.
+take_lock() {
+	[[ ! ${KMOD_RS_LOCKED:-} ]] || return 0
+	mkdir -p "$CACHE" || die "cannot write to $CACHE: set XDG_CACHE_HOME to a directory of yours"
+	exec {LOCK}>"$CACHE/lock"
+	if ! flock -n "$LOCK"; then
+		say "waiting for another run in $CACHE to finish"
+		flock "$LOCK"
+	fi
+	export KMOD_RS_LOCKED=1
+}
+
+# --- Files ----------------------------------------------------------------
+
+# need_space MB WHAT: say so now rather than fail in the middle.
+need_space() {
+	local free
+	free=$(df --output=avail --block-size=1M "$CACHE" | tail -n 1)
+	((free >= $1)) ||
+		die "$2 needs $1 MB in $CACHE, but ${free// /} MB are free: make room, or set XDG_CACHE_HOME to a larger disk"
+}
+
+# Never reaches into something that is still mounted below.
+remove() {
+	rm -rf --one-file-system -- "$@"
+}
+
+# is_complete DIR [WORD]: is it whole, and made for the same WORD?
+is_complete() {
+	[[ -f $1/complete && $(<"$1/complete") == "${2:-}" ]]
+}
+
+# --- Where the tools are --------------------------------------------------
+
+is_debian_13() (
+	[[ -r /etc/os-release ]] || return
+	# shellcheck source=/dev/null
+	. /etc/os-release
+	[[ ${ID:-} == debian && ${VERSION_CODENAME:-} == trixie ]]
+)
+
+# The packages of PACKAGES that this machine has not installed.
+missing_packages() {
+	comm -23 <(printf '%s\n' "${PACKAGES[@]}" | sort -u) \
+		<(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null |
+			sed -n 's/^installed //p' | sort -u)
+}
+
+# Debian 13 with every package needs no sysroot.
+has_tools() {
+	is_debian_13 && [[ -z $(missing_packages) ]]
+}
+
+# The versions that the Rust metadata depends on, in one line.
+toolchain() {
+	local admindir=$SYSROOT/var/lib/dpkg
+	! has_tools || admindir=/var/lib/dpkg
+	dpkg-query --admindir="$admindir" -W -f '${Package}=${Version} ' gcc-14 rustc bindgen 2>/dev/null
+}
+
+in_sysroot() {
+	"$TOP/scripts/in-sysroot.sh" "$@"
+}
+
+# --- Which kernel ---------------------------------------------------------
+
+check_minor() {
+	[[ " $SUPPORTED " == *" $1 "* ]] ||
+		die "KERNEL=$1 is not supported; use one of: $SUPPORTED"
+}
+
+# The minor version that the user's KERNEL= means, as far as can be told without
+# the archive: if it is empty, the first one that is made, else nothing.
+known_minor() {
+	local minor
+	if [[ ${1:-} ]]; then
+		check_minor "$1"
+		echo "$1"
+		return
+	fi
+	for minor in $SUPPORTED; do
+		if [[ -f $KERNELS/$minor/complete ]]; then
+			echo "$minor"
+			return
+		fi
+	done
+}
+
+# The build directory of the kernel that KDIR= means, or of the running one.
+choose_kdir() {
+	local release own
+	release=$(uname -r)
+	own=/lib/modules/$release/build
+	if [[ ${KDIR:-} ]]; then
+		realpath -m -- "$KDIR"
+	elif [[ -f $KERNELS/$release/complete ]]; then
+		realpath -- "$KERNELS/$release/build"
+	elif [[ -f $own/rust/libkernel.rmeta ]]; then
+		realpath -- "$own"
+	else
+		die "there is no kernel tree with Rust metadata for the running kernel $release: run \"make prepare\" if it is a Debian 13 backports kernel, or give KDIR="
+	fi
+}
+
+# Trees that "make prepare" made need its tools; others those of the machine.
+with_tools() {
+	if [[ $KDIR == "$KERNELS"/* ]]; then
+		in_sysroot env DEBIAN_KERNEL_NO_CC_VERSION_CHECK=y "$@"
+	else
+		"$@"
+	fi
+}
