@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Kbuild describes the module; this file what one does with it. "make help"
+# lists the targets.
+
+SHELL := /bin/bash
+MODULE := kmod-rs.ko
+RELEASE ?= $(shell uname -r)
+DESTDIR ?=
+INSTALL_DIR := $(DESTDIR)/lib/modules/$(RELEASE)/updates
+
+export KDIR KERNEL T
+
+.PHONY: module
+module:
+	@scripts/build.sh
+
+.PHONY: help
+help:
+	@echo 'Without a kernel of your own (sets everything up by itself):'
+	@echo '  demo        show the module at work on a stock Debian kernel in QEMU'
+	@echo '  test        run every test; T="NAME..." runs only those'
+	@echo '  test-full   the same, with the long counts of the kernel'"'"'s own kmod.sh'
+	@echo '  shell       a shell in a guest with the module loaded'
+	@echo '  prepare     only the set-up: Debian 13 tools, kernel, metadata, guest'
+	@echo '    KERNEL=7.2|7.3 chooses the kernel; REFRESH=1 looks for a newer one'
+	@echo
+	@echo 'For the kernel that runs here, or the one that KDIR= names:'
+	@echo '  module      build $(MODULE) (the default)'
+	@echo '  sign        sign it: KEY=key.pem CERT=cert.pem, for Secure Boot'
+	@echo '  install     to $(INSTALL_DIR), as modprobe finds it'
+	@echo '  uninstall   remove it from there'
+	@echo '  give-back   give request_module() back to the kernel, and unload'
+	@echo '  clean       remove what was built here'
+
+.PHONY: prepare demo test test-full shell
+prepare demo test shell:
+	@scripts/$@.sh
+
+test-full:
+	@scripts/test.sh --full
+
+# After post-link, never before: what is signed is the file as it is loaded.
+.PHONY: sign
+sign:
+	@scripts/sign.sh $(MODULE) "$(KEY)" "$(CERT)"
+
+# Not through modules_install, which may strip the module: the livepatch
+# relocations do not survive that.
+.PHONY: install
+install:
+	@test -f $(MODULE) || { echo 'kmod_rs: $(MODULE) is not built yet: run "make" first' >&2; exit 1; }
+	install -D -m 644 $(MODULE) '$(INSTALL_DIR)/$(MODULE)'
+	depmod $(if $(DESTDIR),-b '$(DESTDIR)') $(RELEASE)
+
+.PHONY: uninstall
+uninstall:
+	rm -f '$(INSTALL_DIR)/$(MODULE)'
+	depmod $(if $(DESTDIR),-b '$(DESTDIR)') $(RELEASE)
+
+.PHONY: give-back
+give-back:
+	@scripts/give-back.sh
+
+.PHONY: clean
+clean:
+	rm -f *.o *.ko *.mod *.mod.c .*.cmd modules.order Module.symvers .module-common.o
+	rm -rf out

@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Build kmod-rs.ko: Kbuild, then the last step of a livepatch module, which
+# Kbuild does not know.
+#
+# KDIR, if set, is the kernel to build against; otherwise the tree that "make
+# prepare" made for the running kernel, else the running kernel's own. With a
+# directory as first argument the sources are copied there and built there, so
+# that one checkout can be built for several kernels. What follows goes to make
+# (W=1, CLIPPY=1, ...).
+#
+# usage: [KDIR=DIR] build.sh [--in DIR] [MAKE ARGUMENTS...]
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# The sources, without what a build here may have left.
+sources() {
+	find . -maxdepth 1 -type f \( -name Kbuild -o -name '*.rs' -o -name '*.[chS]' \) ! -name '*.mod.c'
+}
+
+main() {
+	cd "$TOP"
+	if [[ ${1:-} == --in ]]; then
+		mkdir -p "$2"
+		sources | xargs cp --update --preserve=timestamps -t "$2"
+		cd "$2"
+		shift 2
+	fi
+
+	KDIR=$(choose_kdir)
+	"$TOP/scripts/check-kernel.sh" "$KDIR"
+
+	# The step below is not repeatable, so the file is linked anew each time.
+	rm -f kmod-rs.ko
+	with_tools make --no-print-directory -C "$KDIR" M="$PWD" "$@" modules
+
+	# A test looks at what becomes of a module without the steps below.
+	[[ $PWD == "$TOP" ]] || cp kmod-rs.ko not-post-linked.ko
+
+	# A BTF section would name types of a kernel image that is not here.
+	with_tools objcopy --remove-section .BTF --remove-section .BTF_ids kmod-rs.ko
+	with_tools "$KDIR/tools/objtool/objtool" klp post-link kmod-rs.ko
+	with_tools "$TOP/scripts/check-module.sh" kmod-rs.ko
+	say "built $PWD/kmod-rs.ko for $(<"$KDIR/include/config/kernel.release")"
+}
+
+main "$@"

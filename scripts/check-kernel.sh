@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Say in one sentence why the module cannot be built for a kernel, before the
+# compilers say it on a page. Exit status 0 if it can.
+#
+# usage: check-kernel.sh KDIR
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+main() {
+	local kdir=$1 config=$1/include/config/auto.conf release
+
+	[[ -d $kdir ]] || die "KDIR=$kdir is not a directory: give the build directory of a kernel"
+	[[ -f $config && -f $kdir/include/config/kernel.release ]] ||
+		die "KDIR=$kdir is not a prepared kernel tree: run \"make modules_prepare\" there, or \"make prepare\" here and leave KDIR out"
+	release=$(<"$kdir/include/config/kernel.release")
+
+	[[ " $SUPPORTED " == *" $(cut -d. -f1-2 <<<"$release") "* ]] ||
+		die "Linux $release is not supported: this module is for ${SUPPORTED// / and }"
+	has() { grep -qx "$1=[ym]" "$config"; }
+	has CONFIG_MODULES || die "Linux $release is built without modules (CONFIG_MODULES)"
+	has CONFIG_LIVEPATCH || die "Linux $release is built without livepatch (CONFIG_LIVEPATCH): its request_module() cannot be replaced"
+	has CONFIG_KALLSYMS_ALL || die "Linux $release is built without CONFIG_KALLSYMS_ALL: livepatch cannot find modprobe_path in it"
+	has CONFIG_RUST || die "Linux $release is built without Rust (CONFIG_RUST)"
+	has CONFIG_TRACEPOINTS || die "Linux $release is built without trace events (CONFIG_TRACEPOINTS)"
+	! has CONFIG_MODULE_DEBUG_AUTOLOAD_DUPS ||
+		die "Linux $release is built with CONFIG_MODULE_DEBUG_AUTOLOAD_DUPS, whose bookkeeping in request_module() this module does not do"
+	[[ -f $kdir/rust/libkernel.rmeta ]] ||
+		die "KDIR=$kdir has no Rust metadata (rust/libkernel.rmeta): run \"make prepare\" and leave KDIR out"
+	[[ -f $kdir/Module.symvers ]] ||
+		die "KDIR=$kdir has no Module.symvers: build the kernel there, or copy the file from its headers package"
+	[[ -x $kdir/tools/objtool/objtool ]] ||
+		die "KDIR=$kdir has no objtool: run \"make modules_prepare\" there"
+}
+
+(($# == 1)) || die "usage: check-kernel.sh KDIR"
+main "$1"
