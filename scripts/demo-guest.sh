@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The demonstration, in the guest. Under each command stands what the kernel
+# made of it: who asked for which module, which program was run for it with
+# which arguments, and what request_module() returned. All of that is read from
+# the kernel's own tracing, none of it from kmod_rs.
+
+TRACE=/sys/kernel/tracing
+MODPROBE=/proc/sys/kernel/modprobe
+STEP=0
+
+# --- Looking --------------------------------------------------------------
+
+watch() {
+	# What every usermode helper is started with.
+	echo 'p:kmod_demo/ran call_usermodehelper_exec path=sub_info->path:string a0=+0(+0(sub_info->argv)):string a1=+0(+8(sub_info->argv)):string a2=+0(+16(sub_info->argv)):string a3=+0(+24(sub_info->argv)):string'
+	# Where the entry has the answer in its hands. Not a probe of its return: that
+	# would stand in the way of its caller's address.
+	echo "p:kmod_demo/returned kmod_rs:kmod_rs_request_module+$(</kmod_rs/answer-offset) result=%ax:s32"
+}
+
+start_watching() {
+	while read -r probe; do echo "$probe" >>"$TRACE/kprobe_events" || exit; done < <(watch)
+	echo 1 >"$TRACE/events/module/module_request/enable"
+	echo 1 >"$TRACE/events/kmod_demo/enable"
+}
+
+stop_watching() {
+	echo 0 >"$TRACE/events/enable"
+	echo >"$TRACE/kprobe_events"
+}
+
+# The events since the last look, in words. At most the given number of lines.
+show_requests() {
+	sed -n 's/^ *\(.*\)-\([0-9]*\) *\[[0-9]*\] .* [0-9.]*: \(module_request\|ran\|returned\): /\1[\2]|\3|/p' "$TRACE/trace" |
+		awk -F'|' '
+		$2 == "module_request" {
+			split($3, f, " "); wait = f[2] == "wait=1" ? "waits" : "does not wait"
+			printf "  asked     %s by %s, in %s; %s\n", f[1], $1, substr(f[3], 11), wait
+		}
+		$2 == "ran" {
+			match($3, /path=.*/); n = split(substr($3, RSTART), f, /"/)
+			printf "  ran       %s with arguments: %s %s %s %s\n", f[2], f[4], f[6], f[8], f[10]
+		}
+		$2 == "returned" {
+			match($3, /result=-?[0-9]+/); r = substr($3, RSTART + 7, RLENGTH - 7)
+			what = r == 0 ? "loaded" : r == -2 ? "-ENOENT" : r == -62 ? "-ETIME" : r > 0 && r % 256 == 0 ? "modprobe ended with exit status " r / 256 : "errno or wait status"
+			printf "  returned  %s (%s)\n", r, what
+		}' | limit "$1"
+	echo >"$TRACE/trace"
+}
+
+limit() {
+	awk -v most="$1" '
+		NR <= most { print }
+		$1 == "ran" { helpers++ }
+		$1 == "returned" && $2 == -62 { refused++ }
+		END {
+			if (NR > most) printf "  ...       and %d lines more\n", NR - most
+			if (refused) printf "  In all    %d helpers ran, %d request was refused with -ETIME\n", helpers, refused
+		}'
+}
+
+show_log() {
+	dmesg --notime | sed "1,/^kmod_rs demo: $STEP\$/d" | sed 's/^/  kernel    /' | limit 6
+}
+
+step() {
+	STEP=$((STEP + 1))
+	echo "kmod_rs demo: $STEP" >/dev/kmsg
+	printf '\n%d. %s\n' "$STEP" "$1"
+}
+
+# run COMMAND [LINES]: as a user would type it, then what the kernel did.
+run() {
+	printf '\n  # %s\n' "$1"
+	# shellcheck disable=SC2294 # A command as it would be typed.
+	eval "$1" 2>&1 | sed '/^ *dmesg(1) may have more/d; s/^/  /'
+	show_requests "${2:-12}"
+}
+
+is() {
+	until eval "$1"; do sleep 0.1; done 2>/dev/null
+}
+
+# --- The demonstration ----------------------------------------------------
+
+cat <<EOF
+
+kmod_rs: request_module(), the kernel's module autoloader, in Rust
+==================================================================
+This is Debian's kernel $(uname -r), as it comes. When a
+program wants something that is not in the kernel yet, the kernel asks for a
+module with request_module(), which runs modprobe. From step 1 on, Rust does it.
+EOF
+
+modprobe virtio_blk
+mkdir -p /etc/modprobe.d
+
+step "Take over: load the module. Livepatch switches the kernel over, task by task."
+run 'insmod /kmod_rs/kmod-rs.ko'
+is '[[ $(</sys/kernel/livepatch/kmod_rs/transition) == 0 ]]'
+run 'cat /proc/sys/kernel/kmod_rs/active'
+show_log
+start_watching
+
+step "Mount an XFS file system. Nobody has loaded its driver."
+run 'grep -w xfs /proc/filesystems || echo "(no xfs)"'
+run 'mount -t xfs /dev/vda /mnt && cat /mnt/hello'
+show_log
+umount /mnt
+
+step "Open a socket of a protocol that is a module."
+run '/kmod_rs/demo-socket sctp'
+show_log
+
+step "Bind a socket of the crypto interface to a hash: several modules, one after the other."
+run '/kmod_rs/demo-socket alg hash wp512'
+show_log
+
+step "Ask for what does not exist: modprobe fails, and the caller is told."
+run 'mount -t absentfs /dev/vda /mnt'
+show_log
+
+step "Have another program run: the kernel's own file, honoured at the next request."
+cat >/kmod_rs/my-modprobe <<'EOF'
+#!/bin/bash
+echo "$(date +%T) $*" >>/tmp/my-modprobe.log
+exec /sbin/modprobe "$@"
+EOF
+chmod +x /kmod_rs/my-modprobe
+ORIGINAL=$(<$MODPROBE)
+run 'echo /kmod_rs/my-modprobe >/proc/sys/kernel/modprobe'
+run 'mount -t ext4 /dev/vda /mnt  # (holds XFS, so this fails; but ext4 is loaded now)'
+run 'cat /tmp/my-modprobe.log'
+run "echo $ORIGINAL >/proc/sys/kernel/modprobe"
+
+step "Switch automatic loading off: an empty path. Nothing is run."
+run 'echo >/proc/sys/kernel/modprobe'
+run 'mount -t vfat /dev/vda /mnt'
+run "echo $ORIGINAL >/proc/sys/kernel/modprobe"
+
+step "A runaway loop: modprobe is told to mount a file system, whose driver needs
+   modprobe, which mounts ... At most 50 run at once; then the loop is stopped."
+run 'echo "install fs-zzfs /bin/mount -t zzfs none /mnt" >/etc/modprobe.d/loop.conf'
+SECONDS=0
+run 'mount -t zzfs none /mnt' 6
+echo "  It took $SECONDS s. The machine is still there."
+show_log
+rm /etc/modprobe.d/loop.conf
+
+stop_watching
+step "Give request_module() back to the kernel's C code, and unload."
+run 'echo 0 >/sys/kernel/livepatch/kmod_rs/enabled'
+is '[[ ! -e /sys/kernel/livepatch/kmod_rs && $(</sys/module/kmod_rs/refcnt) == 0 ]]'
+run 'rmmod kmod_rs'
+run 'mount -t xfs /dev/vda /mnt && cat /mnt/hello && umount /mnt'
+show_log
+echo

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Makes the kernel want a module, as any program may: opens an SCTP socket, or
+ * binds an AF_ALG socket to an algorithm.
+ *
+ * usage: demo-socket sctp | alg TYPE NAME
+ */
+#include <linux/if_alg.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int report(const char *what, int result)
+{
+	if (result < 0)
+		perror(what);
+	else
+		printf("%s: done\n", what);
+	return result < 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_alg address = { .salg_family = AF_ALG };
+	int fd;
+
+	if (argc == 2 && !strcmp(argv[1], "sctp"))
+		return report("socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP)",
+			      socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP));
+
+	if (argc != 4 || strcmp(argv[1], "alg")) {
+		fprintf(stderr, "usage: demo-socket sctp | alg TYPE NAME\n");
+		return 2;
+	}
+	fd = socket(AF_ALG, SOCK_SEQPACKET, 0);
+	if (report("socket(AF_ALG, SOCK_SEQPACKET, 0)", fd))
+		return 1;
+	snprintf((char *)address.salg_type, sizeof(address.salg_type), "%s", argv[2]);
+	snprintf((char *)address.salg_name, sizeof(address.salg_name), "%s", argv[3]);
+	return report("bind()", bind(fd, (struct sockaddr *)&address, sizeof(address)));
+}

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Set everything up, boot Debian's kernel in QEMU, load the module there and
+# show it at work. demo-guest.sh is what happens in the guest.
+#
+# usage: [KERNEL=MINOR] demo.sh
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/guest-files.sh
+. "$TOP/scripts/guest-files.sh"
+
+# Where in the entry the call of the Rust side returns to.
+answer_offset() {
+	local start answer
+	read -r start answer < <(with_tools objdump -dr --no-show-raw-insn \
+		--disassemble=kmod_rs_request_module "$OUT/kmod-rs.ko" | awk '
+		/<kmod_rs_request_module>:$/ { print $1 }
+		called && /^ +[0-9a-f]+:/ { print substr($1, 1, length($1) - 1); exit }
+		/kmod_rs_handle_request/ { called = 1 }' | xargs)
+	echo $((0x$answer - 0x$start))
+}
+
+main() {
+	prepare_guest_files demo
+	cp "$TOP/scripts/demo-guest.sh" "$OVERLAY/kmod_rs/run"
+	answer_offset >"$OVERLAY/kmod_rs/answer-offset"
+	say "booting $RELEASE"
+	"$TOP/scripts/vm.sh" --timeout 300 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK"
+	say "the guest's console is in $WORK/console.log"
+}
+
+main "$@"

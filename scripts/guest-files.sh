@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Make what goes into a guest: the module, the programs, the tests. Sourced
+# after lib.sh.
+
+# Everything made from the sources for one kernel is below out/RELEASE.
+prepare_kernel() {
+	local minor
+	"$TOP/scripts/prepare.sh" "${KERNEL:-}"
+	minor=$(known_minor "${KERNEL:-}")
+	RELEASE=$(readlink "$KERNELS/$minor")
+	KERNEL_DIRECTORY=$KERNELS/$RELEASE
+	export KDIR=$KERNEL_DIRECTORY/build
+	OUT=$TOP/out/$RELEASE
+	mkdir -p "$OUT/programs" "$OUT/modules"
+}
+
+make_module() {
+	"$TOP/scripts/build.sh" --in "$OUT" W=1
+}
+
+make_test_modules() {
+	cp --update --preserve=timestamps "$TOP"/tests/modules/* "$OUT/modules/"
+	with_tools make --no-print-directory -C "$KDIR" M="$OUT/modules" modules
+}
+
+make_programs() {
+	local source name libraries
+	for source in "$TOP"/tests/*.c "$TOP"/scripts/*.c; do
+		name=$(basename "$source" .c) libraries=()
+		[[ $name != bpf_* ]] || libraries=(-lbpf -lelf -lz -lzstd)
+		[[ $OUT/programs/$name -nt $source ]] ||
+			in_sysroot gcc -std=gnu11 -Wall -Wextra -Werror -O2 -static \
+				-o "$OUT/programs/$name" "$source" "${libraries[@]}"
+	done
+}
+
+make_all() {
+	make_module
+	make_test_modules
+	make_programs
+}
+
+# new_overlay NAME: a directory that is to be put into the guest, in $OVERLAY,
+# and one for what comes out of it, in $WORK.
+new_overlay() {
+	OVERLAY=$OUT/$1/overlay
+	WORK=$OUT/$1
+	remove "$WORK"
+	mkdir -p "$OVERLAY/kmod_rs/scripts"
+	cp "$TOP"/scripts/{give-back,lib}.sh "$OVERLAY/kmod_rs/scripts/"
+	cp "$TOP"/tests/*.sh "$OUT"/{kmod-rs,not-post-linked}.ko \
+		"$OUT"/modules/*.ko "$OUT"/programs/* "$OVERLAY/kmod_rs/"
+}
+
+prepare_guest_files() {
+	prepare_kernel
+	step "building for $RELEASE" make_all
+	new_overlay "$1"
+}

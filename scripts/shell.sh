@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Set everything up, and open a shell in a guest with the module loaded. The
+# guest is turned off when the shell ends; Ctrl-A X ends it at once.
+#
+# usage: [KERNEL=MINOR] shell.sh
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/guest-files.sh
+. "$TOP/scripts/guest-files.sh"
+
+main() {
+	[[ -t 0 ]] || die "make shell needs a terminal; for a script there is make test T=NAME"
+	prepare_guest_files shell
+	cat >"$OVERLAY/kmod_rs/run" <<-'EOF'
+		#!/bin/bash
+		insmod /kmod_rs/kmod-rs.ko
+		modprobe virtio_blk
+		echo "kmod_rs is loaded; /kmod_rs has it and its tests, /dev/vda is an XFS disk."
+		echo "To give back: /kmod_rs/scripts/give-back.sh. To end: exit, or Ctrl-A X."
+		cd /kmod_rs && exec bash -i
+	EOF
+	say "booting $RELEASE"
+	exec "$TOP/scripts/vm.sh" --shell "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK"
+}
+
+main "$@"

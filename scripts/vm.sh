@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Boot a kernel that prepare.sh made, with its base initramfs and the files of a
+# directory on top. /kmod_rs/run of these is run; what it prints is printed here
+# as it comes, and the kernel's console goes to WORK/console.log. Ends when the
+# guest turns itself off, or after the time given.
+#
+# KVM is used where it works, which is tried and not assumed; TCG otherwise.
+#
+# usage: vm.sh [--shell] [--timeout SECONDS] KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+CPUS=2
+MEMORY=4096
+
+# Does a kernel come up under KVM? It panics for want of a root file system, and
+# QEMU ends; where KVM does not work, it does not get there.
+kvm_works() {
+	[[ -w /dev/kvm ]] && grep -Eqw 'vmx|svm' /proc/cpuinfo &&
+		in_sysroot timeout 30 qemu-system-x86_64 -machine q35,accel=kvm -cpu host -m 512 \
+			-display none -no-reboot -kernel "$1/vmlinuz" -append "panic=-1 quiet" >/dev/null 2>&1
+}
+
+accelerator() {
+	local answer
+	answer=$CACHE/accelerator-$(</proc/sys/kernel/random/boot_id)
+	if [[ ! -f $answer ]]; then
+		rm -f "$CACHE"/accelerator-*
+		if kvm_works "$1"; then
+			echo "kvm -cpu host"
+		else
+			echo "tcg,thread=multi -cpu max,la57=off"
+		fi >"$answer.part"
+		mv "$answer.part" "$answer"
+	fi
+	cat "$answer"
+}
+
+main() {
+	local shell="" timeout=600 kernel overlay work accel qemu
+	while [[ ${1:-} == --* ]]; do
+		case $1 in
+		--shell) shell=1 ;;
+		--timeout)
+			timeout=$2
+			shift
+			;;
+		*) die "vm.sh does not know $1" ;;
+		esac
+		shift
+	done
+	(($# >= 3)) || die "usage: vm.sh [--shell] [--timeout SECONDS] KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]"
+	kernel=$(realpath -- "$1") overlay=$2 work=$3
+	shift 3
+
+	mkdir -p "$work"
+	cp "$TOP/scripts/guest-init.sh" "$overlay/init"
+	# The kernel unpacks one archive after the other.
+	{
+		cat "$kernel/guest.cpio"
+		(cd "$overlay" && find . -print0 | in_sysroot cpio --null --create --format=newc --owner=0:0 --quiet)
+	} >"$work/initrd"
+
+	accel=$(accelerator "$kernel")
+	# shellcheck disable=SC2206 # Two words, both ours.
+	qemu=(qemu-system-x86_64 -machine q35 -accel $accel -smp "$CPUS" -m "$MEMORY"
+		-display none -no-reboot -nodefaults
+		-kernel "$kernel/vmlinuz" -initrd "$work/initrd"
+		-drive "file=$KERNELS/xfs.img,format=raw,if=virtio,snapshot=on"
+		-append "console=ttyS0 panic=-1 oops=panic loglevel=7 ${shell:+quiet kmod_rs.shell }$*")
+	if [[ $shell ]]; then
+		exec "$TOP/scripts/in-sysroot.sh" "${qemu[@]}" -serial mon:stdio
+	fi
+	in_sysroot timeout --foreground "$timeout" "${qemu[@]}" \
+		-serial "file:$work/console.log" \
+		-device virtio-serial-pci -chardev stdio,id=results,signal=off -device virtconsole,chardev=results \
+		</dev/null
+}
+
+main "$@"
