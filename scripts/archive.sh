@@ -17,15 +17,30 @@ acquire_settings() {
 		grep -E '^Acquire::((http|https|ftp)::|Retries|ForceIPv|Check-Valid-Until|Check-Date|Proxy)' || true
 }
 
-# mirror LABEL SUITE: the mirror of the archive with this label that the
-# machine's apt is set up with, else the one that mmdebstrap uses for SUITE.
-mirror() {
-	local uri
+# LABEL URI of the archives that the machine's apt is set up with. Where apt has
+# no lists, as in most container images, they are fetched aside.
+host_archives() {
+	local lists=()
+	if [[ -z $(apt-get indextargets) ]]; then
+		lists=(-o "Dir::State::lists=$ARCHIVE/host")
+		if [[ ! -d $ARCHIVE/host ]]; then
+			mkdir -p "$ARCHIVE/host/partial"
+			apt-get -q "${lists[@]}" -o APT::Sandbox::User=root -o APT::Update::Error-Mode=any update >&2 ||
+				remove "$ARCHIVE/host"
+		fi
+	fi
 	# shellcheck disable=SC2016 # apt fills these in.
-	uri=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
-		sed -n "s|^$1 \(https\{0,1\}:.*\)|\1|p" | sort -u | head -n 1)
+	apt-get "${lists[@]}" indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | sort -u
+}
+
+# mirror LABEL SUITE: the machine's mirror of the archive with this label, else
+# the one that mmdebstrap uses for SUITE.
+mirror() {
+	local list uri
+	list=$(host_archives)
+	uri=$(sed -n "s|^$1 \(https\{0,1\}:.*\)|\1|;T;p;q" <<<"$list")
 	[[ $uri ]] || uri=$(default_sources | sed -n "s/^deb .*\(http[^ ]*\) $2 main\$/\1/p")
-	[[ $uri ]] || die "apt has no mirror of $1: add one to its sources and run 'apt-get update', or install mmdebstrap"
+	[[ $uri ]] || die "apt has no mirror of $1: add one to its sources, or install mmdebstrap"
 	echo "${uri%/}"
 }
 

@@ -80,8 +80,16 @@ run() {
 	show_requests "${2:-12}"
 }
 
-is() {
-	until eval "$1"; do sleep 0.1; done 2>/dev/null
+wait_until() {
+	until "$@"; do sleep 0.1; done 2>/dev/null
+}
+
+settled() {
+	[[ $(</sys/kernel/livepatch/kmod_rs/transition) == 0 ]]
+}
+
+given_back() {
+	[[ ! -e /sys/kernel/livepatch/kmod_rs && $(</sys/module/kmod_rs/refcnt) == 0 ]]
 }
 
 # --- The demonstration ----------------------------------------------------
@@ -100,7 +108,7 @@ mkdir -p /etc/modprobe.d
 
 step "Take over: load the module. Livepatch switches the kernel over, task by task."
 run 'insmod /kmod_rs/kmod-rs.ko'
-is '[[ $(</sys/kernel/livepatch/kmod_rs/transition) == 0 ]]'
+wait_until settled
 run 'cat /proc/sys/kernel/kmod_rs/active'
 show_log
 start_watching
@@ -153,7 +161,7 @@ rm /etc/modprobe.d/loop.conf
 stop_watching
 step "Give request_module() back to the kernel's C code, and unload."
 run 'echo 0 >/sys/kernel/livepatch/kmod_rs/enabled'
-is '[[ ! -e /sys/kernel/livepatch/kmod_rs && $(</sys/module/kmod_rs/refcnt) == 0 ]]'
+wait_until given_back
 run 'rmmod kmod_rs'
 run 'mount -t xfs /dev/vda /mnt && cat /mnt/hello && umount /mnt'
 show_log

@@ -121,6 +121,7 @@ main() {
 	local release
 	(($# == 1)) || die "say which kernel: guest.sh MINOR, one of: $SUPPORTED"
 	check_minor "$1"
+	cd "$TOP"
 	take_lock
 	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/prepare.sh $1 first"
 	release=$(readlink "$KERNELS/$1")

@@ -18,10 +18,10 @@ set -euo pipefail
 # The directories to be seen inside, parents first. The system's own
 # directories are those of the sysroot.
 shared_directories() {
-	local here list=("$TOP" "$CACHE")
+	local here more list=("$TOP" "$CACHE")
 	here=$(pwd -P)
 	case $here/ in
-	/ | // | /bin/* | /boot/* | /dev/* | /etc/* | /lib*/* | /proc/* | /run/* | /sbin/* | /sys/* | /usr/* | /var/) ;;
+	/ | // | /bin/* | /boot/* | /dev/* | /etc/* | /lib*/* | /proc/* | /sbin/* | /sys/* | /usr/* | /var/) ;;
 	*) list+=("$here") ;;
 	esac
 	if [[ ${KMOD_RS_BIND:-} ]]; then
@@ -32,10 +32,12 @@ shared_directories() {
 }
 
 main() {
-	local directory directories binds=()
+	local directory directories clean binds=()
 	(($# > 0)) || die "no command was given: in-sysroot.sh COMMAND ARGS..."
-	local clean=(env -i "PATH=/usr/sbin:/usr/bin:/sbin:/bin" "HOME=${HOME:-/root}" "TERM=${TERM:-dumb}" LANG=C.UTF-8
-		"XDG_CACHE_HOME=${CACHE%/kmod_rs}")
+	clean=(
+		env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="${HOME:-/root}" TERM="${TERM:-dumb}"
+		LANG=C.UTF-8 XDG_CACHE_HOME="${CACHE%/kmod_rs}"
+	)
 	if has_tools; then
 		exec "${clean[@]}" "$@"
 	fi
@@ -46,7 +48,8 @@ main() {
 		binds+=(--bind "$directory" "$directory")
 	done <<<"$directories"
 	exec "${clean[@]}" "$(command -v bwrap)" --die-with-parent --unshare-pid \
-		--bind "$SYSROOT" / --dev-bind /dev /dev --proc /proc --ro-bind /sys /sys --tmpfs /tmp --tmpfs /run \
+		--bind "$SYSROOT" / --dev-bind /dev /dev --proc /proc --ro-bind /sys /sys \
+		--perms 1777 --tmpfs /tmp --tmpfs /run \
 		--ro-bind-try /etc/resolv.conf /etc/resolv.conf --ro-bind-try /etc/hosts /etc/hosts \
 		"${binds[@]}" --chdir "$(pwd -P)" "$@"
 }

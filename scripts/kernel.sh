@@ -32,7 +32,7 @@ set -euo pipefail
 # Raise it when what is made here changes: older trees are then made anew.
 RECIPE=1
 
-# The module cannot do without these, or with these.
+# The module cannot do without the first ones, nor with the others.
 CONFIG_ON=(RUST MODULES LIVEPATCH KALLSYMS_ALL)
 CONFIG_OFF=(MODULE_DEBUG_AUTOLOAD_DUPS)
 
@@ -74,14 +74,14 @@ resolve() {
 }
 
 download() {
-	local directory=$1 version=$2 package
+	local directory=$1 version=$2
 	shift 2
 	mkdir "$directory/debs"
 	cd "$directory/debs"
 	archive apt-get download "${@/%/=$version}"
 }
 
-# A source without the register tables of one graphics driver, a quarter of it.
+# The source goes without the register tables of one graphics driver, a quarter of it.
 unpack() {
 	local directory=$1 release=$2 deb modules
 	cd "$directory"
@@ -128,7 +128,7 @@ fetch() {
 	echo "$VERSION $RECIPE" >"$directory/fetched"
 }
 
-# --- Build -------------------------------------------------------------------
+# --- Build -----------------------------------------------------------------
 
 # Debian's .kernelvariables, in build/, has the compiler and the release in it.
 kernel_make() {
@@ -142,49 +142,54 @@ options() {
 	grep -E '^(# )?CONFIG_' "$1" | grep -Ev '^CONFIG_[A-Z_]*_VERSION(_TEXT)?=' | sort
 }
 
-check_config() {
-	local directory=$1 headers=$2 option changed config=$1/build/.config
-	changed=$(comm -3 <(options "$headers/.config") <(options "$config"))
-	if [[ $changed ]]; then
-		echo "$changed"
-		die "the tools here change the configuration of kernel $(basename "$directory"), so its metadata would not match: use another KERNEL"
-	fi
+check_required() {
+	local release=$1 config=$2 option
 	for option in "${CONFIG_ON[@]}"; do
 		grep -q "^CONFIG_$option=y" "$config" ||
-			die "kernel $(basename "$directory") has no CONFIG_$option, which the module needs: use another KERNEL"
+			die "kernel $release has no CONFIG_$option, which the module needs: use another KERNEL"
 	done
 	for option in "${CONFIG_OFF[@]}"; do
 		! grep -q "^CONFIG_$option=y" "$config" ||
-			die "kernel $(basename "$directory") has CONFIG_$option, which the module does not replace: use another KERNEL"
+			die "kernel $release has CONFIG_$option, which the module does not replace: use another KERNEL"
 	done
+}
+
+check_unchanged() {
+	local release=$1 changed
+	changed=$(comm -3 <(options "$2") <(options "$3"))
+	[[ $changed ]] || return 0
+	echo "$changed"
+	die "the tools here change the configuration of kernel $release, so its metadata would not match: use another KERNEL"
 }
 
 # Every Rust symbol that was rebuilt is one of Debian's, and none is missing.
 check_symbols() {
-	local directory=$1 headers=$2 ours debian different
-	ours=$(sed -n 's/^EXPORT_SYMBOL_RUST_GPL(\(_R.*\));$/\1/p' "$directory"/build/rust/exports_*_generated.h | sort -u)
-	debian=$(awk -F '\t' '$3 == "vmlinux" && $2 ~ /^_R/ { print $2 }' "$headers/Module.symvers" | sort -u)
-	[[ $ours ]] || die "no Rust symbols were built for kernel $(basename "$directory"): run this again with REFRESH=1"
-	different=$(comm -3 <(echo "$ours") <(echo "$debian") | wc -l)
-	if ((different)); then
-		comm -3 <(echo "$ours") <(echo "$debian")
-		die "the Rust metadata rebuilt for kernel $(basename "$directory") differs from Debian's in $different symbols, so modules built with it would not be safe: use another KERNEL, one of: $SUPPORTED"
+	local release=$1 symvers=$2 ours debian different count
+	shift 2
+	ours=$(sed -n 's/^EXPORT_SYMBOL_RUST_GPL(\(_R.*\));$/\1/p' "$@" | sort -u)
+	debian=$(awk -F '\t' '$3 == "vmlinux" && $2 ~ /^_R/ { print $2 }' "$symvers" | sort -u)
+	different=$(comm -3 <(echo "$ours") <(echo "$debian"))
+	if [[ ! $ours || $different ]]; then
+		echo "$different"
+		count=$(wc -l <<<"$different")
+		die "the Rust metadata rebuilt for kernel $release differs from Debian's in $count symbols, so modules built with it would not be safe: use another KERNEL"
 	fi
-	echo "$(wc -l <<<"$ours") Rust symbols are the same as Debian's"
+	echo "all $(wc -l <<<"$ours") Rust symbols are the same as Debian's"
 }
 
 configure() {
-	local directory=$1 headers=$2
+	local directory=$1 release=$2 headers=$3
+	check_required "$release" "$headers/.config"
 	mkdir "$directory/build"
 	cp "$headers"/{.config,.kernelvariables,Module.symvers} "$directory/build/"
 	kernel_make "$directory" olddefconfig
-	check_config "$directory" "$headers"
+	check_unchanged "$release" "$headers/.config" "$directory/build/.config"
 }
 
 metadata() {
-	local directory=$1 headers=$2
+	local directory=$1 release=$2 headers=$3
 	kernel_make "$directory" prepare modules_prepare
-	check_symbols "$directory" "$headers"
+	check_symbols "$release" "$headers/Module.symvers" "$directory"/build/rust/exports_*_generated.h
 }
 
 # The two modules that the kernel's own test of module loading takes.
@@ -215,20 +220,30 @@ write_info() {
 }
 
 build() {
-	local release=$1 directory=$KERNELS/$1 headers=$KERNELS/$1/root/usr/src/linux-headers-$1
+	local directory=$1 release=$2 headers=$1/root/usr/src/linux-headers-$2
 	remove "$directory/build" "$directory/test-modules"
-	step "configuring kernel $release" configure "$directory" "$headers"
-	step "building the Rust metadata of kernel $release" metadata "$directory" "$headers"
+	step "configuring kernel $release" configure "$directory" "$release" "$headers"
+	step "building the Rust metadata of kernel $release" metadata "$directory" "$release" "$headers"
 	step "building the test modules for kernel $release" test_modules "$directory"
 	step "indexing the modules of kernel $release" index_modules "$directory" "$release"
 }
 
-# --- ---------------------------------------------------------------------------
+# --- Both ------------------------------------------------------------------
 
-# The directory that the link of MINOR points to, if it is whole and was made
-# with these tools.
+# Is the kernel of MINOR whole, and made with the tools that are here now?
 made() {
 	[[ -L $KERNELS/$1 ]] && is_complete "$KERNELS/$1" "$RECIPE $(toolchain)"
+}
+
+# Point the link of MINOR to RELEASE.
+use() {
+	local before
+	before=$(readlink "$KERNELS/$1" || true)
+	ln -sfn "$2" "$KERNELS/$1.part"
+	mv -T "$KERNELS/$1.part" "$KERNELS/$1"
+	if [[ $before && $before != "$2" ]]; then
+		say "kernel $before is no longer used: remove $KERNELS/$before if you do not need it"
+	fi
 }
 
 main() {
@@ -240,6 +255,7 @@ main() {
 	(($# == 1)) || die "say which kernel: kernel.sh MINOR, one of: $SUPPORTED"
 	minor=$1
 	check_minor "$minor"
+	cd "$TOP"
 	take_lock
 	mkdir -p "$KERNELS"
 	if [[ ! ${REFRESH:-} ]] && { made "$minor" || [[ $fetch_only && -f $KERNELS/$minor/fetched ]]; }; then
@@ -251,12 +267,11 @@ main() {
 	fi
 	if ! is_complete "$KERNELS/$RELEASE" "$RECIPE $(toolchain)"; then
 		rm -f "$KERNELS/$RELEASE/complete"
-		build "$RELEASE"
+		build "$KERNELS/$RELEASE" "$RELEASE"
 		write_info "$minor" >"$KERNELS/$RELEASE/info"
 		echo "$RECIPE $(toolchain)" >"$KERNELS/$RELEASE/complete"
 	fi
-	ln -sfn "$RELEASE" "$KERNELS/$minor.part"
-	mv -T "$KERNELS/$minor.part" "$KERNELS/$minor"
+	use "$minor" "$RELEASE"
 }
 
 main "$@"

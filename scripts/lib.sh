@@ -8,6 +8,8 @@
 # its last step is done: it was renamed from NAME.part, or it holds a file
 # `complete`. So a run may be interrupted anywhere; the next one goes on.
 
+export LC_ALL=C.UTF-8 # The messages of other programs are looked at.
+
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=$(realpath -m -- "${XDG_CACHE_HOME:-${HOME:?is not set}/.cache}")/kmod_rs
 SYSROOT=$CACHE/sysroot
@@ -50,14 +52,22 @@ die() {
 # Process groups that have to end when this script ends.
 RUNNING=()
 
+# All of them: what a group still writes must not meet the next run.
 stop_running() {
-	local status=$? pid
+	local status=$? pid tries
 	trap - EXIT
 	trap '' INT TERM HUP
 	for pid in "${RUNNING[@]}"; do
 		kill -TERM -- "-$pid" 2>/dev/null || true
 	done
-	wait
+	for pid in "${RUNNING[@]}"; do
+		wait "$pid" || true
+		for ((tries = 100; tries > 0; tries--)); do
+			kill -0 -- "-$pid" 2>/dev/null || break
+			sleep 0.1
+		done
+		kill -KILL -- "-$pid" 2>/dev/null || true
+	done
 	exit "$status"
 }
 trap stop_running EXIT
@@ -141,7 +151,9 @@ step_failed() {
 # One run at a time. The scripts that this one starts run under its lock.
 take_lock() {
 	[[ ! ${KMOD_RS_LOCKED:-} ]] || return 0
-	mkdir -p "$CACHE" || die "cannot write to $CACHE: set XDG_CACHE_HOME to a directory of yours"
+	mkdir -p "$CACHE" || true
+	[[ -w $CACHE ]] ||
+		die "cannot write to $CACHE: set XDG_CACHE_HOME to a directory of yours"
 	exec {LOCK}>"$CACHE/lock"
 	if ! flock -n "$LOCK"; then
 		say "waiting for another run in $CACHE to finish"

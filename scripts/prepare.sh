@@ -50,6 +50,7 @@ fetch_and_sysroot() {
 main() {
 	local minor release
 	minor=$(known_minor "${1:-${KERNEL:-}}")
+	cd "$TOP"
 	take_lock
 	has_tools || [[ -e $SYSROOT || -e $KERNELS ]] || need_space 4000 "the first set-up"
 	run sysroot.sh --helpers
@@ -65,7 +66,8 @@ main() {
 	run kernel.sh "$minor"
 	run guest.sh "$minor"
 	release=$(readlink "$KERNELS/$minor")
-	say "ready: kernel $release in $KERNELS/$release"
+	has_tools || say "ready: Debian 13 tools in $SYSROOT"
+	say "ready: kernel $release and its guest in $KERNELS/$release"
 }
 
 main "$@"

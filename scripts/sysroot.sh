@@ -40,6 +40,7 @@ missing_helpers() {
 	command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
 	command -v bwrap >/dev/null || missing+=(bubblewrap)
 	[[ -f $KEYRING ]] || missing+=(debian-archive-keyring)
+	command -v xz >/dev/null || missing+=(xz-utils)
 	((EUID == 0)) || command -v newuidmap >/dev/null || missing+=(uidmap)
 	echo "${missing[*]}"
 }
