@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The line in the log when a request gets no slot: there at once, with the name,
+# the requester and what runs. A hostile name stays on its line, and many
+# requests do not make many lines.
+
+. "$(dirname "$0")/lib.sh"
+plan 7
+
+MESSAGE="runaway modprobe loop assumed and stopped"
+
+# The last message, after its name.
+last() {
+	log | sed -n "s/^kmod_rs: $MESSAGE: //p" | tail -n 1
+}
+
+use_helper
+patch on
+echo 200 >"$KNOBS/busy_timeout_ms"
+echo 6 >"$LIMIT"
+
+# The limit of the rate first, as long as no message counts against it.
+close_gate
+hold 6
+askers=()
+for ((i = 0; i < 40; i++)); do
+	ask_in_background w many
+	askers+=("$ASKER")
+done
+answers=$(for id in "${askers[@]}"; do answer_of "$id"; done | sort | uniq -c | xargs)
+is "40 requests get no slot" "$answers" "40 $ETIME"
+is "10 of them are in the log" "$(log | grep -c "$MESSAGE: many ")" 10
+open_gate
+await helpers_gone
+
+# 5 s later there may be more, and the kernel says how many were left out.
+use_helper
+close_gate
+for name in hold-a hold-b hold-b hold-c hold-d hold-e; do
+	ask_in_background w "$name"
+	event start "$name"
+done
+echo 6000 >"$KNOBS/busy_timeout_ms"
+/kmod_rs/ask -c 'a task' w some-name >/dev/null &
+pid=$!
+wait "$pid"
+is "the message" "$(last)" "some-name (a task[$pid] uid 0) limit=6 busy_timeout_ms=6000 running=\"1 x hold-a, 2 x hold-b, 3 others\""
+holds "those left out are counted" logged '^kmod_rs: 30 callbacks suppressed$'
+
+echo 200 >"$KNOBS/busy_timeout_ms"
+setpriv --reuid=65534 --regid=65534 --clear-groups \
+	/kmod_rs/ask -c $'x\nkmod_rs: \e[2J' w $'a\n<0>kmod_rs: b\e[31m\x7f\xff"\\' >/dev/null &
+pid=$!
+wait "$pid"
+is "it is escaped" "$(last)" "a\\n<0>kmod_rs: b\\x1b[31m\\x7f\\xff\"\\ (x\\nkmod_rs: \\x1b[2J[$pid] uid 65534) limit=6 busy_timeout_ms=200 running=\"1 x hold-a, 2 x hold-b, 3 others\""
+is "on one line" "$(log | grep -c '\[31m')" 1
+is "12 messages in all" "$(log | grep -c "^kmod_rs: $MESSAGE: .*\"\$")" 12
+
+finish

@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The built module is what livepatch needs (check-module.sh finds no fault), and
+# check-module.sh does find each fault that it is there for.
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../../scripts/lib.sh"
+
+WORK=$OUT/built-file
+remove "$WORK"
+mkdir "$WORK"
+BAD=$WORK/bad.ko
+
+check() {
+	with_tools "$TOP/scripts/check-module.sh" "$1"
+}
+
+# refused WHAT REGEX: $BAD has this fault, and is refused in these words.
+refused() {
+	local said
+	if said=$(check "$BAD" 2>&1); then
+		die "not noticed: $1"
+	fi
+	[[ $said =~ $2 ]] || die "$1: refused with other words: $said"
+	echo "$1: $said"
+}
+
+# The address in the file of the call from the entry to the Rust side.
+offset_of_call() {
+	local section address
+	section=$(with_tools readelf -SW "$OUT/kmod-rs.ko" | awk '$2 == ".text" || $3 == ".text" { sub(/.*\.text/, ""); print $3; exit }')
+	address=$(with_tools objdump -dr --no-show-raw-insn --disassemble=kmod_rs_request_module "$OUT/kmod-rs.ko" |
+		awk '/kmod_rs_handle_request/ { print address } { address = $1 }')
+	echo $((0x$section + 0x${address%:}))
+}
+
+check "$OUT/kmod-rs.ko"
+
+cp "$OUT/not-post-linked.ko" "$BAD"
+refused "no post-link" "post-link|should have them"
+
+sed 's/livepatch=Y/livepatch=N/' "$OUT/kmod-rs.ko" >"$BAD"
+refused "no livepatch=Y" "not marked as a livepatch"
+
+sed 's/\.klp\.sym\.vmlinux\.modprobe_path,0/.klp.sym.vmlinux.modprobe_patX,0/' "$OUT/kmod-rs.ko" >"$BAD"
+refused "another private symbol" "modprobe_patX"
+
+with_tools objcopy --weaken-symbol=vsnprintf "$OUT/kmod-rs.ko" "$BAD"
+refused "a weak symbol" "weak symbols.*vsnprintf"
+
+# A call is e8, a jump e9.
+cp "$OUT/kmod-rs.ko" "$BAD"
+printf '\xe9' | dd of="$BAD" bs=1 seek="$(offset_of_call)" conv=notrunc status=none
+refused "a jump to the Rust side" "not by a call"
+
+with_tools objcopy --add-symbol kmod_rs_request_module.cold=.text:0,function "$OUT/kmod-rs.ko" "$BAD"
+refused "a second part of the entry" "split"

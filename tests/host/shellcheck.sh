@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The scripts are clean by shellcheck, all of them.
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../../scripts/lib.sh"
+
+cd "$TOP"
+mapfile -t scripts < <(find scripts tests -name '*.sh'; echo .ci/run)
+in_sysroot shellcheck --external-sources --source-path=SCRIPTDIR --source-path=. "${scripts[@]}"

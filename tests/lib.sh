@@ -1,0 +1,342 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the tests share. Sourced by each of them, in the guest.
+#
+# A test says first how many points it has (plan), then for each whether it
+# passed (pass, fail, is, ...), in KTAP. Whatever a test changes it may leave
+# changed: on its way out the patch is given back, the path of modprobe is
+# restored and helpers that hold are let go.
+
+# shellcheck source=/dev/null
+. /selftests/kselftest/ktap_helpers.sh
+
+# shellcheck disable=SC2034 # For the tests.
+KNOBS=/proc/sys/kernel/kmod_rs LIMIT=/proc/sys/kernel/kmod-limit
+MODPROBE=/proc/sys/kernel/modprobe
+LIVEPATCH=/sys/kernel/livepatch/kmod_rs
+HELPER=/kmod_rs/helper
+TRACING=/sys/kernel/tracing
+TIMEOUT=${TIMEOUT:-60}
+
+# errno and wait status as request_module() returns them.
+# shellcheck disable=SC2034 # For the tests.
+EPERM=-1 ENOENT=-2 ENOEXEC=-8 ENOMEM=-12 EACCES=-13 EBUSY=-16 EINVAL=-22 ENAMETOOLONG=-36 ETIME=-62 ERESTARTSYS=-512 NOT_FOUND=256
+
+# --- Points ---------------------------------------------------------------
+
+plan() {
+	ktap_set_plan "$1"
+}
+
+pass() {
+	ktap_test_pass "$*"
+}
+
+# fail WHAT [MORE...]: the point, and lines that explain it.
+fail() {
+	local line
+	ktap_test_fail "$1"
+	shift
+	for line in "$@"; do
+		printf '# %s\n' "${line//$'\n'/$'\n'# }"
+	done
+}
+
+# is WHAT GOT EXPECTED
+is() {
+	if [[ $2 == "$3" ]]; then pass "$1"; else fail "$1" "expected: $3" "got:      $2"; fi
+}
+
+# matches WHAT GOT REGEX
+matches() {
+	if [[ $2 =~ $3 ]]; then pass "$1"; else fail "$1" "expected to match: $3" "got: $2"; fi
+}
+
+# holds WHAT COMMAND...: the command succeeds.
+holds() {
+	local what=$1 output
+	shift
+	if output=$("$@" 2>&1); then pass "$what"; else fail "$what" "failed: $*" "$output"; fi
+}
+
+# At the end of each test. Exits with what the test amounts to: each point of
+# the plan has passed, and nothing outside of it has failed.
+finish() {
+	# shellcheck disable=SC2034 # For ktap_finished.
+	((KTAP_CNT_FAIL == 0)) || KSFT_NUM_TESTS=-1
+	ktap_finished
+}
+
+# --- Waiting --------------------------------------------------------------
+
+# await COMMAND...: until it succeeds. For what gives no event to wait for.
+await() {
+	local deadline=$((SECONDS + TIMEOUT))
+	until "$@" >/dev/null 2>&1; do
+		if ((SECONDS >= deadline)); then
+			ktap_print_msg "gave up after $TIMEOUT s waiting for: $*"
+			return 1
+		fi
+		sleep 0.02
+	done
+}
+
+# The time in milliseconds.
+now() {
+	echo $((${EPOCHREALTIME/./} / 1000))
+}
+
+# --- The patch ------------------------------------------------------------
+
+is_loaded() {
+	[[ -d /sys/module/kmod_rs ]]
+}
+
+settled() {
+	[[ $(<"$LIVEPATCH/transition") == 0 ]]
+}
+
+released() {
+	[[ ! -e $LIVEPATCH && $(</sys/module/kmod_rs/refcnt) == 0 ]]
+}
+
+take_over() {
+	is_loaded || insmod /kmod_rs/kmod-rs.ko || return
+	await settled
+}
+
+give_back() {
+	is_loaded || return 0
+	if [[ -e $LIVEPATCH && $(<"$LIVEPATCH/enabled") == 1 ]]; then
+		await settled && echo 0 >"$LIVEPATCH/enabled" || return
+	fi
+	await released && rmmod kmod_rs
+}
+
+# patch on, patch off
+patch() {
+	if [[ $1 == on ]]; then take_over; else give_back; fi || fail "patch $1"
+}
+
+# is_patched PID: does this task call Rust, while the patch is in transition?
+is_patched() {
+	[[ $(<"/proc/$1/patch_state") == 1 ]]
+}
+
+# same_as_c FUNCTION EXPECTED: what the function prints, line by line, with the
+# patch off and with it on. Two points.
+same_as_c() {
+	local how
+	for how in off on; do
+		patch "$how"
+		is "$1, patch $how" "$("$1")" "$2"
+	done
+}
+
+# --- Asking ---------------------------------------------------------------
+
+# ask HOW NAME: what request_module() returned; HOW as in kmod_ask.c.
+ask() {
+	local answer
+	exec {ASK}<>/dev/kmod_ask || return
+	if printf '%s %s' "$1" "$2" >&"$ASK"; then
+		read -r answer <&"$ASK"
+		echo "$answer"
+	else
+		echo "not asked"
+	fi
+	exec {ASK}>&-
+}
+
+# ask_in_background HOW NAME: from a process of its own, whose id is in $ASKER;
+# its answer comes to /tmp/answers/ID, whole or not at all.
+ask_in_background() {
+	mkdir -p /tmp/answers
+	(
+		# What is read from the events must not be taken from the test.
+		exec 8>&- 9>&-
+		# Has a handler, so it does not kill.
+		trap : TERM
+		ask "$1" "$2" >"/tmp/answers/$BASHPID.part"
+		mv "/tmp/answers/$BASHPID.part" "/tmp/answers/$BASHPID"
+	) &
+	# shellcheck disable=SC2034 # For the tests.
+	ASKER=$!
+}
+
+# kill_asker ID: and wait until it is dead, which its helper need not be.
+kill_asker() {
+	# The shell has something to say about it, too.
+	{ kill -KILL "$1" && await is_gone "$1" && wait "$1"; } 2>/dev/null
+}
+
+# is_gone PID: children of this shell are, as soon as they have ended.
+is_gone() {
+	[[ ! -e /proc/$1 ]]
+}
+
+# result_of ID: what request_module() returned to this task, which has asked
+# with "v" and may have been killed. Waits until it is known.
+result_of() {
+	await logged "kmod_ask: pid=$1 .*result=" &&
+		log | sed -n "s/^kmod_ask: pid=$1 .*result=//p"
+}
+
+# answer_of ID: wait for it.
+answer_of() {
+	await is_answered "$1"
+	cat "/tmp/answers/$1" 2>/dev/null || echo "no answer"
+}
+
+is_answered() {
+	[[ -e /tmp/answers/$1 ]] || is_gone "$1"
+}
+
+# in_queue N: do that many tasks wait in the kernel for a slot? Of those that
+# sleep, the stack begins where they called the scheduler or a lock.
+in_queue() {
+	(($(grep -m 1 . /proc/[0-9]*/stack 2>/dev/null |
+		grep -cE '\[kmod_rs\]$|late_wait\+|__request_module\+|down_timeout\+') == $1))
+}
+
+# --- The helper -----------------------------------------------------------
+
+# Have requests run tests/helper.c, and listen to it.
+use_helper() {
+	echo "$HELPER" >"$MODPROBE"
+	rm -f /tmp/events
+	mkfifo /tmp/events
+	exec 8<>/tmp/events
+}
+
+# For helpers in such numbers that nobody wants to hear of them.
+use_silent_helper() {
+	echo "$HELPER" >"$MODPROBE"
+	rm -f /tmp/events
+}
+
+# event WHAT NAME: wait for "start" or "end" of the helper for NAME, other
+# events being passed over; the helper's process id is in $EVENT_PID.
+event() {
+	local what name
+	# shellcheck disable=SC2034 # For the tests.
+	while read -r -t "$TIMEOUT" what EVENT_PID name <&8; do
+		[[ $what == "$1" && $name == "$2" ]] && return
+	done
+	ktap_print_msg "no $1 of a helper for $2 in $TIMEOUT s"
+	return 1
+}
+
+# started N: wait for the start of that many helpers.
+started() {
+	local what left=$1
+	while ((left > 0)); do
+		if ! read -r -t "$TIMEOUT" what _ <&8; then
+			ktap_print_msg "$left of $1 helpers did not start in $TIMEOUT s"
+			return 1
+		fi
+		[[ $what != start ]] || left=$((left - 1))
+	done
+}
+
+# Which helpers have started or ended, so far and since it was last asked:
+# "WHAT NAME" in lines, in their order.
+events() {
+	local what name
+	while read -r -t 0 <&8 && read -r what _ name <&8; do
+		echo "$what $name"
+	done
+}
+
+# hold N: have that many helpers run, which wait at the gate, and requests that
+# wait for them. Close it before.
+hold() {
+	local i
+	for ((i = 0; i < $1; i++)); do
+		ask_in_background w "hold-$i"
+	done
+	started "$1"
+}
+
+# Helpers for hold-* wait at the gate while it is closed.
+close_gate() {
+	: >>/tmp/gate
+	exec 9</tmp/gate
+	flock 9
+}
+
+open_gate() {
+	exec 9>&-
+}
+
+helpers_gone() {
+	! pgrep -x helper
+}
+
+# --- The log --------------------------------------------------------------
+
+# What the kernel said since the test began.
+log() {
+	dmesg --notime | sed "1,/^$KMOD_RS_MARK\$/d"
+}
+
+# logged REGEX: is there such a line?
+logged() {
+	log | grep -Eq -- "$1"
+}
+
+# --- Calls ----------------------------------------------------------------
+
+# count_calls FUNCTION...: of the kernel, from now on. calls FUNCTION says how
+# many there have been.
+count_calls() {
+	local function
+	forget_calls
+	for function; do
+		echo "p:kmod_rs_test/$function $function" >>"$TRACING/kprobe_events" || return
+		echo 1 >"$TRACING/events/kmod_rs_test/$function/enable" || return
+	done
+}
+
+calls() {
+	awk -v name="$1" '$1 == name { print $2 }' "$TRACING/kprobe_profile"
+}
+
+forget_calls() {
+	[[ -e $TRACING/events/kmod_rs_test ]] || return 0
+	echo 0 >"$TRACING/events/kmod_rs_test/enable"
+	echo '-:kmod_rs_test/' >>"$TRACING/kprobe_events" || : >"$TRACING/kprobe_events"
+}
+
+# announce REGEX: lines of the log that are meant to be there, in a test that
+# provokes a splat.
+announce() {
+	echo "$1" >>/tmp/announced
+}
+
+# --- Begin and end --------------------------------------------------------
+
+ORIGINAL_MODPROBE=$(<"$MODPROBE")
+
+clean_up() {
+	local status=$?
+	open_gate
+	echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
+	forget_calls
+	await helpers_gone
+	give_back
+	rm -rf /tmp/answers /tmp/events /tmp/gate /tmp/description
+	exit "$status"
+}
+trap clean_up EXIT
+
+# Where the log of this test begins: run.sh says so.
+if [[ ! ${KMOD_RS_MARK:-} ]]; then
+	KMOD_RS_MARK="kmod_rs test $$: $(basename "$0" .sh)"
+	echo "$KMOD_RS_MARK" >/dev/kmsg
+fi
+
+# A test sets NO_KMOD_ASK before it sources this file if it does not ask.
+[[ ${NO_KMOD_ASK:-} || -e /dev/kmod_ask ]] || insmod /kmod_rs/kmod_ask.ko
+ktap_print_header

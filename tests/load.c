@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Asks in many tasks at once, through /dev/kmod_ask, and checks the answers.
+ *
+ * Each argument is a question and the answers that it may have:
+ * "HOW NAME ANSWER...", with HOW as in kmod_ask.c. The tasks ask these, beginning
+ * with different ones, again and again: until they have asked --rounds times
+ * all of them, or the file of --until exists, or --kills times one of them has
+ * been killed and replaced.
+ *
+ * With --flip, /proc/sys/kernel/modprobe changes between two paths meanwhile, as
+ * fast as can be.
+ *
+ * Prints each answer that was not among those given and how often it came, else
+ * "no other answers". Exit status 1 if a task did not end as it should have. Says
+ * on standard error how often was asked.
+ *
+ * usage: load --tasks=N (--rounds=N | --until=FILE | --kills=N)
+ *	       [--flip=PATH,PATH] QUESTION...
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_TASKS 64
+#define MAX_QUESTIONS 32
+#define MAX_ANSWERS 8
+#define MAX_OTHERS 8
+
+struct question {
+	char *text;
+	long answers[MAX_ANSWERS];
+	int nr_answers;
+};
+
+static struct question questions[MAX_QUESTIONS];
+static int nr_questions, rounds;
+static const char *until;
+
+/* What the tasks have seen. Only ever added to, atomically. */
+static struct {
+	long asked, answered;
+	long others[MAX_QUESTIONS][MAX_OTHERS], times[MAX_QUESTIONS][MAX_OTHERS];
+} *seen;
+
+static void parse(struct question *question, char *text)
+{
+	char *how = strsep(&text, " "), *name = strsep(&text, " "), *answer;
+
+	if (!name || asprintf(&question->text, "%s %s", how, name) < 0)
+		errx(2, "a question is \"HOW NAME ANSWER...\"");
+	while ((answer = strsep(&text, " ")) && question->nr_answers < MAX_ANSWERS)
+		question->answers[question->nr_answers++] = atol(answer);
+}
+
+static void note(int q, long answer)
+{
+	long nothing;
+	int i;
+
+	for (i = 0; i < questions[q].nr_answers; i++)
+		if (questions[q].answers[i] == answer)
+			return;
+	/* 0 means a free place; as an answer it is kept as 1, which never comes. */
+	if (!answer)
+		answer = 1;
+	for (i = 0; i < MAX_OTHERS; i++) {
+		nothing = 0;
+		if (__atomic_compare_exchange_n(&seen->others[q][i], &nothing, answer, 0,
+						__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) ||
+		    nothing == answer) {
+			__atomic_add_fetch(&seen->times[q][i], 1, __ATOMIC_SEQ_CST);
+			return;
+		}
+	}
+}
+
+static void ask(int q)
+{
+	const char *text = questions[q].text;
+	char answer[32] = "";
+	int fd = open("/dev/kmod_ask", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		err(1, "/dev/kmod_ask");
+	__atomic_add_fetch(&seen->asked, 1, __ATOMIC_SEQ_CST);
+	if (write(fd, text, strlen(text)) < 0)
+		err(1, "write %s", text);
+	if (read(fd, answer, sizeof(answer) - 1) <= 0)
+		err(1, "read %s", text);
+	__atomic_add_fetch(&seen->answered, 1, __ATOMIC_SEQ_CST);
+	close(fd);
+	note(q, atol(answer));
+}
+
+static void task(int number)
+{
+	int round, i;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (round = 0; !rounds || round < rounds; round++)
+		for (i = 0; i < nr_questions; i++) {
+			if (until && !access(until, F_OK))
+				return;
+			ask((number + i) % nr_questions);
+		}
+}
+
+static pid_t start(int number)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid) {
+		task(number);
+		_exit(0);
+	}
+	return pid;
+}
+
+static pid_t start_flipping(char *path)
+{
+	char *other = strchr(path, ',');
+	pid_t pid;
+	int fd;
+
+	if (!other)
+		errx(2, "--flip takes two paths");
+	*other++ = '\0';
+	fd = open("/proc/sys/kernel/modprobe", O_WRONLY);
+	if (fd < 0)
+		err(1, "/proc/sys/kernel/modprobe");
+	pid = fork();
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		if (pwrite(fd, path, strlen(path), 0) < 0 ||
+		    pwrite(fd, other, strlen(other), 0) < 0)
+			err(1, "write to /proc/sys/kernel/modprobe");
+}
+
+/* Kills tasks a little later each time, so at all points of what they do. */
+static void kill_tasks(pid_t *tasks, int nr_tasks, int kills)
+{
+	int i, number;
+
+	srand(1);
+	for (i = 0; i < kills; i++) {
+		struct timespec time = { 0, rand() % 4000000 };
+
+		nanosleep(&time, NULL);
+		number = rand() % nr_tasks;
+		kill(tasks[number], SIGKILL);
+		waitpid(tasks[number], NULL, 0);
+		tasks[number] = start(i);
+	}
+}
+
+static int report(void)
+{
+	int q, i, others = 0;
+
+	for (q = 0; q < nr_questions; q++)
+		for (i = 0; i < MAX_OTHERS && seen->others[q][i]; i++) {
+			printf("%s: %ld, %ld times\n", questions[q].text,
+			       seen->others[q][i] == 1 ? 0 : seen->others[q][i],
+			       seen->times[q][i]);
+			others = 1;
+		}
+	if (!others)
+		printf("no other answers\n");
+	fprintf(stderr, "# asked %ld times, answered %ld times\n", seen->asked, seen->answered);
+	return others;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "tasks", required_argument, NULL, 't' },
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "until", required_argument, NULL, 'u' },
+		{ "kills", required_argument, NULL, 'k' },
+		{ "flip", required_argument, NULL, 'f' },
+		{ }
+	};
+	int option, nr_tasks = 1, kills = 0, i, status, bad = 0;
+	pid_t tasks[MAX_TASKS], flipper = 0;
+	char *flip = NULL;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+		switch (option) {
+		case 't': nr_tasks = atoi(optarg); break;
+		case 'r': rounds = atoi(optarg); break;
+		case 'u': until = optarg; break;
+		case 'k': kills = atoi(optarg); break;
+		case 'f': flip = optarg; break;
+		default: return 2;
+		}
+	for (i = optind; i < argc && nr_questions < MAX_QUESTIONS; i++)
+		parse(&questions[nr_questions++], argv[i]);
+	if (nr_tasks < 1 || nr_tasks > MAX_TASKS || !nr_questions || !(rounds || until || kills))
+		errx(2, "see the top of load.c");
+
+	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (seen == MAP_FAILED)
+		err(1, "mmap");
+	if (flip)
+		flipper = start_flipping(flip);
+	for (i = 0; i < nr_tasks; i++)
+		tasks[i] = start(i);
+	if (kills) {
+		kill_tasks(tasks, nr_tasks, kills);
+		for (i = 0; i < nr_tasks; i++)
+			kill(tasks[i], SIGKILL);
+	}
+	for (i = 0; i < nr_tasks; i++) {
+		if (waitpid(tasks[i], &status, 0) < 0)
+			err(1, "waitpid");
+		if (!kills && status)
+			bad = 1;
+	}
+	if (flipper) {
+		kill(flipper, SIGKILL);
+		waitpid(flipper, NULL, 0);
+	}
+	return report() || bad;
+}

@@ -1,0 +1,65 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# No memory for what a request needs: -ENOMEM, nothing is run, and neither the
+# slot nor the reference on the module is lost. Each allocation fails in turn.
+
+. "$(dirname "$0")/lib.sh"
+plan 10
+
+# fail_one_by_one FUNCTION: have its first call fail, then the second, until
+# there are no more. Says how often which answer came.
+fail_one_by_one() {
+	local n
+	for ((n = 1; n < 50; n++)); do
+		echo "$1 $n" >/dev/kmod_ask_fail || return
+		ask wf exit-7
+		(($(</dev/kmod_ask_fail) >= n)) || break
+	done | uniq -c | sed 's/^ *//'
+	echo "$1 0" >/dev/kmod_ask_fail
+}
+
+count_helpers() {
+	count_calls call_usermodehelper_exec
+}
+
+OK=$((7 << 8))
+
+use_helper
+
+# What the C code allocates: the argument vector and the struct subprocess_info.
+patch off
+count_helpers
+is "call_usermodehelper_setup, patch off" "$(fail_one_by_one call_usermodehelper_setup)" "1 $ENOMEM
+1 $OK"
+is "memory, patch off" "$(fail_one_by_one __kmalloc_cache_noprof)" "2 $ENOMEM
+1 $OK"
+is "nothing was run" "$(calls call_usermodehelper_exec)" 2
+
+# All that Rust allocates comes from krealloc(). A slot that is lost shows, as
+# there is only one.
+patch on
+echo 1 >"$LIMIT"
+echo 500 >"$KNOBS/busy_timeout_ms"
+references=$(</sys/module/kmod_rs/refcnt)
+count_helpers
+is "call_usermodehelper_setup, patch on" "$(fail_one_by_one call_usermodehelper_setup)" "1 $ENOMEM
+1 $OK"
+matches "memory, patch on" "$(fail_one_by_one krealloc_node_align_noprof)" "^[3-9] $ENOMEM
+1 $OK\$"
+is "nothing was run" "$(calls call_usermodehelper_exec)" 2
+
+# And what it allocates to queue up.
+close_gate
+hold 1
+answers=$(fail_one_by_one krealloc_node_align_noprof)
+matches "memory, in the queue" "$answers" "^[3-9] $ENOMEM
+1 $ETIME\$"
+is "nothing was run" "$(calls call_usermodehelper_exec)" 3
+open_gate
+await helpers_gone
+
+is "no slot is lost" "$(ask w exit-7)" "$OK"
+is "nor a reference" "$(</sys/module/kmod_rs/refcnt)" "$references"
+
+finish

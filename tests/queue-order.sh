@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Requests that wait for a slot are served in the order in which they came, and
+# those that come while slots are handed over do not overtake them.
+
+. "$(dirname "$0")/lib.sh"
+plan 3
+
+WAITERS=8
+
+use_helper
+patch on
+echo 1 >"$LIMIT"
+close_gate
+hold 1
+
+askers=()
+expected=""
+for ((i = 1; i <= WAITERS; i++)); do
+	ask_in_background w "exit-$i"
+	askers+=("$ASKER")
+	await in_queue "$i"
+	expected+="start exit-$i"$'\n'
+done
+
+# Each comes as soon as the one before is served. With the first there is no
+# moment without one.
+newcomers() {
+	exec 8>&- 9>&-
+	local i
+	for ((i = 0; i < 5; i++)); do
+		ask w newcomer
+	done
+}
+newcomers >/dev/null &
+await in_queue $((WAITERS + 1))
+for i in 1 2 3; do
+	newcomers >/dev/null &
+done
+open_gate
+answers=$(for id in "${askers[@]}"; do answer_of "$id"; done | xargs)
+wait
+
+order=$(events | grep '^start')
+is "each got its answer" "$answers" "$(for ((i = 1; i <= WAITERS; i++)); do echo $((i << 8)); done | xargs)"
+is "first come, first served" "$(head -n "$WAITERS" <<<"$order")" "${expected%$'\n'}"
+is "newcomers after them" "$(tail -n "+$((WAITERS + 1))" <<<"$order" | sort | uniq -c | xargs)" "20 start newcomer"
+
+finish

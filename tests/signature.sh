@@ -1,0 +1,20 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A kernel that insists on signed modules refuses this one, as it would any, and
+# nothing of it is left behind.
+#
+# Boot: module.sig_enforce=1
+
+NO_KMOD_ASK=1
+. "$(dirname "$0")/lib.sh"
+plan 5
+
+output=$(insmod /kmod_rs/kmod-rs.ko 2>&1)
+is "insmod fails" "$?" 1
+matches "and says why" "$output" 'Key was rejected by service|Required key not available'
+holds "the kernel says why" logged 'Loading of unsigned module is rejected'
+is "nothing is left behind" "$(ls -d /sys/module/kmod_rs "$LIVEPATCH" "$LIMIT" "$KNOBS" 2>/dev/null)" ""
+holds "modules that Debian has signed load" modprobe dummy
+
+finish

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# 16 tasks ask without a pause, while request_module() is taken over and given
+# back five times: each request is answered once, as C would have answered it.
+
+. "$(dirname "$0")/lib.sh"
+plan 16
+
+STOP=/tmp/stop
+
+# busy FUNCTION: are many requests served there?
+busy() {
+	(($(calls "$1") > 100))
+}
+
+rm -f "$STOP"
+use_silent_helper
+/kmod_rs/load --tasks=16 --until="$STOP" \
+	'w exit-0 0' 'w sleep-200-exit-1 256' 'w signal-9 9' 'w sleep-400 0' 'w sleep-300-exit-4 1024' \
+	'n exit-5 0' 'n sleep-300 0' 'w sleep-500 0' \
+	"w 0123456789012345678901234567890123456789012345678901234567890 $ENAMETOOLONG" \
+	>/tmp/load 2>&1 &
+load=$!
+
+for round in 1 2 3 4 5; do
+	patch on
+	count_calls kmod_rs_request_module
+	holds "requests come to Rust, $round" await busy kmod_rs_request_module
+	forget_calls
+	patch off
+	count_calls security_kernel_module_request
+	holds "requests come to C, $round" await busy security_kernel_module_request
+	forget_calls
+done
+
+touch "$STOP"
+wait "$load"
+is "all went well" "$?" 0
+is "each answer was right" "$(grep -v '^#' /tmp/load)" "no other answers"
+matches "each request was answered once" "$(grep '^#' /tmp/load)" '^# asked ([0-9]+) times, answered ([0-9]+) times$'
+is "asked and answered" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+holds "no helper is left over" await helpers_gone
+holds "no module is" eval '! is_loaded'
+
+rm -f "$STOP" /tmp/load
+finish

@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# insmod takes request_module() over. A request that the C code is at work on
+# ends there, and gets its answer; those that come then go to Rust.
+
+. "$(dirname "$0")/lib.sh"
+plan 11
+
+use_helper
+close_gate
+ask_in_background w hold-in-c-exit-7
+in_c=$ASKER
+event start hold-in-c-exit-7
+
+holds "insmod" insmod /kmod_rs/kmod-rs.ko
+is "active" "$(<"$KNOBS/active")" 1
+holds "the new request is not in C" await is_patched $$
+is "the old one is, which the transition waits for" "$(<"/proc/$in_c/patch_state") $(<"$LIVEPATCH/transition")" "0 1"
+
+# One helper of Rust's is too many for another, and that of C does not count.
+echo 1 >"$LIMIT"
+echo 300 >"$KNOBS/busy_timeout_ms"
+ask_in_background w hold-in-rust-exit-8
+holds "one request is served" event start hold-in-rust-exit-8
+is "another is refused, as Rust has it" "$(ask w exit-9)" "$ETIME"
+
+matches "a second insmod is refused" "$(insmod /kmod_rs/kmod-rs.ko 2>&1)" 'File exists$'
+is "and changes nothing" "$(<"$KNOBS/active") $(<"$LIMIT")" "1 1"
+
+open_gate
+is "the answer of C" "$(answer_of "$in_c")" $((7 << 8))
+is "the answer of Rust" "$(answer_of "$ASKER")" $((8 << 8))
+holds "the transition ends" await settled
+
+finish
