@@ -23,6 +23,7 @@ main() {
 		echo "To give back: /kmod_rs/scripts/give-back.sh. To end: exit, or Ctrl-A X."
 		cd /kmod_rs && exec bash -i
 	EOF
+	chmod +x "$OVERLAY/kmod_rs/run"
 	say "booting $RELEASE"
 	exec "$TOP/scripts/vm.sh" --shell "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK"
 }
