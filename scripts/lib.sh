@@ -8,7 +8,7 @@
 # its last step is done: it was renamed from NAME.part, or it holds a file
 # `complete`. So a run may be interrupted anywhere; the next one goes on.
 
-export LC_ALL=C.UTF-8 # The messages of other programs are looked at.
+export LC_ALL=C # The messages of other programs are looked at.
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=$(realpath -m -- "${XDG_CACHE_HOME:-${HOME:?is not set}/.cache}")/kmod_rs
