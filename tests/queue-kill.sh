@@ -44,6 +44,7 @@ killed=$ASKER
 await in_queue 1
 ask_in_background w exit-3
 await in_queue 2
+disown "$killed"
 kill -KILL "$killed"
 await is_late "$killed"
 open_gate

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 plan 3
 
-WAITERS=8
+WAITERS=8 NEWCOMERS=30
 
 use_helper
 patch on
@@ -18,33 +18,23 @@ hold 1
 askers=()
 expected=""
 for ((i = 1; i <= WAITERS; i++)); do
-	ask_in_background w "exit-$i"
+	ask_in_background w "sleep-50-exit-$i"
 	askers+=("$ASKER")
 	await in_queue "$i"
-	expected+="start exit-$i"$'\n'
+	expected+="start sleep-50-exit-$i"$'\n'
 done
 
-# Each comes as soon as the one before is served. With the first there is no
-# moment without one.
-newcomers() {
-	exec 8>&- 9>&-
-	local i
-	for ((i = 0; i < 5; i++)); do
-		ask w newcomer
-	done
-}
-newcomers >/dev/null &
-await in_queue $((WAITERS + 1))
-for i in 1 2 3; do
-	newcomers >/dev/null &
-done
+# Others come all the time while these are served.
 open_gate
+for ((i = 0; i < NEWCOMERS; i++)); do
+	ask_in_background w newcomer
+done
 answers=$(for id in "${askers[@]}"; do answer_of "$id"; done | xargs)
 wait
 
 order=$(events | grep '^start')
 is "each got its answer" "$answers" "$(for ((i = 1; i <= WAITERS; i++)); do echo $((i << 8)); done | xargs)"
 is "first come, first served" "$(head -n "$WAITERS" <<<"$order")" "${expected%$'\n'}"
-is "newcomers after them" "$(tail -n "+$((WAITERS + 1))" <<<"$order" | sort | uniq -c | xargs)" "20 start newcomer"
+is "newcomers after them" "$(tail -n "+$((WAITERS + 1))" <<<"$order" | sort | uniq -c | xargs)" "$NEWCOMERS start newcomer"
 
 finish

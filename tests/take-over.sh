@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # insmod takes request_module() over. A request that the C code is at work on
-# ends there, and gets its answer; those that come then go to Rust.
+# ends there, and gets its answer; those that come then go to Rust, even before
+# insmod has returned.
 
 . "$(dirname "$0")/lib.sh"
-plan 11
+plan 15
 
 use_helper
 close_gate
@@ -32,5 +33,17 @@ open_gate
 is "the answer of C" "$(answer_of "$in_c")" $((7 << 8))
 is "the answer of Rust" "$(answer_of "$ASKER")" $((8 << 8))
 holds "the transition ends" await settled
+
+patch off
+await helpers_gone
+echo 1 >/sys/module/kmod_ask/parameters/slow_enable
+insmod /kmod_rs/kmod-rs.ko &
+insmod=$!
+holds "the transition ends before insmod" await settled
+is "the module is being loaded" "$(</sys/module/kmod_rs/initstate)" coming
+is "a request is served" "$(ask w exit-3)" $((3 << 8))
+echo 0 >/sys/module/kmod_ask/parameters/slow_enable
+wait "$insmod"
+is "insmod returns" "$?" 0
 
 finish

@@ -27,6 +27,8 @@
  * is read is how many calls there have been. Calls with 0 as second argument do
  * not count, which for krealloc() are those that free. It is what failslab would
  * do, for kernels that are built without it.
+ *
+ * While the parameter slow_enable is set, klp_enable_patch() does not return.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -37,6 +39,7 @@
 #include <linux/kmod.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
+#include <linux/livepatch.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -331,7 +334,7 @@ static struct miscdevice fail_device = {
 	.mode = 0600,
 };
 
-/* --- Waiting late --- */
+/* --- Returning late --- */
 
 /* Stands in for wait_for_completion_killable_timeout(). */
 static long late_wait(struct completion *done, unsigned long timeout)
@@ -349,7 +352,23 @@ static long late_wait(struct completion *done, unsigned long timeout)
 	return ret;
 }
 
-static int late_handler(struct kprobe *probe, struct pt_regs *regs)
+static bool slow_enable;
+module_param(slow_enable, bool, 0600);
+
+static struct task_struct *enabling_task;
+
+/* Stands in for klp_enable_patch(). */
+static int late_enable(struct klp_patch *patch)
+{
+	int i, ret = klp_enable_patch(patch);
+
+	for (i = 0; READ_ONCE(slow_enable) && i < 2000; i++)
+		msleep(5);
+	enabling_task = NULL;
+	return ret;
+}
+
+static int late_wait_handler(struct kprobe *probe, struct pt_regs *regs)
 {
 	if (current != READ_ONCE(late_task))
 		return 0;
@@ -357,16 +376,35 @@ static int late_handler(struct kprobe *probe, struct pt_regs *regs)
 	regs->ip = (unsigned long)late_wait;
 	return 1;
 }
-NOKPROBE_SYMBOL(late_handler);
+NOKPROBE_SYMBOL(late_wait_handler);
 
-static struct kprobe late_probe = {
+static int late_enable_handler(struct kprobe *probe, struct pt_regs *regs)
+{
+	if (!READ_ONCE(slow_enable) || current == enabling_task)
+		return 0;
+
+	/* Not again for its own call. */
+	enabling_task = current;
+	regs->ip = (unsigned long)late_enable;
+	return 1;
+}
+NOKPROBE_SYMBOL(late_enable_handler);
+
+static struct kprobe late_wait_probe = {
 	.symbol_name = "wait_for_completion_killable_timeout",
-	.pre_handler = late_handler,
+	.pre_handler = late_wait_handler,
 };
+
+static struct kprobe late_enable_probe = {
+	.symbol_name = "klp_enable_patch",
+	.pre_handler = late_enable_handler,
+};
+
+static struct kprobe *late_probes[] = { &late_wait_probe, &late_enable_probe };
 
 static int __init kmod_ask_init(void)
 {
-	int ret = register_kprobe(&late_probe);
+	int ret = register_kprobes(late_probes, ARRAY_SIZE(late_probes));
 
 	if (ret)
 		return ret;
@@ -381,13 +419,13 @@ static int __init kmod_ask_init(void)
 deregister:
 	misc_deregister(&ask_device);
 unregister:
-	unregister_kprobe(&late_probe);
+	unregister_kprobes(late_probes, ARRAY_SIZE(late_probes));
 	return ret;
 }
 
 static void __exit kmod_ask_exit(void)
 {
-	unregister_kprobe(&late_probe);
+	unregister_kprobes(late_probes, ARRAY_SIZE(late_probes));
 	fail_stop();
 	misc_deregister(&fail_device);
 	misc_deregister(&ask_device);
