@@ -247,7 +247,6 @@ impl Slots {
         .map_err(|_| NoSlot::NoMemory)?;
         let place = RBTreeNodeReservation::new(GFP_KERNEL).map_err(|_| NoSlot::NoMemory)?;
         let timeout = Delta::from_millis(self.busy_timeout_ms().into());
-        let arrived = Instant::<Monotonic>::now();
 
         let ticket = {
             let mut queue = self.queue.lock();
@@ -285,8 +284,9 @@ impl Slots {
 
             let mut queue = self.queue.lock();
             if result == WaitResult::TimedOut {
-                // The clock starts again whenever a slot is given back.
-                let idle = arrived.elapsed().min(queue.last_given_back.elapsed());
+                // The clock starts again whenever a slot is given back. That it has waited as
+                // long itself is certain: the first wait was for the whole time.
+                let idle = queue.last_given_back.elapsed();
                 if idle < timeout {
                     patience = timeout - idle;
                     continue;

@@ -4,10 +4,10 @@
 //!
 //! Mirrors `char module_name[MODULE_NAME_LEN]` of `kernel/module/kmod.c`.
 
+use crate::log::Escaped;
 use kernel::{
     fmt,
-    prelude::*,
-    str::BStr, //
+    prelude::*, //
 };
 
 /// The size of a name with its final NUL, `MODULE_NAME_LEN`; entry.c compares them.
@@ -45,6 +45,6 @@ impl Name {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(BStr::from_bytes(self.as_cstr().to_bytes()), f)
+        Escaped(self.as_cstr().to_bytes()).fmt(f)
     }
 }

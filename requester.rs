@@ -4,12 +4,12 @@
 //!
 //! C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
 
+use crate::log::Escaped;
 use core::ptr;
 use kernel::{
     bindings,
     fmt,
     prelude::*,
-    str::BStr,
     task::Pid, //
 };
 
@@ -58,11 +58,6 @@ impl fmt::Display for Requester {
             .next()
             .unwrap_or_default();
 
-        f.write_fmt(fmt!(
-            "{}[{}] uid {}",
-            BStr::from_bytes(comm),
-            self.pid,
-            self.uid,
-        ))
+        f.write_fmt(fmt!("{}[{}] uid {}", Escaped(comm), self.pid, self.uid,))
     }
 }

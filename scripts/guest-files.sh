@@ -26,13 +26,12 @@ make_test_modules() {
 }
 
 make_programs() {
-	local source name libraries
+	local source name
 	for source in "$TOP"/tests/*.c "$TOP"/scripts/*.c; do
-		name=$(basename "$source" .c) libraries=()
-		[[ $name != bpf_* ]] || libraries=(-lbpf -lelf -lz -lzstd)
+		name=$(basename "$source" .c)
 		[[ $OUT/programs/$name -nt $source ]] ||
 			in_sysroot gcc -std=gnu11 -Wall -Wextra -Werror -O2 -static \
-				-o "$OUT/programs/$name" "$source" "${libraries[@]}"
+				-o "$OUT/programs/$name" "$source"
 	done
 }
 

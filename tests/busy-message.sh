@@ -45,7 +45,7 @@ echo 6000 >"$KNOBS/busy_timeout_ms"
 /kmod_rs/ask -c 'a task' w some-name >/dev/null &
 pid=$!
 wait "$pid"
-is "the message" "$(last)" "some-name (a task[$pid] uid 0) limit=6 busy_timeout_ms=6000 running=\"1 x hold-a, 2 x hold-b, 3 others\""
+is "the message" "$(last)" "some-name (a\\x20task[$pid] uid 0) limit=6 busy_timeout_ms=6000 running=\"1 x hold-a, 2 x hold-b, 3 others\""
 holds "those left out are counted" logged '^kmod_rs: 30 callbacks suppressed$'
 
 echo 200 >"$KNOBS/busy_timeout_ms"
@@ -53,7 +53,7 @@ setpriv --reuid=65534 --regid=65534 --clear-groups \
 	/kmod_rs/ask -c $'x\nkmod_rs: \e[2J' w $'a\n<0>kmod_rs: b\e[31m\x7f\xff"\\' >/dev/null &
 pid=$!
 wait "$pid"
-is "it is escaped" "$(last)" "a\\n<0>kmod_rs: b\\x1b[31m\\x7f\\xff\"\\ (x\\nkmod_rs: \\x1b[2J[$pid] uid 65534) limit=6 busy_timeout_ms=200 running=\"1 x hold-a, 2 x hold-b, 3 others\""
+is "it is escaped" "$(last)" "a\\x0a<0>kmod_rs:\\x20b\\x1b[31m\\x7f\\xff\\x22\\x5c (x\\x0akmod_rs:\\x20\\x1b[2J[$pid] uid 65534) limit=6 busy_timeout_ms=200 running=\"1 x hold-a, 2 x hold-b, 3 others\""
 is "on one line" "$(log | grep -c '\[31m')" 1
 is "12 messages in all" "$(log | grep -c "^kmod_rs: $MESSAGE: .*\"\$")" 12
 
