@@ -7,10 +7,12 @@
 //! request.rs for what it does.
 
 mod concurrency;
+mod deadline;
 mod in_flight;
 mod livepatch;
 mod log;
 mod name;
+mod pid;
 mod request;
 mod requester;
 mod security;
@@ -25,11 +27,17 @@ use crate::{
         Active,
         Livepatch, //
     },
-    request::Kmod, //
+    request::{
+        Kmod,
+        Settings, //
+    }, //
 };
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    }, //
 };
 
 module! {
@@ -49,6 +57,8 @@ struct KmodRs {
     _kmod_limit: sysctl::Registration<KmodLimit>,
     #[pin]
     _busy_timeout_ms: sysctl::Registration<BusyTimeoutMs>,
+    #[pin]
+    _helper_timeout_ms: sysctl::Registration<HelperTimeoutMs>,
     _livepatch: Livepatch,
 }
 
@@ -57,12 +67,14 @@ impl kernel::InPlaceModule for KmodRs {
         // Made from top to bottom. Requests arrive while the last is being made, and by then need
         // all the others.
         let slots = Arc::pin_init(Slots::new(), GFP_KERNEL);
+        let settings = Arc::new(Settings::new(), GFP_KERNEL);
 
         try_pin_init!(Self {
             _active <- sysctl::Registration::new(Active),
             _kmod_limit <- sysctl::Registration::new(KmodLimit(slots.clone()?)),
             _busy_timeout_ms <- sysctl::Registration::new(BusyTimeoutMs(slots.clone()?)),
-            _livepatch: Livepatch::enable(Kmod::new(slots?, module)?)?,
+            _helper_timeout_ms <- sysctl::Registration::new(HelperTimeoutMs(settings.clone()?)),
+            _livepatch: Livepatch::enable(Kmod::new(settings?, slots?, module)?)?,
         }? Error)
     }
 }
@@ -109,5 +121,23 @@ impl sysctl::Uint for BusyTimeoutMs {
 
     fn set(&self, timeout: u32) {
         self.0.set_busy_timeout_ms(timeout);
+    }
+}
+
+/// The file `kmod_rs/helper_timeout_ms`: how long a helper may run before it is killed.
+struct HelperTimeoutMs(Arc<Settings>);
+
+impl sysctl::Uint for HelperTimeoutMs {
+    const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
+    const NAME: &'static CStr = c"helper_timeout_ms";
+    const MIN: u32 = 0;
+    const MAX: u32 = 3_600_000;
+
+    fn get(&self) -> u32 {
+        self.0.helper_timeout_ms.load(Relaxed)
+    }
+
+    fn set(&self, timeout: u32) {
+        self.0.helper_timeout_ms.store(timeout, Relaxed);
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         Slot,
         Slots, //
     },
+    deadline::Timeout,
     in_flight::{
         Entry,
         InFlight, //
@@ -30,7 +31,13 @@ use crate::{
 use kernel::{
     ffi::c_int,
     prelude::*,
-    sync::Arc,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
     uapi, //
 };
 
@@ -51,8 +58,24 @@ pub(crate) struct Request<'a> {
     pub(crate) call_site: usize,
 }
 
+/// What the administrator can set, besides what [`Slots`] has.
+pub(crate) struct Settings {
+    /// How long a helper may run before it is killed, in milliseconds; 0 is for ever.
+    pub(crate) helper_timeout_ms: Atomic<u32>,
+}
+
+impl Settings {
+    /// What holds until the administrator says otherwise: nothing that the C code does not do.
+    pub(crate) fn new() -> Self {
+        Self {
+            helper_timeout_ms: Atomic::new(0),
+        }
+    }
+}
+
 /// All that requests have in common.
 pub(crate) struct Kmod {
+    settings: Arc<Settings>,
     slots: Arc<Slots>,
     in_flight: Arc<InFlight>,
     module_request: trace::ModuleRequest,
@@ -113,6 +136,7 @@ impl From<NoSlot> for Refusal {
 struct Modprobe {
     path: ModprobePath,
     name: Name,
+    timeout: Option<Timeout>,
     _entry: Entry,
     _slot: Slot,
 }
@@ -130,14 +154,25 @@ impl usermode_helper::Command for Modprobe {
     fn env(&self) -> impl Iterator<Item = &CStr> {
         MODPROBE_ENV.into_iter()
     }
+
+    fn starting(&self) {
+        if let Some(timeout) = &self.timeout {
+            timeout.start();
+        }
+    }
 }
 
 impl Kmod {
     /// Puts together what requests need.
     ///
     /// Returns [`ENOENT`] if the kernel lacks the tracepoint.
-    pub(crate) fn new(slots: Arc<Slots>, module: &'static ThisModule) -> Result<Self> {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        slots: Arc<Slots>,
+        module: &'static ThisModule,
+    ) -> Result<Self> {
         Ok(Self {
+            settings,
             slots,
             in_flight: Arc::pin_init(InFlight::new(), GFP_KERNEL)?,
             module_request: trace::ModuleRequest::find()?,
@@ -184,9 +219,14 @@ impl Kmod {
             .fire(name.as_cstr(), request.wait, request.call_site);
 
         // 9. The helper.
+        let timeout = match self.settings.helper_timeout_ms.load(Relaxed) {
+            0 => None,
+            timeout_ms => Some(Timeout::new(name, timeout_ms)?),
+        };
         let modprobe = Modprobe {
             path,
             name,
+            timeout,
             _entry: self.in_flight.enter(name)?,
             _slot: slot,
         };

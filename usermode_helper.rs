@@ -39,6 +39,11 @@ pub(crate) trait Command: Send + Sync + 'static {
 
     /// Its environment; at most [`MAX_STRINGS`].
     fn env(&self) -> impl Iterator<Item = &CStr>;
+
+    /// Called in the helper's own task, before the program is executed.
+    ///
+    /// Context: may sleep.
+    fn starting(&self) {}
 }
 
 /// What the caller waits for. Both waits end early when the calling task is killed.
@@ -126,14 +131,14 @@ pub(crate) fn run<C: Command>(
     let (argv, envp) = unsafe { (&raw mut (*data).argv, &raw mut (*data).envp) };
 
     // SAFETY: `path`, `argv` and `envp` are valid until `cleanup` is called, which is the last
-    // thing that the kernel does with them. `data` is what `cleanup::<C>` expects.
+    // thing that the kernel does with them. `data` is what the two callbacks expect.
     let info = unsafe {
         bindings::call_usermodehelper_setup(
             path,
             argv.cast(),
             envp.cast(),
             bindings::GFP_KERNEL,
-            None,
+            Some(init::<C>),
             Some(cleanup::<C>),
             data.cast(),
         )
@@ -191,6 +196,22 @@ fn fill<'a>(
         *room.next().ok_or(E2BIG)? = string.as_char_ptr().cast_mut();
     }
     Ok(())
+}
+
+/// Tells the command that its helper is about to execute the program.
+///
+/// # Safety
+///
+/// `info.data` is a pointer that [`run::<C>`] made and nothing has freed.
+unsafe extern "C" fn init<C: Command>(
+    info: *mut bindings::subprocess_info,
+    _new: *mut bindings::cred,
+) -> c_int {
+    // SAFETY: By the requirement. It is only read until `cleanup`, which comes later.
+    let in_flight = unsafe { &*(*info).data.cast::<InFlight<C>>() };
+
+    in_flight.command.starting();
+    0
 }
 
 /// Drops the command of a helper that has ended.
