@@ -25,6 +25,7 @@ use kernel::{
     },
     sync::{
         atomic::{
+            Acquire,
             Atomic,
             Full,
             Relaxed, //
@@ -195,7 +196,8 @@ impl Slots {
     }
 
     fn load(&self) -> Load {
-        Load(self.load.load(Relaxed))
+        // ORDERING: Whoever sees a slot given back sees the limit that was set before.
+        Load(self.load.load(Acquire))
     }
 
     /// Replaces the load by `new` if it is still `old`.

@@ -29,7 +29,7 @@ PACKAGES=(
 	bash coreutils debianutils diffutils findutils gawk grep iproute2
 	libcap2-bin mount procps sed util-linux xz-utils zstd
 	# Checks of the sources.
-	shellcheck
+	shellcheck cargo librust-loom-dev
 )
 
 say() {

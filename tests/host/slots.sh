@@ -1,0 +1,15 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The slots and their queue (concurrency.rs), over all interleavings of a few
+# tasks, by loom, as Debian packages it.
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../../scripts/lib.sh"
+
+cd "$TOP/tests/loom"
+in_sysroot env CARGO_HOME="$OUT/loom/home" CARGO_TARGET_DIR="$OUT/loom/target" \
+	cargo test --release --offline \
+	--config 'source.crates-io.replace-with="debian"' \
+	--config 'source.debian.directory="/usr/share/cargo/registry"'

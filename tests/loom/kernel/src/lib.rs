@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What concurrency.rs uses of the `kernel` crate, on top of loom.
+//!
+//! Locks and atomics are loom's, so that it can try all orders of what tasks do to them. Memory
+//! never runs out, and the clock stands still unless a test moves it.
+
+/// Failed allocations, of which there are none here.
+pub mod alloc {
+    /// No memory.
+    #[derive(Debug)]
+    pub struct AllocError;
+
+    /// How to allocate.
+    pub struct Flags;
+}
+
+/// Initialisers are closures, as nothing needs to be pinned.
+pub mod init {
+    use crate::alloc::{
+        AllocError,
+        Flags, //
+    };
+    use std::sync::Arc;
+
+    /// Makes a `T`.
+    pub trait PinInit<T> {
+        /// Makes it.
+        fn init(self) -> T;
+    }
+
+    impl<T, F: FnOnce() -> T> PinInit<T> for F {
+        fn init(self) -> T {
+            self()
+        }
+    }
+
+    /// `Arc::pin_init()`.
+    pub trait InPlaceInit<T>: Sized {
+        /// Makes a `T` on the heap.
+        fn pin_init(init: impl PinInit<T>, flags: Flags) -> Result<Self, AllocError>;
+    }
+
+    impl<T> InPlaceInit<T> for Arc<T> {
+        fn pin_init(init: impl PinInit<T>, _flags: Flags) -> Result<Self, AllocError> {
+            Ok(Arc::new(init.init()))
+        }
+    }
+}
+
+/// `field: value` and `field <- initialiser`.
+#[macro_export]
+macro_rules! pin_init {
+    (@fields $type:ident [$($done:tt)*]) => {
+        move || $type { $($done)* }
+    };
+    (@fields $type:ident [$($done:tt)*] $field:ident : $value:expr, $($rest:tt)*) => {
+        $crate::pin_init!(@fields $type [$($done)* $field: $value,] $($rest)*)
+    };
+    (@fields $type:ident [$($done:tt)*] $field:ident <- $init:expr, $($rest:tt)*) => {
+        $crate::pin_init!(@fields $type
+            [$($done)* $field: $crate::init::PinInit::init($init),] $($rest)*)
+    };
+    ($type:ident { $($fields:tt)* }) => {
+        $crate::pin_init!(@fields $type [] $($fields)*)
+    };
+}
+
+/// A lock around a value.
+#[macro_export]
+macro_rules! new_spinlock {
+    ($value:expr, $name:expr) => {
+        || $crate::sync::SpinLock::new($value)
+    };
+}
+
+/// What every file has in scope.
+pub mod prelude {
+    pub use crate::init::{
+        InPlaceInit,
+        PinInit, //
+    };
+    pub use crate::pin_init;
+    pub use macros::pin_data;
+
+    /// Allocations may sleep.
+    pub const GFP_KERNEL: crate::alloc::Flags = crate::alloc::Flags;
+}
+
+/// An ordered map in place of the red-black tree.
+pub mod rbtree {
+    use crate::alloc::{
+        AllocError,
+        Flags, //
+    };
+    use std::collections::BTreeMap;
+
+    /// The tree.
+    pub struct RBTree<K, V>(BTreeMap<K, V>);
+
+    /// Memory for a node.
+    pub struct RBTreeNodeReservation;
+
+    /// A node outside of the tree.
+    pub struct RBTreeNode<K, V>(K, V);
+
+    /// A place in the tree: here, always the first.
+    pub struct CursorMut<'a, K, V>(&'a mut BTreeMap<K, V>);
+
+    impl RBTreeNodeReservation {
+        /// Allocates.
+        pub fn new(_flags: Flags) -> Result<Self, AllocError> {
+            Ok(Self)
+        }
+
+        /// Fills the node.
+        pub fn into_node<K, V>(self, key: K, value: V) -> RBTreeNode<K, V> {
+            RBTreeNode(key, value)
+        }
+    }
+
+    impl<K, V> RBTreeNode<K, V> {
+        /// Empties the node.
+        pub fn to_key_value(self) -> (K, V) {
+            (self.0, self.1)
+        }
+    }
+
+    impl<K: Ord, V> RBTree<K, V> {
+        /// An empty tree.
+        #[allow(clippy::new_without_default)]
+        pub fn new() -> Self {
+            Self(BTreeMap::new())
+        }
+
+        /// Inserts a node.
+        pub fn insert(&mut self, node: RBTreeNode<K, V>) {
+            assert!(self.0.insert(node.0, node.1).is_none());
+        }
+
+        /// Removes a key.
+        pub fn remove(&mut self, key: &K) -> Option<V> {
+            self.0.remove(key)
+        }
+
+        /// The first node.
+        pub fn cursor_front_mut(&mut self) -> Option<CursorMut<'_, K, V>> {
+            match self.0.is_empty() {
+                true => None,
+                false => Some(CursorMut(&mut self.0)),
+            }
+        }
+    }
+
+    impl<K: Ord, V> CursorMut<'_, K, V> {
+        /// Takes the node out of the tree.
+        pub fn remove_current(self) -> (Option<Self>, RBTreeNode<K, V>) {
+            let (key, value) = self.0.pop_first().expect("a cursor is at a node");
+            (None, RBTreeNode(key, value))
+        }
+    }
+}
+
+/// Locks, references and atomics.
+pub mod sync {
+    pub use std::sync::Arc;
+
+    /// A spinlock: loom switches tasks at it.
+    pub struct SpinLock<T>(loom::sync::Mutex<T>);
+
+    impl<T> SpinLock<T> {
+        /// Unlocked.
+        pub fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        /// Locks it.
+        pub fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().expect("no task panics with the lock held")
+        }
+    }
+
+    /// Atomics of the kernel's memory model, of which loom knows less: what is `Full` there is
+    /// sequentially consistent here.
+    pub mod atomic {
+        use loom::sync::atomic::{
+            AtomicU32,
+            AtomicU64,
+            Ordering, //
+        };
+
+        /// No ordering.
+        pub struct Relaxed;
+
+        /// Ordered with what comes after.
+        pub struct Acquire;
+
+        /// Ordered with all before and after.
+        pub struct Full;
+
+        /// Orderings that a load may have.
+        pub trait LoadOrdering {
+            /// loom's name for it.
+            const ORDERING: Ordering;
+        }
+
+        impl LoadOrdering for Relaxed {
+            const ORDERING: Ordering = Ordering::Relaxed;
+        }
+
+        impl LoadOrdering for Acquire {
+            const ORDERING: Ordering = Ordering::Acquire;
+        }
+
+        /// Numbers that can be atomic.
+        pub trait AtomicType: Sized {
+            /// Its atomic.
+            type Repr;
+
+            /// With a first value.
+            fn atomic(self) -> Self::Repr;
+
+            /// Reads.
+            fn load(repr: &Self::Repr, ordering: Ordering) -> Self;
+
+            /// Writes.
+            fn store(self, repr: &Self::Repr);
+
+            /// Adds.
+            fn add(self, repr: &Self::Repr);
+
+            /// Replaces `old` by `self`.
+            fn replace(self, old: Self, repr: &Self::Repr) -> Result<Self, Self>;
+        }
+
+        macro_rules! impl_atomic {
+            ($type:ty, $repr:ident) => {
+                impl AtomicType for $type {
+                    type Repr = $repr;
+
+                    fn atomic(self) -> $repr {
+                        $repr::new(self)
+                    }
+
+                    fn load(repr: &$repr, ordering: Ordering) -> Self {
+                        repr.load(ordering)
+                    }
+
+                    fn store(self, repr: &$repr) {
+                        repr.store(self, Ordering::Relaxed);
+                    }
+
+                    fn add(self, repr: &$repr) {
+                        repr.fetch_add(self, Ordering::Relaxed);
+                    }
+
+                    fn replace(self, old: Self, repr: &$repr) -> Result<Self, Self> {
+                        repr.compare_exchange(old, self, Ordering::SeqCst, Ordering::Relaxed)
+                    }
+                }
+            };
+        }
+
+        /// An atomic number.
+        pub struct Atomic<T: AtomicType>(T::Repr);
+
+        impl<T: AtomicType> Atomic<T> {
+            /// With a first value.
+            pub fn new(value: T) -> Self {
+                Self(value.atomic())
+            }
+
+            /// Reads.
+            pub fn load<O: LoadOrdering>(&self, _: O) -> T {
+                T::load(&self.0, O::ORDERING)
+            }
+
+            /// Writes.
+            pub fn store(&self, value: T, _: Relaxed) {
+                value.store(&self.0);
+            }
+
+            /// Adds.
+            pub fn add(&self, value: T, _: Relaxed) {
+                value.add(&self.0);
+            }
+
+            /// Compares and exchanges.
+            pub fn cmpxchg(&self, old: T, new: T, _: Full) -> Result<T, T> {
+                new.replace(old, &self.0)
+            }
+        }
+
+        impl_atomic!(u32, AtomicU32);
+        impl_atomic!(u64, AtomicU64);
+    }
+}
+
+/// A clock that tests move.
+pub mod time {
+    use loom::sync::Mutex;
+    use std::{
+        marker::PhantomData,
+        ops::Sub, //
+    };
+
+    loom::lazy_static! {
+        static ref NOW: Mutex<i64> = Mutex::new(0);
+    }
+
+    /// Lets time pass.
+    pub fn advance(time: Delta) {
+        *NOW.lock().expect("no task panics with the clock") += time.0;
+    }
+
+    /// The time unit of waits.
+    pub type Jiffies = usize;
+
+    /// Converts milliseconds to jiffies.
+    pub fn msecs_to_jiffies(msecs: u32) -> Jiffies {
+        msecs as usize
+    }
+
+    /// The only clock.
+    #[derive(Clone, Copy)]
+    pub struct Monotonic;
+
+    /// A point in time.
+    #[derive(Clone, Copy)]
+    pub struct Instant<C>(i64, PhantomData<C>);
+
+    /// A span of time, in nanoseconds.
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub struct Delta(i64);
+
+    impl<C> Instant<C> {
+        /// The time now.
+        pub fn now() -> Self {
+            Self(
+                *NOW.lock().expect("no task panics with the clock"),
+                PhantomData,
+            )
+        }
+
+        /// The time since.
+        pub fn elapsed(&self) -> Delta {
+            Delta(Self::now().0 - self.0)
+        }
+    }
+
+    impl Delta {
+        /// From milliseconds.
+        pub fn from_millis(millis: i64) -> Self {
+            Self(millis * 1_000_000)
+        }
+
+        /// In milliseconds.
+        pub fn as_millis(self) -> i64 {
+            self.0 / 1_000_000
+        }
+    }
+
+    impl Sub for Delta {
+        type Output = Self;
+
+        fn sub(self, other: Self) -> Self {
+            Self(self.0 - other.0)
+        }
+    }
+}

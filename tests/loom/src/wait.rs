@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! wait.rs for loom: a wait ends when the test says that the task is killed, or its time over.
+
+use kernel::{
+    init::PinInit,
+    time::{
+        self,
+        Delta,
+        Jiffies, //
+    },
+};
+use loom::sync::{
+    Condvar,
+    Mutex,
+    MutexGuard, //
+};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitResult {
+    Completed,
+    TimedOut,
+    Killed,
+}
+
+/// What happens to tasks from outside; a test has one task that it happens to.
+#[derive(Default)]
+struct Fate {
+    killed: bool,
+    timed_out: bool,
+}
+
+loom::lazy_static! {
+    static ref FATE: Mutex<Fate> = Mutex::new(Fate::default());
+    static ref CHANGED: Condvar = Condvar::new();
+}
+
+loom::thread_local! {
+    static IS_VICTIM: std::cell::Cell<bool> = std::cell::Cell::new(false);
+}
+
+fn fate() -> MutexGuard<'static, Fate> {
+    FATE.lock().expect("no task panics with the lock held")
+}
+
+/// From here on, what follows happens to the current task.
+pub(crate) fn be_victim() {
+    IS_VICTIM.with(|victim| victim.set(true));
+}
+
+/// Sends SIGKILL to the victim.
+pub(crate) fn kill() {
+    fate().killed = true;
+    CHANGED.notify_all();
+}
+
+/// Has the victim's time be over, whatever it is.
+pub(crate) fn time_out() {
+    time::advance(Delta::from_millis(1_000_000));
+    fate().timed_out = true;
+    CHANGED.notify_all();
+}
+
+pub(crate) struct Completion {
+    completed: Mutex<bool>,
+}
+
+impl Completion {
+    pub(crate) fn new() -> impl PinInit<Self> {
+        || Self {
+            completed: Mutex::new(false),
+        }
+    }
+
+    pub(crate) fn complete(&self) {
+        // As waiters look with `FATE` locked, they cannot miss it.
+        let fate = fate();
+        *self.completed.lock().expect("no task panics with it") = true;
+        drop(fate);
+        CHANGED.notify_all();
+    }
+
+    pub(crate) fn wait_killable_timeout(&self, _timeout: Jiffies) -> WaitResult {
+        let victim = IS_VICTIM.with(|victim| victim.get());
+        let mut fate = fate();
+        loop {
+            if *self.completed.lock().expect("no task panics with it") {
+                return WaitResult::Completed;
+            }
+            if victim && fate.killed {
+                return WaitResult::Killed;
+            }
+            if victim && fate.timed_out {
+                fate.timed_out = false;
+                return WaitResult::TimedOut;
+            }
+            fate = CHANGED.wait(fate).expect("no task panics with it");
+        }
+    }
+}
