@@ -361,3 +361,69 @@ fn jiffies_ceil(time: Delta) -> Jiffies {
     // CAST: Positive, and at most what `busy_timeout_ms` was.
     msecs_to_jiffies(time.as_millis() as u32) + 1
 }
+
+#[kunit_tests(kmod_rs_concurrency)]
+mod tests {
+    use super::*;
+
+    fn load(slots: &Slots) -> (u32, u32) {
+        (slots.load().in_use(), slots.load().waiting())
+    }
+
+    #[test]
+    fn slots_come_back() -> Result {
+        let slots = Arc::pin_init(Slots::new(), GFP_KERNEL)?;
+        let first = slots.try_take();
+        let second = slots.try_take();
+        assert!(first.is_some());
+        assert_eq!(load(&slots), (2, 0));
+        drop(first);
+        assert_eq!(load(&slots), (1, 0));
+        drop(second);
+        assert_eq!(load(&slots), (0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn no_more_than_the_limit() -> Result {
+        let slots = Arc::pin_init(Slots::new(), GFP_KERNEL)?;
+        assert_eq!(slots.limit(), 50);
+        slots.set_limit(2);
+        let mut taken = KVec::new();
+        while let Some(slot) = slots.try_take() {
+            taken.push(slot, GFP_KERNEL)?;
+        }
+        assert_eq!(taken.len(), 2);
+
+        slots.set_limit(3);
+        assert!(slots.try_take().is_some());
+
+        slots.set_limit(1);
+        drop(taken.pop());
+        assert_eq!(load(&slots), (1, 0));
+        assert!(slots.try_take().is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn a_queue_that_stands_still() -> Result {
+        let slots = Arc::pin_init(Slots::new(), GFP_KERNEL)?;
+        slots.set_limit(1);
+        slots.set_busy_timeout_ms(20);
+        let slot = slots.try_take();
+        let arrived = Instant::<Monotonic>::now();
+        assert!(matches!(slots.take(), Err(NoSlot::Busy)));
+        assert!(arrived.elapsed() >= Delta::from_millis(20));
+        assert_eq!(load(&slots), (1, 0));
+        drop(slot);
+        assert!(slots.take().is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn waits_are_rounded_up() -> Result {
+        assert!(jiffies_ceil(Delta::from_nanos(1)) >= 1);
+        assert!(jiffies_ceil(Delta::from_millis(20)) > msecs_to_jiffies(20));
+        Ok(())
+    }
+}

@@ -147,3 +147,65 @@ impl fmt::Display for Summary {
         Ok(())
     }
 }
+
+#[kunit_tests(kmod_rs_in_flight)]
+mod tests {
+    use super::*;
+    use kernel::str::CString;
+
+    fn summary_of(in_flight: &InFlight) -> Result<CString> {
+        CString::try_from_fmt(fmt!("{}", in_flight.summary()))
+    }
+
+    fn enter(in_flight: &Arc<InFlight>, name: &CStr) -> Result<Entry> {
+        in_flight.enter(Name::new(name).ok_or(EINVAL)?)
+    }
+
+    #[test]
+    fn helpers_are_counted_by_name() -> Result {
+        let in_flight = Arc::pin_init(InFlight::new(), GFP_KERNEL)?;
+        assert_eq!(summary_of(&in_flight)?.to_bytes(), b"");
+
+        let a = enter(&in_flight, c"a")?;
+        let _b = enter(&in_flight, c"b")?;
+        let _a = enter(&in_flight, c"a")?;
+        assert_eq!(summary_of(&in_flight)?.to_bytes(), b"2 x a, 1 x b");
+
+        drop(a);
+        assert_eq!(summary_of(&in_flight)?.to_bytes(), b"1 x b, 1 x a");
+        Ok(())
+    }
+
+    #[test]
+    fn there_are_more_names_than_are_shown() -> Result {
+        let in_flight = Arc::pin_init(InFlight::new(), GFP_KERNEL)?;
+        let _entries = [
+            enter(&in_flight, c"a")?,
+            enter(&in_flight, c"b")?,
+            enter(&in_flight, c"c")?,
+            enter(&in_flight, c"d")?,
+            enter(&in_flight, c"b")?,
+        ];
+        assert_eq!(
+            summary_of(&in_flight)?.to_bytes(),
+            b"1 x a, 2 x b, 2 others"
+        );
+        Ok(())
+    }
+
+    /// A line that is longer than what printk takes loses its newline.
+    #[test]
+    fn the_summary_is_short_whatever_the_names() -> Result {
+        let in_flight = Arc::pin_init(InFlight::new(), GFP_KERNEL)?;
+        let mut entries = KVec::new();
+        for first in 1..10 {
+            let mut name = [0xff; crate::name::NAME_LEN];
+            name[0] = first;
+            name[crate::name::NAME_LEN - 1] = 0;
+            let name = CStr::from_bytes_until_nul(&name).map_err(|_| EINVAL)?;
+            entries.push(enter(&in_flight, name)?, GFP_KERNEL)?;
+        }
+        assert!(summary_of(&in_flight)?.to_bytes().len() < 500);
+        Ok(())
+    }
+}

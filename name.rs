@@ -48,3 +48,33 @@ impl fmt::Display for Name {
         Escaped(self.as_cstr().to_bytes()).fmt(f)
     }
 }
+
+#[kunit_tests(kmod_rs_name)]
+mod tests {
+    use super::*;
+    use kernel::str::CString;
+
+    #[test]
+    fn the_longest_name_that_fits() -> Result {
+        let name = c"1234567890123456789012345678901234567890123456789012345";
+        assert_eq!(name.to_bytes_with_nul().len(), NAME_LEN);
+        assert!(Name::new(name).is_some_and(|copy| copy.as_cstr() == name));
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_that_is_too_long() -> Result {
+        let name = c"12345678901234567890123456789012345678901234567890123456";
+        assert_eq!(name.to_bytes_with_nul().len(), NAME_LEN + 1);
+        assert!(Name::new(name).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_unusual_is_escaped() -> Result {
+        let name = Name::new(c"a\n\x1b\xff b").ok_or(EINVAL)?;
+        let shown = CString::try_from_fmt(fmt!("{name}"))?;
+        assert_eq!(shown.to_bytes(), b"a\\n\\x1b\\xff b");
+        Ok(())
+    }
+}

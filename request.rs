@@ -250,3 +250,20 @@ impl Kmod {
         );
     }
 }
+
+#[kunit_tests(kmod_rs_request)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_caller_gets() -> Result {
+        assert_eq!(Refusal::SwitchedOff.to_errno(), -2);
+        assert_eq!(Refusal::NameTooLong.to_errno(), -36);
+        assert_eq!(Refusal::Denied(EPERM).to_errno(), -1);
+        assert_eq!(Refusal::from(NoSlot::Busy).to_errno(), -62);
+        assert_eq!(Refusal::from(NoSlot::Killed).to_errno(), -512);
+        assert_eq!(Refusal::from(NoSlot::NoMemory).to_errno(), -12);
+        assert_eq!(Refusal::from(EACCES).to_errno(), -13);
+        Ok(())
+    }
+}

@@ -235,3 +235,59 @@ fn copy_stable(copy: &mut [u8; PATH_LEN], source: impl Fn(usize) -> u8) {
         }
     }
 }
+
+#[kunit_tests(kmod_rs_sysctl)]
+mod tests {
+    use super::*;
+    use core::cell::Cell;
+
+    /// A buffer that is written to while it is read: what each reading of its start finds.
+    fn copy_of(readings: &[&[u8]]) -> [u8; PATH_LEN] {
+        let tries = Cell::new(0);
+        let mut copy = [0; PATH_LEN];
+
+        copy_stable(&mut copy, |i| {
+            if i == 0 {
+                tries.set(tries.get() + 1);
+            }
+            let reading = readings[(tries.get() - 1).min(readings.len() - 1)];
+            reading.get(i).copied().unwrap_or(b'x')
+        });
+        copy
+    }
+
+    fn path_in(copy: &[u8; PATH_LEN]) -> &[u8] {
+        copy.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_path_that_does_not_change() -> Result {
+        assert_eq!(path_in(&copy_of(&[b"/sbin/modprobe\0"])), b"/sbin/modprobe");
+        assert_eq!(path_in(&copy_of(&[b"\0"])), b"");
+        Ok(())
+    }
+
+    #[test]
+    fn a_path_that_changes_once() -> Result {
+        let copy = copy_of(&[b"/sbin/modprobe\0", b"/a\0"]);
+        assert_eq!(path_in(&copy), b"/a");
+        // Nothing is left of the longer one behind the NUL.
+        assert!(copy[2..].iter().all(|byte| *byte == 0));
+        Ok(())
+    }
+
+    #[test]
+    fn a_path_that_changes_all_the_time() -> Result {
+        let readings: [&[u8]; 6] = [b"/1\0", b"/2\0", b"/3\0", b"/4\0", b"/5\0", b"/6\0"];
+        assert_eq!(path_in(&copy_of(&readings)), b"/4");
+        Ok(())
+    }
+
+    #[test]
+    fn a_path_without_an_end() -> Result {
+        let copy = copy_of(&[b""]);
+        assert_eq!(path_in(&copy).len(), PATH_LEN - 1);
+        assert_eq!(copy[PATH_LEN - 1], 0);
+        Ok(())
+    }
+}

@@ -231,3 +231,36 @@ unsafe extern "C" fn cleanup<C: Command>(info: *mut bindings::subprocess_info) {
     // SAFETY: `run()` took this reference.
     unsafe { bindings::module_put(module.as_ptr()) };
 }
+
+#[kunit_tests(kmod_rs_usermode_helper)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_end_in_a_null_pointer() -> Result {
+        let mut pointers = [ptr::null_mut(); MAX_STRINGS + 1];
+        let strings = [c"one", c"two"];
+        fill(&mut pointers, strings.into_iter())?;
+        assert!(pointers[0].cast_const() == strings[0].as_char_ptr());
+        assert!(pointers[1].cast_const() == strings[1].as_char_ptr());
+        assert!(pointers[2..].iter().all(|pointer| pointer.is_null()));
+        Ok(())
+    }
+
+    #[test]
+    fn as_many_strings_as_there_may_be() -> Result {
+        let mut pointers = [ptr::null_mut(); MAX_STRINGS + 1];
+        fill(&mut pointers, [c"x"; MAX_STRINGS].into_iter())?;
+        assert!(pointers[MAX_STRINGS].is_null());
+        Ok(())
+    }
+
+    #[test]
+    fn one_string_too_many() -> Result {
+        let mut pointers = [ptr::null_mut(); MAX_STRINGS + 1];
+        let result = fill(&mut pointers, [c"x"; MAX_STRINGS + 1].into_iter());
+        assert!(result == Err(E2BIG));
+        assert!(pointers[MAX_STRINGS].is_null());
+        Ok(())
+    }
+}

@@ -81,7 +81,10 @@ pub mod prelude {
         PinInit, //
     };
     pub use crate::pin_init;
-    pub use macros::pin_data;
+    pub use macros::{
+        kunit_tests,
+        pin_data, //
+    };
 
     /// Allocations may sleep.
     pub const GFP_KERNEL: crate::alloc::Flags = crate::alloc::Flags;
