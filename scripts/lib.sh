@@ -191,16 +191,17 @@ is_debian_13() (
 	[[ ${ID:-} == debian && ${VERSION_CODENAME:-} == trixie ]]
 )
 
-# The packages of PACKAGES that this machine has not installed.
+# missing_packages DIR: those of PACKAGES that are not installed in the system
+# below DIR; "" for this machine.
 missing_packages() {
 	comm -23 <(printf '%s\n' "${PACKAGES[@]}" | sort -u) \
-		<(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null |
+		<(dpkg-query --admindir="$1/var/lib/dpkg" -W -f '${db:Status-Status} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null |
 			sed -n 's/^installed //p' | sort -u)
 }
 
 # Debian 13 with every package needs no sysroot.
 has_tools() {
-	is_debian_13 && [[ -z $(missing_packages) ]]
+	is_debian_13 && [[ -z $(missing_packages "") ]]
 }
 
 # The versions that the Rust metadata depends on, in one line.
