@@ -10,7 +10,8 @@
 #   $CACHE/kernels/MINOR/guest.list  the modules in it
 #   $CACHE/kernels/xfs.img           a disk with an XFS that holds a file `hello`
 #
-# usage: guest.sh MINOR
+# usage: guest.sh MINOR          for Debian's kernel
+#        guest.sh MINOR-debug    for the one that debug-kernel.sh made
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -44,6 +45,8 @@ MODULES=(
 	n_hdlc ppp_generic slip
 	# algorithms
 	'=crypto' lzo lz4
+	# the kernel's own test of module loading, where they are a part of the kernel
+	test_kmod test_module
 )
 
 programs() {
@@ -63,11 +66,14 @@ programs() {
 }
 
 modules() {
-	local directory=$1 root=$2 release=$3
+	local directory=$1 root=$2 release
+	release=$(<"$directory/build/include/config/kernel.release")
 	local from=$directory/root/usr/lib/modules/$release to=$root/usr/lib/modules/$release
 	in_sysroot /usr/lib/dracut/dracut-install -D "$root" --kerneldir "$from" --silent -o -m "${MODULES[@]}"
-	mkdir -p "$to/extra"
-	cp "$directory"/test-modules/*.ko "$to/extra/"
+	if [[ -d $directory/test-modules ]]; then
+		mkdir -p "$to/extra"
+		cp "$directory"/test-modules/*.ko "$to/extra/"
+	fi
 	cp "$from"/modules.{builtin,builtin.modinfo,order} "$to/"
 	# Unpacked, as else each of the 62 modprobes that kmod.sh runs at once unpacks
 	# it anew. Under emulation that can take the 5 s after which the rest gives up.
@@ -89,11 +95,11 @@ archive_of() {
 }
 
 make_guest() {
-	local directory=$1 release=$2 root=$1/guest.part
+	local directory=$1 root=$1/guest.part
 	remove "$root"
 	mkdir "$root"
 	programs "$root"
-	modules "$directory" "$root" "$release"
+	modules "$directory" "$root"
 	selftests "$directory" "$root"
 	archive_of "$root" "$directory/guest.cpio"
 	remove "$root"
@@ -122,14 +128,14 @@ made() {
 
 main() {
 	local release
-	(($# == 1)) || die "say which kernel: guest.sh MINOR, one of: $SUPPORTED"
-	check_minor "$1"
+	(($# == 1)) || die "say which kernel: guest.sh MINOR[-debug], MINOR one of: $SUPPORTED"
+	check_minor "${1%-debug}"
 	cd "$TOP"
 	take_lock
 	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/prepare.sh $1 first"
 	release=$(readlink "$KERNELS/$1")
 	made "$KERNELS/$release/guest.cpio" "$KERNELS/$release/complete" "$SYSROOT/complete" "${BASH_SOURCE[0]}" ||
-		step "making the guest for kernel $release" make_guest "$KERNELS/$release" "$release"
+		step "making the guest for kernel $release" make_guest "$KERNELS/$release"
 	[[ -f $KERNELS/xfs.img ]] ||
 		step "making the XFS disk" make_disk
 }

@@ -204,11 +204,13 @@ has_tools() {
 	is_debian_13 && [[ -z $(missing_packages "") ]]
 }
 
-# The versions that the Rust metadata depends on, in one line.
+# toolchain [PACKAGE...]: the versions of these in one line; without any, of those
+# that the Rust metadata depends on.
 toolchain() {
 	local admindir=$SYSROOT/var/lib/dpkg
 	! has_tools || admindir=/var/lib/dpkg
-	dpkg-query --admindir="$admindir" -W -f '${Package}=${Version} ' gcc-14 rustc bindgen 2>/dev/null
+	(($# > 0)) || set -- gcc-14 rustc bindgen
+	dpkg-query --admindir="$admindir" -W -f '${Package}=${Version} ' "$@" 2>/dev/null
 }
 
 in_sysroot() {
@@ -255,11 +257,19 @@ choose_kdir() {
 	fi
 }
 
-# Trees that "make prepare" made need its tools; others those of the machine.
+# Does KDIR have this line in its configuration?
+has_option() {
+	grep -qx "$1" "$KDIR/include/config/auto.conf" 2>/dev/null
+}
+
+# Trees that "make prepare" made need its tools; others those of the machine. A
+# kernel that was built with clang takes modules that were, too.
 with_tools() {
+	local variables=()
+	! has_option CONFIG_CC_IS_CLANG=y || variables+=("LLVM=${LLVM:-1}")
 	if [[ $KDIR == "$KERNELS"/* ]]; then
-		in_sysroot env DEBIAN_KERNEL_NO_CC_VERSION_CHECK=y "$@"
+		in_sysroot env DEBIAN_KERNEL_NO_CC_VERSION_CHECK=y "${variables[@]}" "$@"
 	else
-		"$@"
+		env "${variables[@]}" "$@"
 	fi
 }
