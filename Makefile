@@ -9,7 +9,7 @@ RELEASE ?= $(shell uname -r)
 DESTDIR ?=
 INSTALL_DIR := $(DESTDIR)/lib/modules/$(RELEASE)/updates
 
-export KDIR KERNEL T
+export KDIR KERNEL T DEBUG
 
 .PHONY: module
 module:
@@ -23,6 +23,7 @@ help:
 	@echo '  test-full   the same, with the long counts of the kernel'"'"'s own kmod.sh'
 	@echo '  shell       a shell in a guest with the module loaded'
 	@echo '  prepare     only the set-up: Debian 13 tools, kernel, metadata, guest'
+	@echo '    DEBUG=no leaves the debugging kernel out of the tests, DEBUG=only runs only that'
 	@echo '    KERNEL=7.2|7.3 chooses the kernel; REFRESH=1 looks for a newer one'
 	@echo
 	@echo 'For the kernel that runs here, or the one that KDIR= names:'

@@ -4,12 +4,16 @@
 # Make what goes into a guest: the module, the programs, the tests. Sourced
 # after lib.sh.
 
-# Everything made from the sources for one kernel is below out/RELEASE.
 prepare_kernel() {
-	local minor
 	"$TOP/scripts/prepare.sh" "${KERNEL:-}"
-	minor=$(known_minor "${KERNEL:-}")
-	RELEASE=$(readlink "$KERNELS/$minor")
+	MINOR=$(known_minor "${KERNEL:-}")
+	use_kernel "$MINOR"
+}
+
+# use_kernel MINOR[-debug]: everything made from the sources for one kernel is
+# below out/RELEASE.
+use_kernel() {
+	RELEASE=$(readlink "$KERNELS/$1")
 	KERNEL_DIRECTORY=$KERNELS/$RELEASE
 	export KDIR=$KERNEL_DIRECTORY/build
 	OUT=$TOP/out/$RELEASE
@@ -41,6 +45,13 @@ make_all() {
 	make_programs
 }
 
+# The unit tests that the sources have, as SUITE.TEST.
+unit_tests() {
+	awk 'FNR == 1 { suite = "" }
+		/kunit_tests\(/ { suite = $0; gsub(/.*kunit_tests\(|\).*/, "", suite) }
+		suite && /#\[test\]/ { getline; gsub(/^.*fn |\(.*/, ""); print suite "." $0 }' "$TOP"/*.rs
+}
+
 # new_overlay NAME: a directory that is to be put into the guest, in $OVERLAY,
 # and one for what comes out of it, in $WORK.
 new_overlay() {
@@ -51,6 +62,7 @@ new_overlay() {
 	cp "$TOP"/scripts/{give-back,lib}.sh "$OVERLAY/kmod_rs/scripts/"
 	cp "$TOP"/tests/*.sh "$OUT"/{kmod-rs,not-post-linked}.ko \
 		"$OUT"/modules/*.ko "$OUT"/programs/* "$OVERLAY/kmod_rs/"
+	unit_tests >"$OVERLAY/kmod_rs/unit-tests"
 }
 
 prepare_guest_files() {

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the tests: those in tests/host here, those in tests in a guest. What they
-# say, in KTAP, is printed as it comes and kept below out/; the last line is
-# "N passed, N failed", counted in tests. A guest that dies fails the tests that
-# it had not yet run.
+# Run the tests: those in tests/host here, those in tests in guests, first with
+# Debian's kernel, then with the debugging one. What they say, in KTAP, is
+# printed as it comes and kept below out/; the last line is "N passed, N failed",
+# counted in tests, and if some could not run "N skipped" after that. A guest that
+# dies fails the tests that it had not yet run.
 #
-# usage: [KERNEL=MINOR] [T="NAME..."] test.sh [--full]
+# usage: [KERNEL=MINOR] [DEBUG=no|only] [T="NAME..."] test.sh [--full]
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -15,7 +16,12 @@ set -euo pipefail
 . "$TOP/scripts/guest-files.sh"
 
 VM_TIMEOUT=2400
-PASSED=() FAILED=()
+# The debugging kernel does everything so much slower.
+DEBUG_SLOWER=4
+
+# Of the kernel that is tested, and of all.
+PASSED=() FAILED=() SKIPPED=()
+ALL_PASSED=0 ALL_FAILED=() ALL_SKIPPED=0
 
 # --- What is tested -------------------------------------------------------
 
@@ -35,6 +41,20 @@ is_alone() {
 
 arguments_of() {
 	sed -n '/^# Boot: alone$/d; s/^# Boot: //p' "$TOP/tests/$1.sh"
+}
+
+# The lines that the kernel's configuration has to have for a test, one after the
+# other: "# Needs: CONFIG_...", which stands for CONFIG_...=y.
+needs_of() {
+	sed -n 's/^# Needs: //p' "$TOP/tests/$1.sh" | xargs -n 1
+}
+
+# What of this the kernel lacks.
+lacks() {
+	local option
+	for option in $(needs_of "$1"); do
+		has_option "$option=y" || echo "$option"
+	done
 }
 
 # Those of the names on standard input that the user asked for, or all.
@@ -61,6 +81,7 @@ judge() {
 	while IFS= read -r line; do
 		printf '%s\n' "$line"
 		case $line in
+		"ok "*"# SKIP"*) SKIPPED+=("$(cut -d' ' -f3 <<<"$line")") ;;
 		"ok "*) PASSED+=("$(cut -d' ' -f3 <<<"$line")") ;;
 		"not ok "*) FAILED+=("$(cut -d' ' -f4 <<<"$line")") ;;
 		esac
@@ -80,51 +101,104 @@ run_host_tests() {
 	done
 }
 
-# boot ARGUMENTS NAME...: run these tests in one guest.
+# boot ARGUMENTS NAME...: run these tests in one guest. Unit tests would run
+# whenever the module is loaded, so all boots but theirs say that they shall not.
 boot() {
 	local arguments=$1 name
 	shift
 	new_overlay "guest-$1"
-	printf '#!/bin/bash\nFULL=%s exec bash /kmod_rs/run.sh %s\n' "$FULL" "$*" >"$OVERLAY/kmod_rs/run"
+	printf '#!/bin/bash\nFULL=%s SLOWER=%s exec bash /kmod_rs/run.sh %s\n' "$FULL" "$SLOWER" "$*" >"$OVERLAY/kmod_rs/run"
 	chmod +x "$OVERLAY/kmod_rs/run"
 
 	say "booting $RELEASE ${arguments:+($arguments) }for $# tests"
+	if has_option CONFIG_KUNIT=y && [[ $arguments != *kunit.enable=* ]]; then
+		arguments+=" kunit.enable=0"
+	fi
 	# shellcheck disable=SC2086 # Several arguments.
-	judge < <("$TOP/scripts/vm.sh" --timeout "$VM_TIMEOUT" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
+	judge < <("$TOP/scripts/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
 		log_buf_len=4M $arguments | tee "$WORK/results.ktap")
 
+	# What run.sh adds at the end of a boot.
+	! has_option CONFIG_DEBUG_KMEMLEAK=y || set -- "$@" "no-leaks-$1"
 	for name in "$@"; do
-		[[ " ${PASSED[*]} ${FAILED[*]} " == *" $name "* ]] && continue
+		[[ " ${PASSED[*]} ${FAILED[*]} ${SKIPPED[*]} " == *" $name "* ]] && continue
 		tail -n 30 "$WORK/console.log" | sed 's/^/    # /'
 		echo "not ok - $name # the guest ended before; its console is in $WORK/console.log"
 		FAILED+=("$name")
 	done
 }
 
-main() {
-	local together=() host guest name
-	FULL=""
-	[[ ${1:-} != --full ]] || FULL=1
-	check_names
-
-	prepare_kernel
-	step "building for $RELEASE" make_all
-
-	mapfile -t host < <(host_tests | wanted)
-	judge < <(run_host_tests "${host[@]}")
-
-	mapfile -t guest < <(guest_tests | wanted)
-	for name in "${guest[@]}"; do
-		is_alone "$name" || together+=("$name")
+# run_guest_tests NAME...: in one boot, but for those that want one of their own.
+run_guest_tests() {
+	local together=() alone=() name missing
+	for name in "$@"; do
+		missing=$(lacks "$name" | xargs)
+		if [[ $missing ]]; then
+			judge <<<"ok - $name # SKIP the kernel has no ${missing// /, }"
+		elif is_alone "$name"; then
+			alone+=("$name")
+		else
+			together+=("$name")
+		fi
 	done
 	((${#together[@]} == 0)) || boot "" "${together[@]}"
-	for name in "${guest[@]}"; do
-		! is_alone "$name" || boot "$(arguments_of "$name")" "$name"
+	for name in "${alone[@]}"; do
+		boot "$(arguments_of "$name")" "$name"
 	done
+}
 
-	((${#FAILED[@]} == 0)) || echo "# failed: ${FAILED[*]}"
-	echo "${#PASSED[@]} passed, ${#FAILED[@]} failed"
-	((${#PASSED[@]} > 0 && ${#FAILED[@]} == 0))
+# begin SLOWER ... end: the tests with the kernel in use, on a machine that takes
+# so many times as long.
+begin() {
+	SLOWER=$1
+	PASSED=() FAILED=() SKIPPED=()
+	echo "# kernel: $RELEASE"
+	step "building for $RELEASE" make_all
+}
+
+end() {
+	local name
+	echo "# kernel: $RELEASE: ${#PASSED[@]} passed, ${#FAILED[@]} failed, ${#SKIPPED[@]} skipped"
+	ALL_PASSED=$((ALL_PASSED + ${#PASSED[@]}))
+	ALL_SKIPPED=$((ALL_SKIPPED + ${#SKIPPED[@]}))
+	for name in "${FAILED[@]}"; do
+		ALL_FAILED+=("$RELEASE:$name")
+	done
+}
+
+test_stock() {
+	begin 1
+	judge < <(run_host_tests "${HOST_TESTS[@]}")
+	run_guest_tests "${GUEST_TESTS[@]}"
+	end
+}
+
+test_debug() {
+	"$TOP/scripts/debug-kernel.sh" "$MINOR"
+	use_kernel "$MINOR-debug"
+	begin "$DEBUG_SLOWER"
+	run_guest_tests "${GUEST_TESTS[@]}"
+	end
+}
+
+main() {
+	local skipped=""
+	FULL=""
+	[[ ${1:-} != --full ]] || FULL=1
+	[[ ${DEBUG:=} =~ ^(|no|only)$ ]] ||
+		die "DEBUG=$DEBUG means nothing: DEBUG=no leaves the debugging kernel out, DEBUG=only runs only that"
+	check_names
+	mapfile -t HOST_TESTS < <(host_tests | wanted)
+	mapfile -t GUEST_TESTS < <(guest_tests | wanted)
+
+	prepare_kernel
+	[[ $DEBUG == only ]] || test_stock
+	[[ $DEBUG == no || ${#GUEST_TESTS[@]} == 0 ]] || test_debug
+
+	((${#ALL_FAILED[@]} == 0)) || echo "# failed: ${ALL_FAILED[*]}"
+	((ALL_SKIPPED == 0)) || skipped=", $ALL_SKIPPED skipped"
+	echo "$ALL_PASSED passed, ${#ALL_FAILED[@]} failed$skipped"
+	((ALL_PASSED > 0 && ${#ALL_FAILED[@]} == 0))
 }
 
 main "$@"

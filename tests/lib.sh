@@ -17,7 +17,9 @@ MODPROBE=/proc/sys/kernel/modprobe
 LIVEPATCH=/sys/kernel/livepatch/kmod_rs
 HELPER=/kmod_rs/helper
 TRACING=/sys/kernel/tracing
-TIMEOUT=${TIMEOUT:-60}
+# How many times as long things take here as on a stock kernel.
+SLOWER=${SLOWER:-1}
+TIMEOUT=${TIMEOUT:-$((60 * SLOWER))}
 
 # errno and wait status as request_module() returns them.
 # shellcheck disable=SC2034 # For the tests.

@@ -3,6 +3,8 @@
 #
 # A security module refuses a request: the caller gets its errno, also when all
 # slots are in use, as it takes none. Nothing is run and no event is traced.
+#
+# Needs: CONFIG_BPF_LSM
 
 . "$(dirname "$0")/lib.sh"
 plan 7

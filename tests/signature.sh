@@ -4,6 +4,7 @@
 # A kernel that insists on signed modules refuses this one, as it would any, and
 # nothing of it is left behind.
 #
+# Needs: CONFIG_MODULE_SIG
 # Boot: module.sig_enforce=1
 
 NO_KMOD_ASK=1
