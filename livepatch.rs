@@ -65,8 +65,9 @@ unsafe impl Sync for Livepatch where Kmod: Sync {}
 impl Livepatch {
     /// Has `kmod` serve all requests from now on, before this even returns.
     ///
-    /// Returns [`EBUSY`] while another livepatch is in transition, [`ENOEXEC`] if the module was
-    /// not linked to its end, and what else `klp_enable_patch()` says.
+    /// Returns [`EBUSY`] while another livepatch is in transition, or while something else that
+    /// may change where functions go (a kprobe with a post handler) is on this one; [`ENOEXEC`]
+    /// if the module was not linked to its end; and what else `klp_enable_patch()` says.
     ///
     /// Context: from module init only, as the last step that can fail.
     pub(crate) fn enable(kmod: Kmod) -> Result<Self> {
@@ -87,7 +88,11 @@ impl Livepatch {
         // SAFETY: Called from module init, which is called once.
         to_result(unsafe { kmod_rs_livepatch_enable() }).inspect_err(|error| {
             if *error == EBUSY {
+                // The kernel does not say which of the two.
                 pr_err!("another livepatch is in transition: try again when it is done\n");
+                pr_err!(
+                    "or __request_module() is in use by a kprobe with a post handler: remove it\n"
+                );
             } else {
                 pr_err!("cannot take over __request_module(): {error:?}\n");
             }
