@@ -72,7 +72,7 @@ impl HrTimerCallback for Deadline {
         if this.killed.load(Relaxed) {
             if log::allowed() {
                 pr_warn!(
-                    "modprobe for {} has not exited, name pid={} killed_ms_ago={}: its slot stays taken\n",
+                    "modprobe for {} has not exited, its slot stays taken: pid={} killed_ms_ago={}\n",
                     this.name,
                     helper.number(),
                     EXIT_MS,
