@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# While helpers run whose waiters were killed, the module cannot be unloaded:
+# rmmod says so as fast as for any module in use, and refcnt is their number,
+# one less with each that ends. After the last, rmmod succeeds.
+
+. "$(dirname "$0")/lib.sh"
+plan 13
+
+N=4
+
+gone() {
+	[[ ! -e $LIVEPATCH ]]
+}
+
+references() {
+	[[ $(</sys/module/kmod_rs/refcnt) == "$1" ]]
+}
+
+# timed COMMAND...: its output in $OUTPUT, the milliseconds it took in $TOOK.
+timed() {
+	local start
+	start=$(now)
+	OUTPUT=$("$@" 2>&1)
+	TOOK=$(($(now) - start))
+}
+
+use_helper
+patch on
+before=$(</sys/module/kmod_rs/refcnt)
+close_gate
+helpers=()
+for ((i = 0; i < N; i++)); do
+	ask_in_background wv "hold-$i"
+	askers[i]=$ASKER
+	event start "hold-$i"
+	helpers+=("$EVENT_PID")
+done
+for asker in "${askers[@]}"; do
+	kill_asker "$asker"
+done
+is "the waiters are killed" "$(for asker in "${askers[@]}"; do result_of "$asker"; done | uniq -c | xargs)" "$N $ERESTARTSYS"
+is "their helpers are not, and count" "$(pgrep -xc helper) $(</sys/module/kmod_rs/refcnt)" "$N $((before + N))"
+
+holds "the patch is given back nevertheless" eval 'echo 0 >"$LIVEPATCH/enabled" && await gone'
+holds "refcnt is the number of helpers" await references "$N"
+
+# How long it takes to be told so of any module.
+exec 7<>/dev/kmod_ask
+timed rmmod kmod_ask
+usual=$TOOK
+exec 7>&-
+timed rmmod kmod_rs
+matches "rmmod is refused" "$OUTPUT" 'Module kmod_rs is in use$'
+holds "at once: in $TOOK ms, where $usual are usual" [ "$TOOK" -lt $((3 * usual + 500)) ]
+
+for ((left = N - 1; left > 0; left--)); do
+	kill -KILL "${helpers[left]}"
+	holds "$left left" await references "$left"
+done
+matches "rmmod is still refused" "$(rmmod kmod_rs 2>&1)" 'Module kmod_rs is in use$'
+open_gate
+holds "none left" await references 0
+holds "rmmod" rmmod kmod_rs
+is "nothing is left" "$(ls -d /sys/module/kmod_rs "$LIMIT" "$KNOBS" 2>/dev/null)" ""
+
+finish
