@@ -6,7 +6,7 @@
  * "HOW NAME ANSWER...", with HOW as in kmod_ask.c. The tasks ask these, beginning
  * with different ones, again and again: until they have asked --rounds times
  * all of them, or the file of --until exists, or --kills times one of them has
- * been killed and replaced.
+ * been killed and replaced. A "%" in NAME becomes a number of its own each time.
  *
  * With --flip, /proc/sys/kernel/modprobe changes between two paths meanwhile, as
  * fast as can be.
@@ -87,13 +87,19 @@ static void note(int q, long answer)
 
 static void ask(int q)
 {
-	const char *text = questions[q].text;
-	char answer[32] = "";
+	const char *text = questions[q].text, *percent = strchr(text, '%');
+	char answer[32] = "", numbered[256];
 	int fd = open("/dev/kmod_ask", O_RDWR | O_CLOEXEC);
+	long number;
 
 	if (fd < 0)
 		err(1, "/dev/kmod_ask");
-	__atomic_add_fetch(&seen->asked, 1, __ATOMIC_SEQ_CST);
+	number = __atomic_add_fetch(&seen->asked, 1, __ATOMIC_SEQ_CST);
+	if (percent) {
+		snprintf(numbered, sizeof(numbered), "%.*s%ld%s", (int)(percent - text), text,
+			 number, percent + 1);
+		text = numbered;
+	}
 	if (write(fd, text, strlen(text)) < 0)
 		err(1, "write %s", text);
 	if (read(fd, answer, sizeof(answer) - 1) <= 0)

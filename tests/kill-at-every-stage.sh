@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A request is killed while it waits for a slot, while its helper is about to be
+# executed, while that runs, and at hundreds of random moments: -ERESTARTSYS at
+# once; a helper that there is keeps the slot until it has exited. Then all
+# slots are there, and the module can be unloaded.
+
+. "$(dirname "$0")/lib.sh"
+plan 23
+
+SCALE=${SCALE:-1}
+SLOW=/tmp/slow-helper
+
+# Whoever executes $SLOW waits before that. Lease breaks are waited for this long.
+block_exec() {
+	exec 7< <(exec /kmod_rs/block exec "$SLOW")
+	BLOCKER=$!
+	read -r -t "$TIMEOUT" <&7
+}
+
+unblock_exec() {
+	kill "$BLOCKER"
+	exec 7<&-
+}
+
+# about_to_execute N: that many helpers are.
+about_to_execute() {
+	(($(grep -l '__break_lease+' /proc/[0-9]*/stack 2>/dev/null | wc -l) == $1))
+}
+
+# killed_at_once WHAT: the last asker.
+killed_at_once() {
+	local start took
+	start=$(now)
+	kill_asker "$ASKER"
+	took=$(($(now) - start))
+	is "killed $1" "$(result_of "$ASKER")" "$ERESTARTSYS"
+	# Whatever it waits for is there until the test lets it go.
+	((took < 1000 * TIMEOUT)) || fail "killed $1, but after $took ms"
+}
+
+slot_is_taken() {
+	ask_in_background w exit-5
+	next=$ASKER
+	holds "$1" await in_queue 1
+}
+
+slot_comes_back() {
+	is "$1" "$(answer_of "$next")" $((5 << 8))
+	await helpers_gone
+}
+
+echo 600 >/proc/sys/fs/lease-break-time
+cp "$HELPER" "$SLOW"
+chmod +x "$SLOW"
+use_helper
+patch on
+references=$(</sys/module/kmod_rs/refcnt)
+echo 1 >"$LIMIT"
+echo 60000 >"$KNOBS/busy_timeout_ms"
+
+# Waiting for a slot.
+close_gate
+hold 1
+ask_in_background wv exit-1
+await in_queue 1
+killed_at_once "in the queue"
+holds "its place is gone" await in_queue 0
+open_gate
+await helpers_gone
+
+# The helper has been started and is about to be executed.
+for how in w n; do
+	use_helper
+	echo "$SLOW" >"$MODPROBE"
+	block_exec
+	ask_in_background "${how}v" exit-2
+	holds "its helper is about to be executed, $how" await about_to_execute 1
+	killed_at_once "before exec, $how"
+	is "the helper is not" "$(about_to_execute 1 && echo there)" there
+	is "and counts" "$(</sys/module/kmod_rs/refcnt)" $((references + 1))
+	echo "$HELPER" >"$MODPROBE"
+	slot_is_taken "and has its slot, $how"
+	unblock_exec
+	holds "then it is executed" event start exit-2
+	slot_comes_back "and the slot comes back, $how"
+done
+
+# The helper runs.
+use_helper
+close_gate
+ask_in_background wv hold-3
+event start hold-3
+killed_at_once "while its helper runs"
+slot_is_taken "that has its slot"
+open_gate
+slot_comes_back "until it ends"
+
+# At any moment, on their way in and out, of many.
+use_silent_helper
+echo 5 >"$LIMIT"
+is "killed $((400 * SCALE)) times" \
+	"$(/kmod_rs/load --tasks=16 --kills=$((400 * SCALE)) 'w exit-3-% 768' 'n exit-0 0' 'w sleep-1-% 0' 'w sleep-20-exit-4 1024')" \
+	"no other answers"
+await helpers_gone
+use_helper
+close_gate
+hold 5
+ask_in_background w exit-6
+holds "all slots are there, and no more" await in_queue 1
+open_gate
+answer_of "$ASKER" >/dev/null
+await helpers_gone
+holds "no reference is held" await eval '[[ $(</sys/module/kmod_rs/refcnt) == "$references" ]]'
+holds "it can be unloaded" give_back
+
+rm -f "$SLOW"
+finish
