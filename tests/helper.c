@@ -11,6 +11,8 @@
  *	signal-N...	die of signal N
  *	hold-...	do not end before the test gives up its lock on /tmp/gate
  *	sleep-MS...	end after MS milliseconds
+ *	stuck-...	write to the file system that is mounted on /tmp/frozen
+ *	real-NAME	have the real modprobe load NAME
  *	describe-...	write what it was run with to /tmp/description; so does
  *			the empty name
  *	itself-...	exit with 1 if argv[0] is not the path that was executed
@@ -159,6 +161,12 @@ int main(int argc, char **argv, char **envp)
 		struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
 
 		nanosleep(&time, NULL);
+	} else if (!strncmp(name, "stuck-", 6)) {
+		if (open("/tmp/frozen/stuck", O_WRONLY | O_CREAT, 0600) < 0)
+			status = 96;
+	} else if (!strncmp(name, "real-", 5)) {
+		execl("/sbin/modprobe", "modprobe", "-q", "--", name + 5, NULL);
+		status = 95;
 	} else if (!strncmp(name, "describe-", 9) || !*name) {
 		describe(argc, argv, envp);
 	} else if (!strncmp(name, "itself-", 7)) {

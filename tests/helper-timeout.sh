@@ -1,0 +1,136 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A modprobe that hangs for one name: other names are served until it has all
+# slots, then the rest get -ETIME after the usual time. With
+# kmod_rs/helper_timeout_ms it is killed, once, which the log says; one that
+# cannot die keeps its slot, which the log says, too.
+
+. "$(dirname "$0")/lib.sh"
+plan 35
+
+KNOB=$KNOBS/helper_timeout_ms
+FROZEN=/tmp/frozen
+
+# etime_after MS LEAST: a request gets -ETIME, after at least that.
+etime_after() {
+	local start took answer
+	start=$(now)
+	answer=$(ask w exit-3)
+	took=$(($(now) - start))
+	is "$1: refused" "$answer" "$ETIME"
+	holds "after $took ms" [ "$took" -ge "$2" ]
+}
+
+hang() {
+	use_helper
+	close_gate
+	hold "$1"
+}
+
+lines() {
+	log | grep -cE "$1"
+}
+
+# write_to FILE VALUE: in one piece, and what the kernel says.
+write_to() {
+	local output
+	output=$( { printf '%s' "$2" >"$1"; } 2>&1)
+	echo "${output##*: }"
+}
+
+# --- It hangs ---
+for how in off on; do
+	patch "$how"
+	hang 10
+	is "10 hang, others are served, patch $how" "$(ask w exit-3)" $((3 << 8))
+	hold 40
+	etime_after "50 hang, patch $how" 5000
+	open_gate
+	await helpers_gone
+	is "and they are served again" "$(ask w exit-3)" $((3 << 8))
+done
+echo 10 >"$LIMIT"
+echo 300 >"$KNOBS/busy_timeout_ms"
+hang 10
+etime_after "as many as the limit hang" 300
+open_gate
+await helpers_gone
+
+# --- The knob ---
+is "off unless it is said otherwise" "$(<"$KNOB")" 0
+for value in 1 3600000 0; do
+	is "takes $value" "$(write_to "$KNOB" "$value")$(<"$KNOB")" "$value"
+done
+for value in -1 3600001 4294967296 x; do
+	is "refuses $value" "$(write_to "$KNOB" "$value") $(<"$KNOB")" "Invalid argument 0"
+done
+
+# --- Killed ---
+echo 1 >"$LIMIT"
+echo 60000 >"$KNOBS/busy_timeout_ms"
+echo 700 >"$KNOB"
+use_helper
+close_gate
+start=$(now)
+ask_in_background w hold-1
+hanging=$ASKER
+event start hold-1
+pid=$EVENT_PID
+ask_in_background w exit-4
+next=$ASKER
+is "who waits gets the wait status" "$(answer_of "$hanging")" 9
+took=$(($(now) - start))
+holds "not too early: after $took ms" [ "$took" -ge 700 ]
+is "the slot goes on" "$(answer_of "$next")" $((4 << 8))
+is "the log says so, once" "$(log | grep 'took too long')" \
+	"kmod_rs: modprobe for hold-1 took too long, killed: pid=$pid helper_timeout_ms=700"
+is "one that does not hang is left alone" "$(ask w sleep-1-exit-5)" $((5 << 8))
+is "nobody asks for a helper that needs no waiting" "$(ask n hold-2)" 0
+event start hold-2
+is "which is not killed" "$(lines 'took too long')" 1
+open_gate
+await helpers_gone
+
+# Its waiter has been killed.
+use_helper
+close_gate
+ask_in_background wv hold-3
+event start hold-3
+kill_asker "$ASKER"
+is "killed waiter" "$(result_of "$ASKER")" "$ERESTARTSYS"
+is "its helper's slot comes back" "$(ask w exit-6)" $((6 << 8))
+is "it was killed" "$(lines 'modprobe for hold-3 took too long, killed')" 1
+open_gate
+await helpers_gone
+
+# --- Cannot be killed ---
+mkdir -p "$FROZEN"
+# Not by a request: loading it may take more time than a helper has here.
+modprobe -a xfs virtio_pci virtio_blk
+await test -b /dev/vda
+mount -t xfs /dev/vda "$FROZEN" || fail "no file system to freeze"
+use_helper
+exec 7< <(exec /kmod_rs/block write "$FROZEN")
+blocker=$!
+read -r -t "$TIMEOUT" <&7
+is "killed while it cannot be" "$(lines 'has not exited')" 0
+ask_in_background w stuck-1
+stuck=$ASKER
+event start stuck-1
+pid=$EVENT_PID
+ask_in_background w exit-7
+next=$ASKER
+await logged 'has not exited'
+is "the log says that" "$(log | grep 'has not exited')" \
+	"kmod_rs: modprobe for stuck-1 has not exited, its slot stays taken: pid=$pid killed_ms_ago=5000"
+holds "its slot is taken" in_queue 1
+is "and nobody has an answer" "$(ls /tmp/answers | grep -cxE "$stuck|$next")" 0
+kill "$blocker"
+exec 7<&-
+is "when it can, it dies" "$(answer_of "$stuck")" 9
+is "and its slot goes on" "$(answer_of "$next")" $((7 << 8))
+is "nothing more is said of it" "$(lines 'stuck-1') $(lines 'has not exited')" "2 1"
+umount "$FROZEN"
+
+finish
