@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Modules whose init asks for another module, three levels deep, through the
+# real modprobe; and one that asks for itself, which waits until its waiter is
+# killed, as in C.
+
+. "$(dirname "$0")/lib.sh"
+plan 16
+
+CONFIG=/etc/modprobe.d/kmod_rs-nest.conf
+
+unload() {
+	local module
+	for module in nest_a nest_b nest_c nest_self; do
+		[[ ! -d /sys/module/$module ]] || rmmod "$module"
+	done
+}
+
+
+mkdir -p /etc/modprobe.d
+for module in nest_a nest_b nest_c nest_self; do
+	echo "install $module /sbin/insmod /kmod_rs/$module.ko"
+done >"$CONFIG"
+
+for how in off on; do
+	patch "$how"
+	[[ $how == off ]] || references=$(</sys/module/kmod_rs/refcnt)
+
+	is "asked for the first, patch $how" "$(ask w nest_a)" 0
+	is "each asked for the next" "$(log | grep -cE '^nest_(a: nest_b|b: nest_c) result=0$')" \
+		"$([[ $how == off ]] && echo 2 || echo 4)"
+	holds "and all are there" test -d /sys/module/nest_a -a -d /sys/module/nest_b -a -d /sys/module/nest_c
+
+	# The waiter of the second request is the insmod that runs its init.
+	ask_in_background w nest_self
+	holds "one asks for itself" await eval '(($(log | grep -c "nest_self: pid=") == $([[ $how == off ]] && echo 1 || echo 2)))'
+	waiter=$(log | sed -n 's/^nest_self: pid=\([0-9]*\) asks.*/\1/p' | tail -n 1)
+	holds "modprobe waits for it, and it for modprobe" await eval '(($(pgrep -xc insmod) == 2))'
+	kill -KILL "$waiter"
+	holds "killed, it gets $ERESTARTSYS" await eval '[[ $(log | sed -n "s/^nest_self: nest_self result=//p" | tail -n 1) == $ERESTARTSYS ]]'
+	is "so the first has the answer of a killed modprobe" "$(answer_of "$ASKER" | grep -cE '^[0-9]+$')" 1
+	await eval '! pgrep -x insmod'
+	await eval '! pgrep -x modprobe'
+	unload
+done
+holds "no reference is left" await eval '[[ $(</sys/module/kmod_rs/refcnt) == "$references" ]]'
+holds "it can be unloaded" give_back
+
+rm -f "$CONFIG"
+finish
