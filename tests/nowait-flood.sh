@@ -1,0 +1,95 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Thousands of requests that do not wait. When the last helper has ended, slots,
+# references, processes and memory are what they were: in no cache of the kernel
+# are there more objects than a few, let alone one for each request.
+
+. "$(dirname "$0")/lib.sh"
+plan 10
+
+# 10,000 of them take minutes.
+TASKS=8 CALLS=$((2000 * ${SCALE:-1}))
+[[ ! ${FULL:-} ]] || CALLS=$((10000 * ${SCALE:-1}))
+
+flood() {
+	/kmod_rs/load --tasks="$TASKS" --rounds=$(($1 / TASKS / 2)) 'n exit-0-% 0' 'n exit-3 0'
+}
+
+# Objects in use, by cache: those that a request could have left there.
+objects() {
+	awk '/^(kmalloc|task_struct|pid|cred|files_cache|signal_cache|filp|vm_area|anon_vma|mm_struct|maple)/ { print $1, $2 }' /proc/slabinfo
+}
+
+# grown: caches with more than half an object for each of the calls.
+grown() {
+	join <(sort /tmp/objects) <(objects | sort) |
+		awk -v calls="$CALLS" '$3 - $2 > calls / 2 { print $1, $2, $3 }'
+}
+
+nothing_grown() {
+	[[ ! $(grown) ]]
+}
+
+# memory KEY: of /proc/meminfo, in kB.
+memory() {
+	awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo
+}
+
+# Programs, that is, not kernel workers.
+processes() {
+	readlink /proc/[0-9]*/exe | wc -l
+}
+
+# As many as before, or fewer?
+processes_gone() {
+	(($(processes) <= PROCESSES))
+}
+
+# So that caches are as small as they can be.
+shrink() {
+	local cache
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	for cache in /sys/kernel/slab/*/shrink; do
+		echo 1 >"$cache"
+	done 2>/dev/null
+}
+
+use_silent_helper
+patch on
+# What grows once.
+flood 400 >/dev/null 2>&1
+await helpers_gone
+shrink
+objects >/tmp/objects
+slab=$(memory Slab) available=$(memory MemAvailable) references=$(</sys/module/kmod_rs/refcnt)
+PROCESSES=$(processes)
+
+is "all were started" "$(flood "$CALLS" 2>/tmp/load)" "no other answers"
+is "and asked for" "$(</tmp/load)" "# asked $CALLS times, answered $CALLS times"
+holds "no helper is left over" await helpers_gone
+await processes_gone
+is "nor any other process" "$(processes)" "$PROCESSES"
+is "nor a reference" "$(</sys/module/kmod_rs/refcnt)" "$references"
+shrink
+await nothing_grown
+is "nor objects in caches" "$(grown)" ""
+# Half a kilobyte for each call, and what is usual.
+more=$(($(memory Slab) - slab))
+holds "Slab: $more kB more" [ "$more" -lt $((CALLS / 2 + 4096)) ]
+less=$((available - $(memory MemAvailable)))
+holds "MemAvailable: $less kB less" [ "$less" -lt $((CALLS / 2 + 16384)) ]
+
+use_helper
+echo 3 >"$LIMIT"
+close_gate
+hold 3
+pass "all slots are there"
+ask_in_background w exit-6
+holds "and no more than that" await in_queue 1
+open_gate
+answer_of "$ASKER" >/dev/null
+
+rm -f /tmp/objects /tmp/load
+finish
