@@ -16,7 +16,7 @@ plan $((${#TESTS[@]} + 2))
 results() {
 	log | awk '
 		/^ +# Subtest: / { suite = $3 }
-		/^ +ok [0-9]+ / { print suite "." $3, NF > 3 ? $0 : "ok" }
+		/^ +ok [0-9]+ / { print suite "." $3, (NF > 3 ? $0 : "ok") }
 		/^ +not ok [0-9]+ / { print suite "." $4, "not ok" }'
 }
 
