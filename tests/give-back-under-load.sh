@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# 64 tasks ask without a pause, for equal and for different names, absent,
+# present, slow and failing, waiting and not, while the module is loaded, its
+# patch switched off and the module removed, again and again. Each request is
+# answered once, as C could have answered it, and nothing is left over.
+
+. "$(dirname "$0")/lib.sh"
+ROUNDS=$((8 * ${SCALE:-1}))
+[[ ! ${FULL:-} ]] || ROUNDS=50
+plan $((2 * ROUNDS + 7))
+
+STOP=/tmp/stop
+
+# served FUNCTION: so many requests there, since it was counted.
+served() {
+	(($(calls "$1") > 64))
+}
+
+# Programs, that is, not kernel workers.
+processes() {
+	readlink /proc/[0-9]*/exe | wc -l
+}
+
+# As many as before, or fewer?
+processes_gone() {
+	(($(processes) <= PROCESSES))
+}
+
+rm -f "$STOP"
+use_silent_helper
+# The real one has to be there for some of them.
+/sbin/modprobe -q -r dummy
+PROCESSES=$(processes)
+
+# With 64 tasks for 50 slots, C may refuse some; and may say so after 5 s, in
+# which Rust may have been given back.
+/kmod_rs/load --tasks=64 --until="$STOP" \
+	"w exit-0 0 $ETIME" "w exit-0-% 0 $ETIME" "w exit-1-% 256 $ETIME" "w sleep-200-exit-1 256 $ETIME" \
+	"w signal-9 9 $ETIME" "w sleep-400-% 0 $ETIME" "w sleep-300-exit-4 1024 $ETIME" \
+	"n exit-5-% 0 $ETIME" "n sleep-300 0 $ETIME" "w real-dummy 0 $ETIME" "w real-zz-absent-% 256 $ETIME" \
+	"w 0123456789012345678901234567890123456789012345678901234567890 $ENAMETOOLONG" \
+	>/tmp/load 2>&1 &
+load=$!
+
+for ((round = 1; round <= ROUNDS; round++)); do
+	patch on
+	count_calls kmod_rs_request_module
+	holds "requests come to Rust, $round" await served kmod_rs_request_module
+	forget_calls
+	# Waits for refcnt to be 0, and fails if the module cannot be removed.
+	patch off
+	count_calls security_kernel_module_request
+	holds "requests come to C, $round" await served security_kernel_module_request
+	forget_calls
+done
+
+touch "$STOP"
+wait "$load"
+is "all went well" "$?" 0
+is "each answer was right" "$(grep -v '^#' /tmp/load)" "no other answers"
+matches "each request was answered" "$(grep '^#' /tmp/load)" '^# asked ([0-9]+) times, answered ([0-9]+) times$'
+is "once" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+holds "no helper is left over" await helpers_gone
+holds "no module is" eval '! is_loaded'
+if await processes_gone; then pass "nor any process"; else fail "nor any process" "$(ps ax)"; fi
+
+rm -f "$STOP" /tmp/load
+finish
