@@ -49,6 +49,8 @@ other_unused() {
 	[[ ! -e $OTHER && $(</sys/module/klp_request/refcnt) == 0 ]]
 }
 
+# other_on [PARAMETER...]
+# shellcheck disable=SC2120
 other_on() {
 	insmod /kmod_rs/klp_request.ko "$@" && await other_settled
 }
