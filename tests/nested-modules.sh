@@ -25,6 +25,7 @@ done >"$CONFIG"
 
 for how in off on; do
 	patch "$how"
+	# shellcheck disable=SC2034 # Used below, through eval.
 	[[ $how == off ]] || references=$(</sys/module/kmod_rs/refcnt)
 
 	is "asked for the first, patch $how" "$(ask w nest_a)" 0
