@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the tests: those in tests/host here, those in tests in guests, first with
-# Debian's kernel, then with the debugging one. What they say, in KTAP, is
+# Run the tests: those in tests/host here, those in tests in guests, with Debian's
+# kernel and, if that is asked for, with the debugging one. What they say, in KTAP, is
 # printed as it comes and kept below out/; the last line is "N passed, N failed",
 # counted in tests, and if some could not run "N skipped" after that. A guest that
 # dies fails the tests that it had not yet run.
 #
-# usage: [KERNEL=MINOR] [DEBUG=no|only] [T="NAME..."] test.sh [--full]
+# usage: [KERNEL=MINOR] [DEBUG=yes|only] [T="NAME..."] test.sh [--full]
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -118,8 +118,6 @@ boot() {
 	judge < <("$TOP/scripts/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
 		log_buf_len=4M $arguments | tee "$WORK/results.ktap")
 
-	# What run.sh adds at the end of a boot.
-	! has_option CONFIG_DEBUG_KMEMLEAK=y || set -- "$@" "no-leaks-$1"
 	for name in "$@"; do
 		[[ " ${PASSED[*]} ${FAILED[*]} ${SKIPPED[*]} " == *" $name "* ]] && continue
 		tail -n 30 "$WORK/console.log" | sed 's/^/    # /'
@@ -185,15 +183,15 @@ main() {
 	local skipped=""
 	FULL=""
 	[[ ${1:-} != --full ]] || FULL=1
-	[[ ${DEBUG:=} =~ ^(|no|only)$ ]] ||
-		die "DEBUG=$DEBUG means nothing: DEBUG=no leaves the debugging kernel out, DEBUG=only runs only that"
+	[[ ${DEBUG:=} =~ ^(|yes|only)$ ]] ||
+		die "DEBUG=$DEBUG means nothing: DEBUG=yes runs the tests on the debugging kernel, too, DEBUG=only on no other"
 	check_names
 	mapfile -t HOST_TESTS < <(host_tests | wanted)
 	mapfile -t GUEST_TESTS < <(guest_tests | wanted)
 
 	prepare_kernel
 	[[ $DEBUG == only ]] || test_stock
-	[[ $DEBUG == no || ${#GUEST_TESTS[@]} == 0 ]] || test_debug
+	[[ ! $DEBUG || ${#GUEST_TESTS[@]} == 0 ]] || test_debug
 
 	((${#ALL_FAILED[@]} == 0)) || echo "# failed: ${ALL_FAILED[*]}"
 	((ALL_SKIPPED == 0)) || skipped=", $ALL_SKIPPED skipped"

@@ -12,7 +12,6 @@ cd "$(dirname "$0")" || exit 1
 SPLAT='BUG:|WARNING:|Oops|Call Trace|blocked for more than|detected stall|self-detected|soft lockup|hard LOCKUP|general protection|kernel panic|Unable to handle|refcount_t:|UBSAN|KASAN|kmemleak:|ODEBUG:|corruption|panicked at'
 export SLOWER=${SLOWER:-1}
 SECONDS_PER_TEST=${SECONDS_PER_TEST:-$((300 * SLOWER))}
-LEAKS=/sys/kernel/debug/kmemleak
 
 # The complaints since the mark that were not announced, with what follows.
 splats() {
@@ -42,40 +41,11 @@ run() {
 	fi
 }
 
-# What kmemleak found that was allocated by code of the module or on its behalf.
-# It is unloaded by now, so its functions are mere addresses.
-leaks_of_the_module() {
-	awk '
-		function report() { if (ours) printf "%s", record; record = ""; ours = 0 }
-		/^unreferenced object/ { report() }
-		{ record = record $0 "\n" }
-		/\[kmod_rs\]/ || /^ +0x[0-9a-f]+$/ || /^ +\[<.*>\] 0x[0-9a-f]+$/ { ours = 1 }
-		END { report() }' "$LEAKS"
-}
-
-# It passes over what is younger than 5 s.
-no_leaks() {
-	local number=$1 name=$2 start=$SECONDS leaks
-	sleep 6
-	echo scan >"$LEAKS"
-	echo scan >"$LEAKS"
-	leaks=$(leaks_of_the_module)
-	if [[ ! $leaks ]]; then
-		echo "ok $number $name # $((SECONDS - start)) s"
-	else
-		printf '    # %s\n' "${leaks//$'\n'/$'\n    # '}"
-		echo "not ok $number $name # memory is lost"
-	fi
-}
-
 # Ahead of all tests, so that none can be confounded by what came before.
-points=$#
-[[ ! -w $LEAKS ]] || points=$((points + 1))
 echo "KTAP version 1"
-echo "1..$points"
+echo "1..$#"
 number=0
 for name in "$@"; do
 	number=$((number + 1))
 	run "$number" "$name"
 done
-((points == number)) || no_leaks "$points" "no-leaks-$1"
