@@ -60,7 +60,7 @@ new_overlay() {
 	remove "$WORK"
 	mkdir -p "$OVERLAY/kmod_rs/scripts"
 	cp "$TOP"/scripts/{give-back,lib}.sh "$OVERLAY/kmod_rs/scripts/"
-	cp "$TOP"/tests/*.sh "$OUT"/{kmod-rs,not-post-linked}.ko \
+	cp "$TOP"/tests/*.sh "$TOP"/tests/long/*.sh "$OUT"/{kmod-rs,not-post-linked}.ko \
 		"$OUT"/modules/*.ko "$OUT"/programs/* "$OVERLAY/kmod_rs/"
 	unit_tests >"$OVERLAY/kmod_rs/unit-tests"
 }

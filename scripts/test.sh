@@ -33,20 +33,32 @@ guest_tests() {
 	find "$TOP/tests" -maxdepth 1 -name '*.sh' ! -name lib.sh ! -name run.sh -printf '%f\n' | sed 's/\.sh$//' | sort
 }
 
+# Those that are run only if they are asked for by name.
+long_tests() {
+	find "$TOP/tests/long" -name '*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort
+}
+
+file_of() {
+	local file
+	for file in "$TOP/tests/$1.sh" "$TOP/tests/long/$1.sh"; do
+		[[ ! -f $file ]] || echo "$file"
+	done
+}
+
 # Whether a test wants a boot of its own: "# Boot: KERNEL ARGUMENTS" or, without
 # any, "# Boot: alone".
 is_alone() {
-	grep -q '^# Boot: ' "$TOP/tests/$1.sh"
+	grep -q '^# Boot: ' "$(file_of "$1")"
 }
 
 arguments_of() {
-	sed -n '/^# Boot: alone$/d; s/^# Boot: //p' "$TOP/tests/$1.sh"
+	sed -n '/^# Boot: alone$/d; s/^# Boot: //p' "$(file_of "$1")"
 }
 
 # The lines that the kernel's configuration has to have for a test, one after the
 # other: "# Needs: CONFIG_...", which stands for CONFIG_...=y.
 needs_of() {
-	sed -n 's/^# Needs: //p' "$TOP/tests/$1.sh" | xargs -n 1
+	sed -n 's/^# Needs: //p' "$(file_of "$1")" | xargs -n 1
 }
 
 # What of this the kernel lacks.
@@ -67,7 +79,7 @@ wanted() {
 
 check_names() {
 	local name known
-	known=" $(host_tests | xargs) $(guest_tests | xargs) "
+	known=" $(host_tests | xargs) $(guest_tests | xargs) $(long_tests | xargs) "
 	for name in ${T:-}; do
 		[[ $known == *" $name "* ]] || die "there is no test \"$name\"; these are:$known"
 	done
@@ -187,7 +199,10 @@ main() {
 		die "DEBUG=$DEBUG means nothing: DEBUG=yes runs the tests on the debugging kernel, too, DEBUG=only on no other"
 	check_names
 	mapfile -t HOST_TESTS < <(host_tests | wanted)
-	mapfile -t GUEST_TESTS < <(guest_tests | wanted)
+	mapfile -t GUEST_TESTS < <(
+		guest_tests | wanted
+		[[ ! ${T:-} ]] || long_tests | wanted
+	)
 
 	prepare_kernel
 	[[ $DEBUG == only ]] || test_stock

@@ -112,7 +112,7 @@ holds "all slots are there, and no more" await in_queue 1
 open_gate
 answer_of "$ASKER" >/dev/null
 await helpers_gone
-holds "no reference is held" await eval '[[ $(</sys/module/kmod_rs/refcnt) == "$references" ]]'
+holds "no reference is held" await references "$references"
 holds "it can be unloaded" give_back
 
 rm -f "$SLOW"

@@ -116,6 +116,11 @@ give_back() {
 	await released && rmmod kmod_rs
 }
 
+# references N: are there so many on the module?
+references() {
+	[[ $(</sys/module/kmod_rs/refcnt) == "$1" ]]
+}
+
 # patch on, patch off
 patch() {
 	if [[ $1 == on ]]; then take_over; else give_back; fi || fail "patch $1"

@@ -23,6 +23,21 @@ for module in nest_a nest_b nest_c nest_self; do
 	echo "install $module /sbin/insmod /kmod_rs/$module.ko"
 done >"$CONFIG"
 
+# asked_for_itself N: so many times since the test began.
+asked_for_itself() {
+	(($(log | grep -c "nest_self: pid=") == $1))
+}
+
+# own_answer N: what nest_self got last.
+own_answer() {
+	[[ $(log | sed -n "s/^nest_self: nest_self result=//p" | tail -n 1) == "$1" ]]
+}
+
+# running NAME N: so many programs.
+running() {
+	(($(pgrep -xc "$1") == $2))
+}
+
 for how in off on; do
 	patch "$how"
 	# shellcheck disable=SC2034 # Used below, through eval.
@@ -35,17 +50,17 @@ for how in off on; do
 
 	# The waiter of the second request is the insmod that runs its init.
 	ask_in_background w nest_self
-	holds "one asks for itself" await eval '(($(log | grep -c "nest_self: pid=") == $([[ $how == off ]] && echo 1 || echo 2)))'
+	holds "one asks for itself" await asked_for_itself "$([[ $how == off ]] && echo 1 || echo 2)"
 	waiter=$(log | sed -n 's/^nest_self: pid=\([0-9]*\) asks.*/\1/p' | tail -n 1)
-	holds "modprobe waits for it, and it for modprobe" await eval '(($(pgrep -xc insmod) == 2))'
+	holds "modprobe waits for it, and it for modprobe" await running insmod 2
 	kill -KILL "$waiter"
-	holds "killed, it gets $ERESTARTSYS" await eval '[[ $(log | sed -n "s/^nest_self: nest_self result=//p" | tail -n 1) == $ERESTARTSYS ]]'
+	holds "killed, it gets $ERESTARTSYS" await own_answer "$ERESTARTSYS"
 	is "so the first has the answer of a killed modprobe" "$(answer_of "$ASKER" | grep -cE '^[0-9]+$')" 1
-	await eval '! pgrep -x insmod'
-	await eval '! pgrep -x modprobe'
+	await running insmod 0
+	await running modprobe 0
 	unload
 done
-holds "no reference is left" await eval '[[ $(</sys/module/kmod_rs/refcnt) == "$references" ]]'
+holds "no reference is left" await references "$references"
 holds "it can be unloaded" give_back
 
 rm -f "$CONFIG"

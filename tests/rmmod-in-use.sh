@@ -14,10 +14,6 @@ gone() {
 	[[ ! -e $LIVEPATCH ]]
 }
 
-references() {
-	[[ $(</sys/module/kmod_rs/refcnt) == "$1" ]]
-}
-
 # timed COMMAND...: its output in $OUTPUT, the milliseconds it took in $TOOK.
 timed() {
 	local start
@@ -43,7 +39,10 @@ done
 is "the waiters are killed" "$(for asker in "${askers[@]}"; do result_of "$asker"; done | uniq -c | xargs)" "$N $ERESTARTSYS"
 is "their helpers are not, and count" "$(pgrep -xc helper) $(</sys/module/kmod_rs/refcnt)" "$N $((before + N))"
 
-holds "the patch is given back nevertheless" eval 'echo 0 >"$LIVEPATCH/enabled" && await gone'
+disable() {
+	echo 0 >"$LIVEPATCH/enabled" && await gone
+}
+holds "the patch is given back nevertheless" disable
 holds "refcnt is the number of helpers" await references "$N"
 
 # How long it takes to be told so of any module.

@@ -5,6 +5,7 @@
 # then some at random, then each one of insmod: -ENOMEM or success; no slot or
 # reference is lost, and an init that failed leaves nothing.
 
+# shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 SLAB=/sys/kernel/debug/failslab

@@ -6,6 +6,7 @@
 # patch switched off and the module removed, again and again. Each request is
 # answered once, as C could have answered it, and nothing is left over.
 
+# shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 ROUNDS=$((8 * ${SCALE:-1}))
 [[ ! ${FULL:-} ]] || ROUNDS=50

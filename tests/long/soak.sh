@@ -6,6 +6,7 @@
 # over. SEED, which is printed, repeats the choices. At the end memory, slots,
 # references and processes are what they were at the start.
 
+# shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 plan 7
 
