@@ -141,6 +141,7 @@ unsafe extern "C" fn kmod_rs_handle_request(
 
     kmod.request_module(&Request {
         // What was cut off is a name that does not fit.
+        // CAST: `vsnprintf()` returns no negative length.
         name: (formatted.to_bytes().len() >= len as usize).then_some(formatted),
         wait,
         call_site,
