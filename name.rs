@@ -74,7 +74,7 @@ mod tests {
     fn what_is_unusual_is_escaped() -> Result {
         let name = Name::new(c"a\n\x1b\xff b").ok_or(EINVAL)?;
         let shown = CString::try_from_fmt(fmt!("{name}"))?;
-        assert_eq!(shown.to_bytes(), b"a\\n\\x1b\\xff b");
+        assert_eq!(shown.to_bytes(), b"a\\x0a\\x1b\\xff\\x20b");
         Ok(())
     }
 }
