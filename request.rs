@@ -155,11 +155,14 @@ impl usermode_helper::Command for Modprobe {
         MODPROBE_ENV.into_iter()
     }
 
-    fn starting(&self) {
+    fn starting(&self) -> Result {
         if let Some(timeout) = &self.timeout {
             timeout.start();
         }
+        Ok(())
     }
+
+    fn ended(self, _result: Result<WaitStatus>) {}
 }
 
 impl Kmod {

@@ -8,6 +8,10 @@
 //! which is dropped when nothing can read it any more, and each one in flight holds a reference on
 //! the module that its callback is in.
 //!
+//! How a helper ended is known in two places: to the caller, if it is still there, and to the
+//! callback that ends its life, which is told 0 where the helper was not even started. Whichever
+//! of the two comes last has both answers, and tells the command.
+//!
 //! C headers: [`include/linux/umh.h`](srctree/include/linux/umh.h),
 //! [`include/linux/kmod.h`](srctree/include/linux/kmod.h)
 
@@ -18,7 +22,11 @@ use kernel::{
         c_char,
         c_int, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Full, //
+    }, //
 };
 
 /// The most arguments, and the most environment strings, that a [`Command`] may have.
@@ -26,10 +34,11 @@ pub(crate) const MAX_STRINGS: usize = 8;
 
 /// What a helper is run with, and what is to be dropped when it has ended.
 ///
-/// The strings are asked for once, when the value has reached the place where it stays until it is
-/// dropped. It is dropped when the helper has exited, or, for one that is not waited for, when it
-/// has been executed; in the task of the caller if that still waits, else in a kernel worker or in
-/// the helper's own task. Either may sleep and holds no locks, but the caller's.
+/// The strings are asked for once, when the value has reached the place where it stays until the
+/// end. That is when the helper has exited, or, for one that is not waited for, when it has been
+/// executed: [`ended`](Self::ended) is called then, in the task of the caller if that still waits,
+/// else in a kernel worker or in the helper's own task. Either may sleep and holds no locks, but
+/// the caller's. A command that is never handed to the kernel is only dropped.
 pub(crate) trait Command: Send + Sync + 'static {
     /// The program.
     fn path(&self) -> &CStr;
@@ -42,8 +51,16 @@ pub(crate) trait Command: Send + Sync + 'static {
 
     /// Called in the helper's own task, before the program is executed.
     ///
+    /// If this fails, the program is not executed, and that is how the helper ends.
+    ///
     /// Context: may sleep.
-    fn starting(&self) {}
+    fn starting(&self) -> Result;
+
+    /// Called once, when the helper has ended or could not be started: what [`run`] returns, or
+    /// would have if the caller had not been killed.
+    ///
+    /// Context: may sleep.
+    fn ended(self, result: Result<WaitStatus>);
 }
 
 /// What the caller waits for. Both waits end early when the calling task is killed.
@@ -62,6 +79,15 @@ pub(crate) enum Wait {
 pub(crate) struct WaitStatus(c_int);
 
 impl WaitStatus {
+    /// What the C code has, where a negative number is an errno.
+    fn from_raw(raw: c_int) -> Result<Self> {
+        if raw < 0 {
+            Err(Error::from_errno(raw))
+        } else {
+            Ok(Self(raw))
+        }
+    }
+
     /// The status as the C code has it.
     pub(crate) fn into_raw(self) -> c_int {
         self.0
@@ -72,13 +98,38 @@ impl WaitStatus {
 ///
 /// # Invariants
 ///
-/// `argv` and `envp` are ended by a null pointer; what is before it points into `command`, or to
-/// something that lives as long.
+/// - `argv` and `envp` are ended by a null pointer; what is before it points into `command`, or to
+///   something that lives as long.
+/// - Two hold a pointer to it: the caller, in [`run`], and the kernel, until it has called
+///   [`cleanup`]. The one that finds `left` set is the only one.
 struct InFlight<C> {
     argv: [*mut c_char; MAX_STRINGS + 1],
     envp: [*mut c_char; MAX_STRINGS + 1],
     command: C,
     module: &'static ThisModule,
+    /// What the kernel said when it called back. Written before `left` is set, read after.
+    retval: c_int,
+    /// Whether one of the two has let go.
+    left: Atomic<bool>,
+}
+
+/// Lets go of `data`. The second to do so gets it.
+///
+/// # Safety
+///
+/// `data` is the pointer of one of the two that the invariants of [`InFlight`] speak of, which does
+/// not use it again.
+unsafe fn let_go<C>(data: *mut InFlight<C>) -> Option<KBox<InFlight<C>>> {
+    // ORDERING: What each of the two did with it happens before the second goes on.
+    //
+    // SAFETY: It is valid until both have let go, of which the caller is one.
+    if unsafe { (*data).left.xchg(true, Full) } {
+        // INVARIANT: The other has let go.
+        // SAFETY: From `into_raw()`, and by the requirement nobody else uses it.
+        Some(unsafe { KBox::from_raw(data) })
+    } else {
+        None
+    }
 }
 
 /// Runs `command` and waits as `wait` says.
@@ -109,6 +160,8 @@ pub(crate) fn run<C: Command>(
             envp: [ptr::null_mut(); MAX_STRINGS + 1],
             command,
             module,
+            retval: 0,
+            left: Atomic::new(false),
         },
         GFP_KERNEL,
     )?;
@@ -163,12 +216,20 @@ pub(crate) fn run<C: Command>(
     // way that ends, and `cleanup` called before.
     // CAST: The flags are small.
     let ret = unsafe { bindings::call_usermodehelper_exec(info, wait as c_int) };
+    let result = WaitStatus::from_raw(ret);
 
-    if ret < 0 {
-        Err(Error::from_errno(ret))
-    } else {
-        Ok(WaitStatus(ret))
+    // SAFETY: This is the caller's pointer; `cleanup` has the other.
+    if let Some(in_flight) = unsafe { let_go(data) } {
+        // A caller that was killed does not know how the helper ended; the kernel does. A caller
+        // that was not knows more: that helpers are disabled, where the kernel says 0.
+        let known = match result {
+            Err(ERESTARTSYS) => WaitStatus::from_raw(in_flight.retval),
+            result => result,
+        };
+        end(in_flight, known);
     }
+
+    result
 }
 
 /// Waits until no callback of a helper is in the text of this module any more.
@@ -198,6 +259,11 @@ fn fill<'a>(
     Ok(())
 }
 
+/// Tells the command how its helper ended.
+fn end<C: Command>(in_flight: KBox<InFlight<C>>, result: Result<WaitStatus>) {
+    KBox::into_inner(in_flight).command.ended(result);
+}
+
 /// Tells the command that its helper is about to execute the program.
 ///
 /// # Safety
@@ -210,21 +276,32 @@ unsafe extern "C" fn init<C: Command>(
     // SAFETY: By the requirement. It is only read until `cleanup`, which comes later.
     let in_flight = unsafe { &*(*info).data.cast::<InFlight<C>>() };
 
-    in_flight.command.starting();
-    0
+    match in_flight.command.starting() {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
 }
 
-/// Drops the command of a helper that has ended.
+/// Lets go of the command of a helper that has ended.
 ///
 /// # Safety
 ///
 /// `info.data` is a pointer that [`run::<C>`] made and nothing has freed.
 unsafe extern "C" fn cleanup<C: Command>(info: *mut bindings::subprocess_info) {
-    // SAFETY: By the requirement. Nobody uses `info`, nor the strings, from here on.
-    let in_flight = unsafe { KBox::from_raw((*info).data.cast::<InFlight<C>>()) };
-    let module = in_flight.module;
+    // SAFETY: By the requirement. The kernel uses the strings no more, and `retval` is written here
+    // only, before the caller reads it, which is after `let_go`.
+    let (data, module) = unsafe {
+        let data = (*info).data.cast::<InFlight<C>>();
+        (*data).retval = (*info).retval;
+        (data, (*data).module)
+    };
 
-    drop(in_flight);
+    // SAFETY: This is the kernel's pointer; the caller has the other.
+    if let Some(in_flight) = unsafe { let_go(data) } {
+        // The caller was killed, so the helper was started, or failed to be.
+        let result = WaitStatus::from_raw(in_flight.retval);
+        end(in_flight, result);
+    }
 
     // The last act: from here on the module may be unloaded, see `wait_for_callbacks()`.
     //
