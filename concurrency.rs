@@ -2,14 +2,14 @@
 
 //! At most MAX_KMOD_CONCURRENT helpers at once.
 //!
-//! Stands for the semaphore `kmod_concurrent_max` of `kernel/module/kmod.c`, with three
-//! differences: the wait can be killed, slots are given first come first served, and a request
-//! gives up only when the queue stands still.
+//! Stands for the semaphore `kmod_concurrent_max` of `kernel/module/kmod.c`, with four
+//! differences: the wait can be killed, slots are given first come first served, users take turns,
+//! and a request gives up only when the queue stands still.
 //!
 //! A [`Slot`] is a right to run one helper. [`Slots`] counts those in use in an atomic: as long as
 //! nobody waits, taking one and giving it back is one compare-and-exchange each. As soon as there
-//! is a queue, a slot given back is handed to its head, without the counter changing, so that a
-//! newcomer cannot overtake.
+//! is a queue, a slot given back is handed to who is next in it, without the counter changing, so
+//! that a newcomer cannot overtake.
 
 use crate::wait::{
     Completion,
@@ -80,14 +80,54 @@ struct Waiter {
     granted: Completion,
 }
 
-/// The queue, in the order of arrival.
+/// Who takes a slot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// Whether a helper waits for this request: it goes ahead of all others, as that helper has a
+    /// slot of its own.
+    pub(crate) is_nested: bool,
+    /// The user whose turn it is.
+    pub(crate) uid: u32,
+}
+
+/// The place of a request in the queue. Nested ones come before all others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    is_outermost: bool,
+    uid: u32,
+    ticket: u64,
+}
+
+/// The queue: for each user, in the order of arrival.
 struct Queue {
-    /// Those that wait, by ticket.
-    waiters: RBTree<u64, Arc<Waiter>>,
+    waiters: RBTree<Place, Arc<Waiter>>,
     /// The ticket of the next to arrive.
     next_ticket: u64,
+    /// The user who got the last slot that was handed over.
+    last_uid: u32,
     /// When a slot was last given back while somebody waited.
     last_given_back: Instant<Monotonic>,
+}
+
+impl Queue {
+    /// The place of who gets the next slot.
+    ///
+    /// Users take turns, in the order of their numbers.
+    fn next(&self) -> Option<Place> {
+        let first = *self.waiters.cursor_front()?.current().0;
+        let after_last = Place {
+            is_outermost: first.is_outermost,
+            uid: self.last_uid.saturating_add(1),
+            ticket: 0,
+        };
+        let next = self
+            .waiters
+            .cursor_lower_bound(&after_last)
+            .map(|cursor| *cursor.current().0)
+            .filter(|place| place.is_outermost == first.is_outermost);
+
+        Some(next.unwrap_or(first))
+    }
 }
 
 /// The slots for helpers, and the queue of requests that wait for one.
@@ -143,6 +183,7 @@ impl Slots {
                 Queue {
                     waiters: RBTree::new(),
                     next_ticket: 0,
+                    last_uid: 0,
                     last_given_back: Instant::now(),
                 },
                 "kmod_rs::Slots::queue"
@@ -188,10 +229,10 @@ impl Slots {
     /// for as long, or when its task is killed.
     ///
     /// Context: may sleep; the caller may hold mutexes.
-    pub(crate) fn take(self: &Arc<Self>) -> Result<Slot, NoSlot> {
+    pub(crate) fn take(self: &Arc<Self>, claim: Claim) -> Result<Slot, NoSlot> {
         match self.try_take() {
             Some(slot) => Ok(slot),
-            None => self.queue_up(),
+            None => self.queue_up(claim),
         }
     }
 
@@ -223,14 +264,17 @@ impl Slots {
         }
     }
 
-    /// Hands one slot, which is counted already, to the head of the queue.
+    /// Hands one slot, which is counted already, to who is the next.
     ///
     /// Does nothing when the queue is empty, which the callers have excluded.
     fn hand_over(&self, queue: &mut Queue) {
-        let Some(head) = queue.waiters.cursor_front_mut() else {
+        let Some(place) = queue.next() else {
             return;
         };
-        let (_, waiter) = head.remove_current().1.to_key_value();
+        let Some(waiter) = queue.waiters.remove(&place) else {
+            return;
+        };
+        queue.last_uid = place.uid;
 
         // INVARIANT: One entry less in the queue, which is locked.
         self.load.add(Load::ONE_WAITING.wrapping_neg(), Relaxed);
@@ -239,7 +283,7 @@ impl Slots {
     }
 
     /// Waits in the queue for a slot.
-    fn queue_up(self: &Arc<Self>) -> Result<Slot, NoSlot> {
+    fn queue_up(self: &Arc<Self>, claim: Claim) -> Result<Slot, NoSlot> {
         let waiter = Arc::pin_init(
             pin_init!(Waiter {
                 granted <- Completion::new(),
@@ -247,10 +291,10 @@ impl Slots {
             GFP_KERNEL,
         )
         .map_err(|_| NoSlot::NoMemory)?;
-        let place = RBTreeNodeReservation::new(GFP_KERNEL).map_err(|_| NoSlot::NoMemory)?;
+        let node = RBTreeNodeReservation::new(GFP_KERNEL).map_err(|_| NoSlot::NoMemory)?;
         let timeout = Delta::from_millis(self.busy_timeout_ms().into());
 
-        let ticket = {
+        let place = {
             let mut queue = self.queue.lock();
 
             loop {
@@ -269,12 +313,14 @@ impl Slots {
                 }
             }
 
-            let ticket = queue.next_ticket;
+            let place = Place {
+                is_outermost: !claim.is_nested,
+                uid: claim.uid,
+                ticket: queue.next_ticket,
+            };
             queue.next_ticket += 1;
-            queue
-                .waiters
-                .insert(place.into_node(ticket, waiter.clone()));
-            ticket
+            queue.waiters.insert(node.into_node(place, waiter.clone()));
+            place
         };
 
         let mut patience = timeout;
@@ -296,7 +342,7 @@ impl Slots {
             }
 
             // Leave the queue, unless a slot was handed over just now.
-            if queue.waiters.remove(&ticket).is_some() {
+            if queue.waiters.remove(&place).is_some() {
                 // INVARIANT: The entry is gone, and the queue is locked.
                 self.load.add(Load::ONE_WAITING.wrapping_neg(), Relaxed);
                 return Err(match result {
@@ -321,7 +367,7 @@ impl Slots {
         })
     }
 
-    /// Gives a slot back: to the head of the queue, or to the pool.
+    /// Gives a slot back: to who is the next in the queue, or to the pool.
     fn give_back(&self) {
         loop {
             let load = self.load();
@@ -365,6 +411,11 @@ fn jiffies_ceil(time: Delta) -> Jiffies {
 #[kunit_tests(kmod_rs_concurrency)]
 mod tests {
     use super::*;
+
+    const CLAIM: Claim = Claim {
+        is_nested: false,
+        uid: 0,
+    };
 
     fn load(slots: &Slots) -> (u32, u32) {
         (slots.load().in_use(), slots.load().waiting())
@@ -412,11 +463,72 @@ mod tests {
         slots.set_busy_timeout_ms(20);
         let slot = slots.try_take();
         let arrived = Instant::<Monotonic>::now();
-        assert!(matches!(slots.take(), Err(NoSlot::Busy)));
+        assert!(matches!(slots.take(CLAIM), Err(NoSlot::Busy)));
         assert!(arrived.elapsed() >= Delta::from_millis(20));
         assert_eq!(load(&slots), (1, 0));
         drop(slot);
-        assert!(slots.take().is_ok());
+        assert!(slots.take(CLAIM).is_ok());
+        Ok(())
+    }
+
+    /// In which order those with these places get slots, by their tickets.
+    fn order(places: &[(bool, u32)]) -> Result<KVec<u64>> {
+        let mut order = KVec::new();
+        let mut queue = Queue {
+            waiters: RBTree::new(),
+            next_ticket: 0,
+            last_uid: 0,
+            last_given_back: Instant::now(),
+        };
+        for (ticket, (is_nested, uid)) in places.iter().enumerate() {
+            let place = Place {
+                is_outermost: !is_nested,
+                uid: *uid,
+                // CAST: Small.
+                ticket: ticket as u64,
+            };
+            let waiter = Arc::pin_init(
+                pin_init!(Waiter {
+                    granted <- Completion::new(),
+                }),
+                GFP_KERNEL,
+            )?;
+            queue
+                .waiters
+                .try_create_and_insert(place, waiter, GFP_KERNEL)?;
+        }
+        while let Some(place) = queue.next() {
+            queue.waiters.remove(&place);
+            queue.last_uid = place.uid;
+            order.push(place.ticket, GFP_KERNEL)?;
+        }
+        Ok(order)
+    }
+
+    #[test]
+    fn first_come_first_served() -> Result {
+        assert_eq!(&*order(&[(false, 5), (false, 5), (false, 5)])?, [0, 1, 2]);
+        Ok(())
+    }
+
+    #[test]
+    fn users_take_turns() -> Result {
+        let many = [
+            (false, 5),
+            (false, 5),
+            (false, 5),
+            (false, 0),
+            (false, 0),
+            (false, u32::MAX),
+        ];
+        assert_eq!(&*order(&many)?, [0, 5, 3, 1, 4, 2]);
+        Ok(())
+    }
+
+    #[test]
+    fn nested_requests_go_first_on_the_account_of_their_user() -> Result {
+        let many = [(false, 5), (false, 7), (true, 5), (true, 5), (true, 6)];
+        assert_eq!(&*order(&many)?, [2, 4, 3, 1, 0]);
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 
 use crate::{
     concurrency::{
+        Claim,
         NoSlot,
         Slot,
         Slots, //
@@ -212,9 +213,13 @@ impl Kmod {
         security::kernel_module_request(name.as_cstr()).map_err(Refusal::Denied)?;
 
         // 7. A slot, or nothing is run.
+        let claim = Claim {
+            is_nested: false,
+            uid: Requester::current().uid(),
+        };
         let slot = self
             .slots
-            .take()
+            .take(claim)
             .inspect_err(|reason| self.log_no_slot(name, *reason))?;
 
         // 8. The kernel's own trace event.

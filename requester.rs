@@ -48,6 +48,11 @@ impl Requester {
             comm,
         }
     }
+
+    /// Its real user id, in the initial namespace.
+    pub(crate) fn uid(&self) -> u32 {
+        self.uid
+    }
 }
 
 impl fmt::Display for Requester {

@@ -13,6 +13,7 @@ mod concurrency;
 mod wait;
 
 use concurrency::{
+    Claim,
     NoSlot,
     Slots, //
 };
@@ -30,6 +31,12 @@ use std::sync::Arc;
 /// Tries all interleavings with at most this many preemptions.
 const PREEMPTIONS: usize = 3;
 
+/// All tasks are of one user, so that it is first come, first served.
+const CLAIM: Claim = Claim {
+    is_nested: false,
+    uid: 0,
+};
+
 fn check(test: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(PREEMPTIONS);
@@ -44,7 +51,7 @@ fn slots(limit: u32) -> Arc<Slots> {
 
 /// No slot is in use, and nobody waits.
 fn assert_idle(slots: &Arc<Slots>, limit: u32) {
-    let all: Vec<_> = (0..limit).map(|_| slots.take().ok().unwrap()).collect();
+    let all: Vec<_> = (0..limit).map(|_| slots.take(CLAIM).ok().unwrap()).collect();
     drop(all);
 }
 
@@ -58,7 +65,7 @@ fn share(limit: u32, tasks: u32) {
                 let slots = slots.clone();
                 let running = running.clone();
                 thread::spawn(move || {
-                    let slot = slots.take().ok().unwrap();
+                    let slot = slots.take(CLAIM).ok().unwrap();
                     assert!(running.fetch_add(1, Ordering::SeqCst) < limit);
                     running.fetch_sub(1, Ordering::SeqCst);
                     drop(slot);
@@ -92,12 +99,12 @@ fn three_tasks_share_two_slots() {
 fn leave(happens: fn(), reason: NoSlot) {
     check(move || {
         let slots = slots(1);
-        let slot = slots.take().ok().unwrap();
+        let slot = slots.take(CLAIM).ok().unwrap();
         let victim = {
             let slots = slots.clone();
             thread::spawn(move || {
                 wait::be_victim();
-                match slots.take() {
+                match slots.take(CLAIM) {
                     Ok(slot) => drop(slot),
                     Err(why) => assert!(why == reason),
                 }
@@ -126,17 +133,17 @@ fn a_waiter_gives_up() {
 fn the_next_gets_the_slot_of_a_killed_waiter() {
     check(|| {
         let slots = slots(1);
-        let slot = slots.take().ok().unwrap();
+        let slot = slots.take(CLAIM).ok().unwrap();
         let victim = {
             let slots = slots.clone();
             thread::spawn(move || {
                 wait::be_victim();
-                drop(slots.take());
+                drop(slots.take(CLAIM));
             })
         };
         let next = {
             let slots = slots.clone();
-            thread::spawn(move || drop(slots.take().ok().unwrap()))
+            thread::spawn(move || drop(slots.take(CLAIM).ok().unwrap()))
         };
         wait::kill();
         drop(slot);
@@ -151,10 +158,10 @@ fn the_next_gets_the_slot_of_a_killed_waiter() {
 fn the_limit_is_raised() {
     check(|| {
         let slots = slots(1);
-        let slot = slots.take().ok().unwrap();
+        let slot = slots.take(CLAIM).ok().unwrap();
         let waiter = {
             let slots = slots.clone();
-            thread::spawn(move || drop(slots.take().ok().unwrap()))
+            thread::spawn(move || drop(slots.take(CLAIM).ok().unwrap()))
         };
         slots.set_limit(2);
         waiter.join().unwrap();
@@ -168,14 +175,14 @@ fn the_limit_is_raised() {
 fn the_limit_is_lowered() {
     check(|| {
         let slots = slots(2);
-        let first = slots.take().ok().unwrap();
-        let second = slots.take().ok().unwrap();
+        let first = slots.take(CLAIM).ok().unwrap();
+        let second = slots.take(CLAIM).ok().unwrap();
         let is_last = Arc::new(AtomicU32::new(0));
         let waiter = {
             let slots = slots.clone();
             let is_last = is_last.clone();
             thread::spawn(move || {
-                let slot = slots.take().ok().unwrap();
+                let slot = slots.take(CLAIM).ok().unwrap();
                 assert!(is_last.load(Ordering::SeqCst) == 1);
                 drop(slot);
             })

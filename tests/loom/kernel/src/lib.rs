@@ -107,8 +107,8 @@ pub mod rbtree {
     /// A node outside of the tree.
     pub struct RBTreeNode<K, V>(K, V);
 
-    /// A place in the tree: here, always the first.
-    pub struct CursorMut<'a, K, V>(&'a mut BTreeMap<K, V>);
+    /// A place in the tree.
+    pub struct Cursor<'a, K, V>(&'a K, &'a V);
 
     impl RBTreeNodeReservation {
         /// Allocates.
@@ -119,13 +119,6 @@ pub mod rbtree {
         /// Fills the node.
         pub fn into_node<K, V>(self, key: K, value: V) -> RBTreeNode<K, V> {
             RBTreeNode(key, value)
-        }
-    }
-
-    impl<K, V> RBTreeNode<K, V> {
-        /// Empties the node.
-        pub fn to_key_value(self) -> (K, V) {
-            (self.0, self.1)
         }
     }
 
@@ -147,19 +140,20 @@ pub mod rbtree {
         }
 
         /// The first node.
-        pub fn cursor_front_mut(&mut self) -> Option<CursorMut<'_, K, V>> {
-            match self.0.is_empty() {
-                true => None,
-                false => Some(CursorMut(&mut self.0)),
-            }
+        pub fn cursor_front(&self) -> Option<Cursor<'_, K, V>> {
+            self.0.iter().next().map(|(k, v)| Cursor(k, v))
+        }
+
+        /// The first node that is not before this key.
+        pub fn cursor_lower_bound(&self, key: &K) -> Option<Cursor<'_, K, V>> {
+            self.0.range(key..).next().map(|(k, v)| Cursor(k, v))
         }
     }
 
-    impl<K: Ord, V> CursorMut<'_, K, V> {
-        /// Takes the node out of the tree.
-        pub fn remove_current(self) -> (Option<Self>, RBTreeNode<K, V>) {
-            let (key, value) = self.0.pop_first().expect("a cursor is at a node");
-            (None, RBTreeNode(key, value))
+    impl<'a, K, V> Cursor<'a, K, V> {
+        /// The node.
+        pub fn current(&self) -> (&'a K, &'a V) {
+            (self.0, self.1)
         }
     }
 }
