@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The helpers that run now, by the name they were started for.
+//! The helpers that run now, by the process that each of them is.
 //!
-//! Has no counterpart in the C code. It is what lets the log say which names a runaway loop
-//! consists of.
+//! Has no counterpart in the C code. It tells which helper a request descends from, and lets the
+//! log say which names a runaway loop consists of.
 
-use crate::name::Name;
+use crate::{
+    lineage::{
+        Helper,
+        Lineage, //
+    },
+    name::Name,
+    pid, //
+};
 use kernel::{
     fmt,
     new_spinlock,
@@ -15,7 +22,12 @@ use kernel::{
         RBTreeNodeReservation, //
     },
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
+        SetOnce,
         SpinLock, //
     }, //
 };
@@ -26,112 +38,231 @@ use kernel::{
 /// (1024 bytes) loses its newline.
 const SUMMARY_NAMES: usize = 2;
 
-/// The helpers and the number for the next.
+/// How many helpers that nobody waits for any more are remembered; then the oldest is forgotten.
+const MAX_UNATTENDED: usize = 256;
+
+/// A helper in the table.
+struct Running {
+    helper: Arc<Helper>,
+    /// How many had been started before.
+    number: u64,
+    /// Whether it still has its [`Entry`].
+    is_attended: bool,
+}
+
+/// The helpers.
 struct Inner {
-    helpers: RBTree<u64, Name>,
+    running: RBTree<pid::Id, Running>,
+    /// Those that are not attended, the oldest first. Has room for [`MAX_UNATTENDED`].
+    unattended: KVec<Arc<Helper>>,
+    /// The number of the next.
     next: u64,
 }
 
 /// The helpers that run now.
+///
+/// One that was only to be started, or whose requester was killed, stays until its process is gone.
+///
+/// # Invariants
+///
+/// - The key of a helper is its own thread group, which it has a reference on. So no other group
+///   has that key.
+/// - `is_empty` says whether `running` is, and changes only with `inner` locked.
 #[pin_data]
 pub(crate) struct InFlight {
+    is_empty: Atomic<bool>,
     #[pin]
     inner: SpinLock<Inner>,
 }
 
-/// A helper in flight, until dropped.
+/// The right to one place among the helpers in flight; taken by [`Entry::start`].
 pub(crate) struct Entry {
     in_flight: Arc<InFlight>,
-    number: u64,
+    helper: SetOnce<Arc<Helper>>,
 }
 
 /// Which names run, and how many helpers each has.
+#[derive(Default)]
 pub(crate) struct Summary {
     names: [Option<(Name, usize)>; SUMMARY_NAMES],
     others: usize,
 }
 
-impl InFlight {
-    /// Creates an initialiser for a table with no helper in it.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            inner <- new_spinlock!(
-                Inner {
-                    helpers: RBTree::new(),
-                    next: 0,
-                },
-                "kmod_rs::InFlight::inner"
-            ),
-        })
+impl Inner {
+    /// Forgets helpers that nobody waits for and that have ended.
+    fn prune(&mut self) {
+        let Self {
+            running,
+            unattended,
+            ..
+        } = self;
+
+        unattended.retain(|helper| {
+            let is_alive = helper.group().has_tasks();
+            if !is_alive {
+                running.remove(&helper.group().id());
+            }
+            is_alive
+        });
     }
 
-    /// Enters a helper that is about to be started for `name`.
+    /// Leaves a helper that runs on to itself.
+    fn leave(&mut self, helper: &Arc<Helper>) {
+        if self.unattended.len() == MAX_UNATTENDED {
+            if let Ok(oldest) = self.unattended.remove(0) {
+                self.running.remove(&oldest.group().id());
+            }
+        }
+        if let Some(running) = self.running.get_mut(&helper.group().id()) {
+            running.is_attended = false;
+        }
+        // There is room: the vector was made for so many.
+        let _ = self.unattended.push_within_capacity(helper.clone());
+    }
+}
+
+impl InFlight {
+    /// Makes a table with no helper in it.
     ///
-    /// Returns [`ENOMEM`] if there is no memory for the entry.
+    /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
-    pub(crate) fn enter(self: &Arc<Self>, name: Name) -> Result<Entry> {
-        let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
-        let mut inner = self.inner.lock();
-        let number = inner.next;
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let unattended = KVec::with_capacity(MAX_UNATTENDED, GFP_KERNEL)?;
 
-        inner.next += 1;
-        inner.helpers.insert(place.into_node(number, name));
+        // INVARIANT: There are no helpers.
+        Arc::pin_init(
+            pin_init!(Self {
+                is_empty: Atomic::new(true),
+                inner <- new_spinlock!(
+                    Inner {
+                        running: RBTree::new(),
+                        unattended,
+                        next: 0,
+                    },
+                    "kmod_rs::InFlight::inner"
+                ),
+            }),
+            GFP_KERNEL,
+        )
+    }
 
-        Ok(Entry {
+    /// Keeps a place for a helper that is about to be started.
+    pub(crate) fn entry(self: &Arc<Self>) -> Entry {
+        Entry {
             in_flight: self.clone(),
-            number,
+            helper: SetOnce::new(),
+        }
+    }
+
+    /// Finds out what a request of the current task, which is of this user, descends from.
+    ///
+    /// Context: any with a task, interrupts enabled.
+    pub(crate) fn lineage_of_current(&self, uid: u32) -> Lineage {
+        // ORDERING: A helper enters itself, before it can ask or have a child that does.
+        if self.is_empty.load(Relaxed) {
+            return Lineage::outermost(uid);
+        }
+        self.change(|inner| {
+            inner.prune();
+            pid::find_ancestor(|group, generation| {
+                let running = inner.running.get(&group)?;
+                Some(Lineage::nested(running.helper.clone(), generation == 0))
+            })
+            .unwrap_or_else(|| Lineage::outermost(uid))
         })
     }
 
-    /// Counts the helpers by name.
+    /// Counts the helpers that hold slots, by name: those of the oldest ones.
     ///
     /// Context: any but interrupts. Takes time in proportion to the number of helpers.
     pub(crate) fn summary(&self) -> Summary {
         let inner = self.inner.lock();
-        let mut summary = Summary {
-            names: [None; SUMMARY_NAMES],
-            others: 0,
-        };
+        let attended = || inner.running.values().filter(|running| running.is_attended);
+        let mut summary = Summary::default();
 
-        for name in inner.helpers.values() {
-            summary.count(name);
+        for i in 0..SUMMARY_NAMES {
+            summary.names[i] = attended()
+                .filter(|running| !summary.has(running.helper.name()))
+                .min_by_key(|running| running.number)
+                .map(|running| (*running.helper.name(), 0));
+        }
+        for running in attended() {
+            summary.count(running.helper.name());
         }
         summary
+    }
+
+    /// Does something to the table.
+    fn change<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.inner.lock();
+        let result = f(&mut inner);
+
+        // INVARIANT: Locked.
+        self.is_empty.store(inner.running.is_empty(), Relaxed);
+        result
+    }
+}
+
+impl Entry {
+    /// Enters the current task: a helper for `name`, whose request has this lineage.
+    ///
+    /// To be called once. Returns [`ENOMEM`], or [`ESRCH`] for a task that is no process.
+    ///
+    /// Context: in the helper's own task; may sleep.
+    pub(crate) fn start(&self, name: Name, lineage: &Lineage) -> Result {
+        let helper = Helper::current(name, lineage)?;
+        let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
+
+        self.in_flight.change(|inner| {
+            let running = Running {
+                helper: helper.clone(),
+                number: inner.next,
+                is_attended: true,
+            };
+            inner.next += 1;
+            // INVARIANT: The key is that of its own group.
+            inner
+                .running
+                .insert(place.into_node(helper.group().id(), running));
+        });
+        self.helper.populate(helper);
+        Ok(())
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let node = self
-            .in_flight
-            .inner
-            .lock()
-            .helpers
-            .remove_node(&self.number);
-
-        // Freed here, with the lock given up.
-        drop(node);
+        let Some(helper) = self.helper.as_ref() else {
+            return;
+        };
+        self.in_flight.change(|inner| {
+            if helper.group().has_tasks() {
+                inner.leave(helper);
+            } else {
+                inner.running.remove(&helper.group().id());
+            }
+        });
     }
 }
 
 impl Summary {
+    /// Whether this is one of the names that are counted.
+    fn has(&self, name: &Name) -> bool {
+        self.names.iter().flatten().any(|(seen, _)| seen == name)
+    }
+
     /// Counts one more helper.
     fn count(&mut self, name: &Name) {
-        for seen in &mut self.names {
-            match seen {
-                Some((other, count)) if other == name => {
-                    *count += 1;
-                    return;
-                }
-                Some(_) => (),
-                None => {
-                    *seen = Some((*name, 1));
-                    return;
-                }
-            }
+        let seen = self
+            .names
+            .iter_mut()
+            .flatten()
+            .find(|(seen, _)| seen == name);
+        match seen {
+            Some((_, count)) => *count += 1,
+            None => self.others += 1,
         }
-        self.others += 1;
     }
 }
 
@@ -153,59 +284,55 @@ mod tests {
     use super::*;
     use kernel::str::CString;
 
-    fn summary_of(in_flight: &InFlight) -> Result<CString> {
-        CString::try_from_fmt(fmt!("{}", in_flight.summary()))
-    }
-
-    fn enter(in_flight: &Arc<InFlight>, name: &CStr) -> Result<Entry> {
-        in_flight.enter(Name::new(name).ok_or(EINVAL)?)
+    fn summary_of(names: [&CStr; SUMMARY_NAMES], helpers: &[&CStr]) -> Result<CString> {
+        let mut summary = Summary::default();
+        for (place, name) in summary.names.iter_mut().zip(names) {
+            *place = Some((Name::new(name).ok_or(EINVAL)?, 0));
+        }
+        for name in helpers {
+            summary.count(&Name::new(name).ok_or(EINVAL)?);
+        }
+        CString::try_from_fmt(fmt!("{summary}"))
     }
 
     #[test]
     fn helpers_are_counted_by_name() -> Result {
-        let in_flight = Arc::pin_init(InFlight::new(), GFP_KERNEL)?;
-        assert_eq!(summary_of(&in_flight)?.to_bytes(), b"");
-
-        let a = enter(&in_flight, c"a")?;
-        let _b = enter(&in_flight, c"b")?;
-        let _a = enter(&in_flight, c"a")?;
-        assert_eq!(summary_of(&in_flight)?.to_bytes(), b"2 x a, 1 x b");
-
-        drop(a);
-        assert_eq!(summary_of(&in_flight)?.to_bytes(), b"1 x b, 1 x a");
-        Ok(())
-    }
-
-    #[test]
-    fn there_are_more_names_than_are_shown() -> Result {
-        let in_flight = Arc::pin_init(InFlight::new(), GFP_KERNEL)?;
-        let _entries = [
-            enter(&in_flight, c"a")?,
-            enter(&in_flight, c"b")?,
-            enter(&in_flight, c"c")?,
-            enter(&in_flight, c"d")?,
-            enter(&in_flight, c"b")?,
-        ];
-        assert_eq!(
-            summary_of(&in_flight)?.to_bytes(),
-            b"1 x a, 2 x b, 2 others"
-        );
+        let shown = summary_of([c"a", c"b"], &[c"a", c"b", c"c", c"d", c"b"])?;
+        assert_eq!(shown.to_bytes(), b"1 x a, 2 x b, 2 others");
+        let shown = CString::try_from_fmt(fmt!("{}", Summary::default()))?;
+        assert_eq!(shown.to_bytes(), b"");
         Ok(())
     }
 
     /// A line that is longer than what printk takes loses its newline.
     #[test]
     fn the_summary_is_short_whatever_the_names() -> Result {
-        let in_flight = Arc::pin_init(InFlight::new(), GFP_KERNEL)?;
-        let mut entries = KVec::new();
-        for first in 1..10 {
-            let mut name = [0xff; crate::name::NAME_LEN];
-            name[0] = first;
-            name[crate::name::NAME_LEN - 1] = 0;
-            let name = CStr::from_bytes_until_nul(&name).map_err(|_| EINVAL)?;
-            entries.push(enter(&in_flight, name)?, GFP_KERNEL)?;
-        }
-        assert!(summary_of(&in_flight)?.to_bytes().len() < 500);
+        let long = CString::try_from_fmt(fmt!("{:\u{1}<55}", ""))?;
+        let longer = CString::try_from_fmt(fmt!("{:\u{2}<55}", ""))?;
+        let shown = summary_of([&long, &longer], &[&long, &longer, c"a"])?;
+        assert!(shown.to_bytes().len() < 500);
+        Ok(())
+    }
+
+    /// This task stands in for a helper.
+    #[test]
+    fn who_descends_from_a_helper_is_nested() -> Result {
+        let in_flight = InFlight::new()?;
+        let name = Name::new(c"a").ok_or(EINVAL)?;
+        assert!(!in_flight.lineage_of_current(1).is_nested());
+
+        let entry = in_flight.entry();
+        assert!(!in_flight.lineage_of_current(1).is_nested());
+        entry.start(name, &Lineage::outermost(7))?;
+        let lineage = in_flight.lineage_of_current(1);
+        assert!(lineage.is_nested());
+        assert_eq!(lineage.uid(), 7);
+        assert!(in_flight.summary().has(&name));
+
+        // It runs on, so it is remembered.
+        drop(entry);
+        assert!(in_flight.lineage_of_current(1).is_nested());
+        assert!(in_flight.summary().names[0].is_none());
         Ok(())
     }
 }

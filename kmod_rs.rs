@@ -9,6 +9,7 @@
 mod concurrency;
 mod deadline;
 mod in_flight;
+mod lineage;
 mod livepatch;
 mod log;
 mod name;
@@ -59,6 +60,10 @@ struct KmodRs {
     _busy_timeout_ms: sysctl::Registration<BusyTimeoutMs>,
     #[pin]
     _helper_timeout_ms: sysctl::Registration<HelperTimeoutMs>,
+    #[pin]
+    _loop_repeats: sysctl::Registration<LoopRepeats>,
+    #[pin]
+    _chain_limit: sysctl::Registration<ChainLimit>,
     _livepatch: Livepatch,
 }
 
@@ -74,6 +79,8 @@ impl kernel::InPlaceModule for KmodRs {
             _kmod_limit <- sysctl::Registration::new(KmodLimit(slots.clone()?)),
             _busy_timeout_ms <- sysctl::Registration::new(BusyTimeoutMs(slots.clone()?)),
             _helper_timeout_ms <- sysctl::Registration::new(HelperTimeoutMs(settings.clone()?)),
+            _loop_repeats <- sysctl::Registration::new(LoopRepeats(settings.clone()?)),
+            _chain_limit <- sysctl::Registration::new(ChainLimit(settings.clone()?)),
             _livepatch: Livepatch::enable(Kmod::new(settings?, slots?, module)?)?,
         }? Error)
     }
@@ -124,20 +131,40 @@ impl sysctl::Uint for BusyTimeoutMs {
     }
 }
 
-/// The file `kmod_rs/helper_timeout_ms`: how long a helper may run before it is killed.
-struct HelperTimeoutMs(Arc<Settings>);
+/// Defines a file in `kmod_rs` that shows a field of [`Settings`].
+macro_rules! setting {
+    ($(#[doc = $doc:literal])+ $type:ident, $name:literal, $min:literal..=$max:expr, $($field:ident).+) => {
+        $(#[doc = $doc])+
+        struct $type(Arc<Settings>);
 
-impl sysctl::Uint for HelperTimeoutMs {
-    const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
-    const NAME: &'static CStr = c"helper_timeout_ms";
-    const MIN: u32 = 0;
-    const MAX: u32 = 3_600_000;
+        impl sysctl::Uint for $type {
+            const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
+            const NAME: &'static CStr = $name;
+            const MIN: u32 = $min;
+            const MAX: u32 = $max;
 
-    fn get(&self) -> u32 {
-        self.0.helper_timeout_ms.load(Relaxed)
-    }
+            fn get(&self) -> u32 {
+                self.0.$($field).+.load(Relaxed)
+            }
 
-    fn set(&self, timeout: u32) {
-        self.0.helper_timeout_ms.store(timeout, Relaxed);
-    }
+            fn set(&self, value: u32) {
+                self.0.$($field).+.store(value, Relaxed);
+            }
+        }
+    };
+}
+
+setting! {
+    /// The file `kmod_rs/helper_timeout_ms`: how long a helper may run before it is killed.
+    HelperTimeoutMs, c"helper_timeout_ms", 0..=3_600_000, helper_timeout_ms
+}
+
+setting! {
+    /// The file `kmod_rs/loop_repeats`: how many helpers for one name may run in a chain.
+    LoopRepeats, c"loop_repeats", 1..=1000, limits.loop_repeats
+}
+
+setting! {
+    /// The file `kmod_rs/chain_limit`: how many helpers a chain may have.
+    ChainLimit, c"chain_limit", 1..=lineage::MAX_CHAIN, limits.chain_limit
 }

@@ -17,6 +17,10 @@ use crate::{
         Entry,
         InFlight, //
     },
+    lineage::{
+        self,
+        Lineage, //
+    },
     log,
     name::Name,
     requester::Requester,
@@ -63,13 +67,16 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Settings {
     /// How long a helper may run before it is killed, in milliseconds; 0 is for ever.
     pub(crate) helper_timeout_ms: Atomic<u32>,
+    /// What counts as a loop.
+    pub(crate) limits: lineage::Limits,
 }
 
 impl Settings {
-    /// What holds until the administrator says otherwise: nothing that the C code does not do.
+    /// What holds until the administrator says otherwise.
     pub(crate) fn new() -> Self {
         Self {
             helper_timeout_ms: Atomic::new(0),
+            limits: lineage::Limits::new(),
         }
     }
 }
@@ -92,6 +99,8 @@ enum Refusal {
     NameTooLong,
     /// A security module said no, with its errno.
     Denied(Error),
+    /// It is part of a loop: -ELOOP.
+    Loop,
     /// All slots are in use: -ETIME.
     Busy,
     /// The task was killed in the queue: -ERESTARTSYS.
@@ -107,6 +116,7 @@ impl Refusal {
             Self::SwitchedOff => ENOENT.to_errno(),
             // CAST: Small numbers.
             Self::NameTooLong => -(uapi::ENAMETOOLONG as c_int),
+            Self::Loop => -(uapi::ELOOP as c_int),
             Self::Busy => -(uapi::ETIME as c_int),
             Self::Killed => ERESTARTSYS.to_errno(),
             Self::Denied(error) | Self::Failed(error) => error.to_errno(),
@@ -117,6 +127,12 @@ impl Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<lineage::Loop> for Refusal {
+    fn from(_: lineage::Loop) -> Self {
+        Self::Loop
     }
 }
 
@@ -137,8 +153,9 @@ impl From<NoSlot> for Refusal {
 struct Modprobe {
     path: ModprobePath,
     name: Name,
+    lineage: Lineage,
     timeout: Option<Timeout>,
-    _entry: Entry,
+    entry: Entry,
     _slot: Slot,
 }
 
@@ -157,6 +174,7 @@ impl usermode_helper::Command for Modprobe {
     }
 
     fn starting(&self) -> Result {
+        self.entry.start(self.name, &self.lineage)?;
         if let Some(timeout) = &self.timeout {
             timeout.start();
         }
@@ -178,7 +196,7 @@ impl Kmod {
         Ok(Self {
             settings,
             slots,
-            in_flight: Arc::pin_init(InFlight::new(), GFP_KERNEL)?,
+            in_flight: InFlight::new()?,
             module_request: trace::ModuleRequest::find()?,
             module,
         })
@@ -212,15 +230,24 @@ impl Kmod {
         // 2. The security modules.
         security::kernel_module_request(name.as_cstr()).map_err(Refusal::Denied)?;
 
+        // 3. Whether it comes from a helper.
+        let requester = Requester::current();
+        let lineage = self.in_flight.lineage_of_current(requester.uid());
+
+        // 5. Loops end here.
+        lineage
+            .check(&name, request.wait, &self.settings.limits)
+            .inspect_err(|_| log_loop(&lineage, name, &requester))?;
+
         // 7. A slot, or nothing is run.
         let claim = Claim {
-            is_nested: false,
-            uid: Requester::current().uid(),
+            is_nested: lineage.is_nested(),
+            uid: lineage.uid(),
         };
         let slot = self
             .slots
             .take(claim)
-            .inspect_err(|reason| self.log_no_slot(name, *reason))?;
+            .inspect_err(|reason| self.log_no_slot(name, &requester, *reason))?;
 
         // 8. The kernel's own trace event.
         self.module_request
@@ -234,8 +261,9 @@ impl Kmod {
         let modprobe = Modprobe {
             path,
             name,
+            lineage,
             timeout,
-            _entry: self.in_flight.enter(name)?,
+            entry: self.in_flight.entry(),
             _slot: slot,
         };
         let wait = if request.wait { Wait::Exit } else { Wait::Exec };
@@ -244,17 +272,28 @@ impl Kmod {
     }
 
     /// Says that a request has given up waiting for a slot.
-    fn log_no_slot(&self, name: Name, reason: NoSlot) {
+    fn log_no_slot(&self, name: Name, requester: &Requester, reason: NoSlot) {
         if reason != NoSlot::Busy || !log::allowed() {
             return;
         }
         pr_warn!(
             "runaway modprobe loop assumed and stopped: {} ({}) limit={} busy_timeout_ms={} running=\"{}\"\n",
             name,
-            Requester::current(),
+            requester,
             self.slots.limit(),
             self.slots.busy_timeout_ms(),
             self.in_flight.summary(),
+        );
+    }
+}
+
+/// Says that a request is part of a loop.
+fn log_loop(lineage: &Lineage, name: Name, requester: &Requester) {
+    if log::allowed() {
+        pr_warn!(
+            "runaway modprobe loop assumed and stopped: {} ({})\n",
+            lineage.chain_to(name),
+            requester,
         );
     }
 }
@@ -268,6 +307,7 @@ mod tests {
         assert_eq!(Refusal::SwitchedOff.to_errno(), -2);
         assert_eq!(Refusal::NameTooLong.to_errno(), -36);
         assert_eq!(Refusal::Denied(EPERM).to_errno(), -1);
+        assert_eq!(Refusal::from(lineage::Loop).to_errno(), -40);
         assert_eq!(Refusal::from(NoSlot::Busy).to_errno(), -62);
         assert_eq!(Refusal::from(NoSlot::Killed).to_errno(), -512);
         assert_eq!(Refusal::from(NoSlot::NoMemory).to_errno(), -12);

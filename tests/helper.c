@@ -16,6 +16,15 @@
  *	describe-...	write what it was run with to /tmp/description; so does
  *			the empty name
  *	itself-...	exit with 1 if argv[0] is not the path that was executed
+ *	again-WHO-...	ask for its own name; WHO is "self" for the process itself,
+ *			"child", "nowait" for a child that does not wait, "daemon"
+ *			for a grandchild that has lost its parent
+ *	child-NAME	have a child ask for NAME
+ *	pair-a...	have a child ask for pair-b..., and the other way round
+ *	count-N		have a child ask for count-(N+1)
+ *	net-pf-N	have a child open a socket of family N
+ *
+ * Those that ask write "got PID NAME RESULT" and exit with 1 unless it was 0.
  *
  * "exit-N" may also stand at the end of one of the others. Any other name: exit
  * with 0.
@@ -23,15 +32,23 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+static int begins(const char *name, const char *with)
+{
+	return !strncmp(name, with, strlen(with));
+}
 
 static void event(const char *what, const char *name)
 {
@@ -134,6 +151,92 @@ static void describe(int argc, char **argv, char **envp)
 	fclose(to);
 }
 
+/* Asks in this task: HOW as in kmod_ask.c. */
+static int ask(const char *how, const char *name)
+{
+	char question[128], answer[32] = "", got[128];
+	int fd = open("/dev/kmod_ask", O_RDWR);
+	int n = snprintf(question, sizeof(question), "%s %s", how, name);
+
+	if (fd < 0 || write(fd, question, n) != n || read(fd, answer, sizeof(answer) - 1) <= 0)
+		return 94;
+	close(fd);
+	answer[strcspn(answer, "\n")] = '\0';
+	snprintf(got, sizeof(got), "%s %s", name, answer);
+	event("got", got);
+	return strcmp(answer, "0") != 0;
+}
+
+static int open_socket(const char *name)
+{
+	return socket(atoi(name + 7), SOCK_STREAM, 0) < 0;
+}
+
+static int status_of_child(pid_t child)
+{
+	int status;
+
+	return child < 0 || waitpid(child, &status, 0) != child ? 93 : WEXITSTATUS(status);
+}
+
+static int ask_in_child(const char *how, const char *name)
+{
+	pid_t child = fork();
+
+	if (!child)
+		_exit(how ? ask(how, name) : open_socket(name));
+	return status_of_child(child);
+}
+
+/* In a grandchild whose parent has ended, but which is waited for. */
+static int ask_in_daemon(const char *name)
+{
+	unsigned char status = 92;
+	int ends[2];
+	pid_t child;
+
+	if (pipe(ends))
+		return 91;
+	child = fork();
+	if (!child) {
+		pid_t parent = getpid();
+
+		if (fork())
+			_exit(0);
+		while (getppid() == parent)
+			sched_yield();
+		status = ask("w", name);
+		_exit(write(ends[1], &status, 1) != 1);
+	}
+	close(ends[1]);
+	status_of_child(child);
+	return read(ends[0], &status, 1) == 1 ? status : 90;
+}
+
+/* Does what a name says that begins in one of the ways listed above. */
+static int ask_again(const char *name)
+{
+	char other[64];
+
+	if (begins(name, "again-self"))
+		return ask("w", name);
+	if (begins(name, "again-nowait"))
+		return ask_in_child("n", name);
+	if (begins(name, "again-daemon"))
+		return ask_in_daemon(name);
+	if (begins(name, "again-child"))
+		return ask_in_child("w", name);
+	if (begins(name, "child-"))
+		return ask_in_child("w", name + 6);
+	if (begins(name, "net-pf-"))
+		return ask_in_child(NULL, name);
+	if (begins(name, "count-"))
+		snprintf(other, sizeof(other), "count-%d", atoi(name + 6) + 1);
+	else
+		snprintf(other, sizeof(other), "pair-%c%s", name[5] == 'a' ? 'b' : 'a', name + 6);
+	return ask_in_child("w", other);
+}
+
 int main(int argc, char **argv, char **envp)
 {
 	const char *name = argc == 4 ? argv[3] : "?", *exit_status;
@@ -145,32 +248,35 @@ int main(int argc, char **argv, char **envp)
 	if (exit_status)
 		status = atoi(exit_status + 5);
 
-	if (!strncmp(name, "signal-", 7)) {
+	if (begins(name, "signal-")) {
 		struct rlimit no_core = { 0, 0 };
 
 		setrlimit(RLIMIT_CORE, &no_core);
 		signal(atoi(name + 7), SIG_DFL);
 		raise(atoi(name + 7));
-	} else if (!strncmp(name, "hold-", 5)) {
+	} else if (begins(name, "hold-")) {
 		int gate = open("/tmp/gate", O_RDONLY);
 
 		if (gate < 0 || flock(gate, LOCK_SH))
 			status = 97;
-	} else if (!strncmp(name, "sleep-", 6)) {
+	} else if (begins(name, "sleep-")) {
 		long ms = atol(name + 6);
 		struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
 
 		nanosleep(&time, NULL);
-	} else if (!strncmp(name, "stuck-", 6)) {
+	} else if (begins(name, "stuck-")) {
 		if (open("/tmp/frozen/stuck", O_WRONLY | O_CREAT, 0600) < 0)
 			status = 96;
-	} else if (!strncmp(name, "real-", 5)) {
+	} else if (begins(name, "real-")) {
 		execl("/sbin/modprobe", "modprobe", "-q", "--", name + 5, NULL);
 		status = 95;
-	} else if (!strncmp(name, "describe-", 9) || !*name) {
+	} else if (begins(name, "describe-") || !*name) {
 		describe(argc, argv, envp);
-	} else if (!strncmp(name, "itself-", 7)) {
+	} else if (begins(name, "itself-")) {
 		status = !is_itself(argv[0]);
+	} else if (begins(name, "again-") || begins(name, "child-") || begins(name, "pair-") ||
+		   begins(name, "count-") || begins(name, "net-pf-")) {
+		status = ask_again(name);
 	}
 
 	event("end", name);

@@ -6,7 +6,7 @@
 # files of the module too, which are gone when it is.
 
 . "$(dirname "$0")/lib.sh"
-plan 50
+plan 58
 
 helpers() {
 	(($(pgrep -xc helper) == $1))
@@ -72,6 +72,10 @@ TIMEOUT_FILE=$KNOBS/busy_timeout_ms
 for value in 1 3600000 5000; do
 	is "busy_timeout_ms takes $value" "$(write_to "$TIMEOUT_FILE" "$value")$(<"$TIMEOUT_FILE")" "$value"
 done
+for value in loop_repeats=1 loop_repeats=1000 chain_limit=1 chain_limit=32; do
+	file=$KNOBS/${value%=*}
+	is "$value is taken" "$(write_to "$file" "${value#*=}")$(<"$file")" "${value#*=}"
+done
 is "white space around it is no matter" "$(write_to "$LIMIT" $' \t9\n')$(<"$LIMIT")" 9
 
 printf -v long '%05000d' 7
@@ -82,6 +86,9 @@ for file in "$LIMIT" "$TIMEOUT_FILE"; do
 	done
 done
 refused "$LIMIT" 1001
+for value in loop_repeats=0 loop_repeats=1001 chain_limit=0 chain_limit=33; do
+	refused "$KNOBS/${value%=*}" "${value#*=}"
+done
 
 is "an ordinary user may read" "$(setpriv --reuid=65534 cat "$LIMIT")" 9
 matches "and not write" "$(setpriv --reuid=65534 bash -c "echo 8 >$LIMIT" 2>&1)" 'Permission denied$'
