@@ -14,9 +14,11 @@ mod livepatch;
 mod log;
 mod name;
 mod pid;
+mod question;
 mod request;
 mod requester;
 mod security;
+mod sharing;
 mod sysctl;
 mod trace;
 mod usermode_helper;
@@ -64,6 +66,8 @@ struct KmodRs {
     _loop_repeats: sysctl::Registration<LoopRepeats>,
     #[pin]
     _chain_limit: sysctl::Registration<ChainLimit>,
+    #[pin]
+    _coalesce: sysctl::Registration<Coalesce>,
     _livepatch: Livepatch,
 }
 
@@ -81,6 +85,7 @@ impl kernel::InPlaceModule for KmodRs {
             _helper_timeout_ms <- sysctl::Registration::new(HelperTimeoutMs(settings.clone()?)),
             _loop_repeats <- sysctl::Registration::new(LoopRepeats(settings.clone()?)),
             _chain_limit <- sysctl::Registration::new(ChainLimit(settings.clone()?)),
+            _coalesce <- sysctl::Registration::new(Coalesce(settings.clone()?)),
             _livepatch: Livepatch::enable(Kmod::new(settings?, slots?, module)?)?,
         }? Error)
     }
@@ -167,4 +172,9 @@ setting! {
 setting! {
     /// The file `kmod_rs/chain_limit`: how many helpers a chain may have.
     ChainLimit, c"chain_limit", 1..=lineage::MAX_CHAIN, limits.chain_limit
+}
+
+setting! {
+    /// The file `kmod_rs/coalesce`: whether equal requests share one helper.
+    Coalesce, c"coalesce", 0..=1, coalesce
 }

@@ -20,7 +20,7 @@ pub(crate) const NAME_LEN: usize = 56;
 /// # Invariants
 ///
 /// The last byte is NUL.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name([u8; NAME_LEN]);
 
 impl Name {
@@ -40,6 +40,16 @@ impl Name {
     pub(crate) fn as_cstr(&self) -> &CStr {
         // By the type invariant there is a NUL.
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    }
+
+    /// A number that is the same for equal names, and most often different for others: FNV-1a.
+    pub(crate) fn hash(&self) -> u32 {
+        self.as_cstr()
+            .to_bytes()
+            .iter()
+            .fold(0x811c_9dc5, |hash: u32, byte| {
+                (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+            })
     }
 }
 

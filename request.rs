@@ -23,8 +23,15 @@ use crate::{
     },
     log,
     name::Name,
+    question::Question,
     requester::Requester,
     security,
+    sharing::{
+        Followed,
+        Leader,
+        Role,
+        Sharing, //
+    },
     sysctl::ModprobePath,
     trace,
     usermode_helper::{
@@ -67,6 +74,8 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Settings {
     /// How long a helper may run before it is killed, in milliseconds; 0 is for ever.
     pub(crate) helper_timeout_ms: Atomic<u32>,
+    /// Whether equal requests share one helper: 0 or 1.
+    pub(crate) coalesce: Atomic<u32>,
     /// What counts as a loop.
     pub(crate) limits: lineage::Limits,
 }
@@ -76,6 +85,7 @@ impl Settings {
     pub(crate) fn new() -> Self {
         Self {
             helper_timeout_ms: Atomic::new(0),
+            coalesce: Atomic::new(1),
             limits: lineage::Limits::new(),
         }
     }
@@ -86,6 +96,7 @@ pub(crate) struct Kmod {
     settings: Arc<Settings>,
     slots: Arc<Slots>,
     in_flight: Arc<InFlight>,
+    sharing: Arc<Sharing>,
     module_request: trace::ModuleRequest,
     module: &'static ThisModule,
 }
@@ -103,7 +114,7 @@ enum Refusal {
     Loop,
     /// All slots are in use: -ETIME.
     Busy,
-    /// The task was killed in the queue: -ERESTARTSYS.
+    /// The task was killed in the queue, or while it followed another: -ERESTARTSYS.
     Killed,
     /// The helper could not be run or waited for, or there was no memory.
     Failed(Error),
@@ -151,22 +162,23 @@ impl From<NoSlot> for Refusal {
 /// Lives until the helper has exited, also if the request has been killed before that: its slot
 /// is not free while it runs.
 struct Modprobe {
-    path: ModprobePath,
-    name: Name,
+    question: Question,
     lineage: Lineage,
     timeout: Option<Timeout>,
+    leader: Option<Leader>,
     entry: Entry,
     _slot: Slot,
 }
 
 impl usermode_helper::Command for Modprobe {
     fn path(&self) -> &CStr {
-        self.path.as_cstr()
+        self.question.path()
     }
 
     fn args(&self) -> impl Iterator<Item = &CStr> {
         // Quiet, and no options from the name on.
-        [self.path.as_cstr(), c"-q", c"--", self.name.as_cstr()].into_iter()
+        let name = self.question.name().as_cstr();
+        [self.question.path(), c"-q", c"--", name].into_iter()
     }
 
     fn env(&self) -> impl Iterator<Item = &CStr> {
@@ -174,14 +186,22 @@ impl usermode_helper::Command for Modprobe {
     }
 
     fn starting(&self) -> Result {
-        self.entry.start(self.name, &self.lineage)?;
+        self.entry.start(*self.question.name(), &self.lineage)?;
         if let Some(timeout) = &self.timeout {
             timeout.start();
+        }
+        // The last thing: from here on nothing but the program can fail.
+        if let Some(leader) = &self.leader {
+            leader.started();
         }
         Ok(())
     }
 
-    fn ended(self, _result: Result<WaitStatus>) {}
+    fn ended(self, result: Result<WaitStatus>) {
+        if let Some(leader) = self.leader {
+            leader.tell(result);
+        }
+    }
 }
 
 impl Kmod {
@@ -197,6 +217,7 @@ impl Kmod {
             settings,
             slots,
             in_flight: InFlight::new()?,
+            sharing: Arc::pin_init(Sharing::new(), GFP_KERNEL)?,
             module_request: trace::ModuleRequest::find()?,
             module,
         })
@@ -239,6 +260,31 @@ impl Kmod {
             .check(&name, request.wait, &self.settings.limits)
             .inspect_err(|_| log_loop(&lineage, name, &requester))?;
 
+        // 6. Sharing. Who comes from a helper must not wait for another's: that may wait for it.
+        let question = Question::new(name, path)?;
+        let mut leader = None;
+        let mut is_traced = false;
+        if !lineage.is_nested() && self.settings.coalesce.load(Relaxed) != 0 {
+            match self.sharing.join(&question, request.wait)? {
+                Role::Leader(lead) => leader = Some(lead),
+                Role::Alone => (),
+                Role::Served => {
+                    self.trace(&name, request);
+                    return Ok(WaitStatus::SUCCESS);
+                }
+                Role::Follower(follower) => {
+                    self.trace(&name, request);
+                    is_traced = true;
+                    match follower.wait() {
+                        Followed::Outcome(outcome) => return Ok(outcome?),
+                        Followed::Leader(lead) => leader = Some(lead),
+                        Followed::Alone => (),
+                        Followed::Killed => return Err(Refusal::Killed),
+                    }
+                }
+            }
+        }
+
         // 7. A slot, or nothing is run.
         let claim = Claim {
             is_nested: lineage.is_nested(),
@@ -250,8 +296,9 @@ impl Kmod {
             .inspect_err(|reason| self.log_no_slot(name, &requester, *reason))?;
 
         // 8. The kernel's own trace event.
-        self.module_request
-            .fire(name.as_cstr(), request.wait, request.call_site);
+        if !is_traced {
+            self.trace(&name, request);
+        }
 
         // 9. The helper.
         let timeout = match self.settings.helper_timeout_ms.load(Relaxed) {
@@ -259,16 +306,22 @@ impl Kmod {
             timeout_ms => Some(Timeout::new(name, timeout_ms)?),
         };
         let modprobe = Modprobe {
-            path,
-            name,
+            question,
             lineage,
             timeout,
+            leader,
             entry: self.in_flight.entry(),
             _slot: slot,
         };
         let wait = if request.wait { Wait::Exit } else { Wait::Exec };
 
         Ok(usermode_helper::run(modprobe, wait, self.module)?)
+    }
+
+    /// Fires the kernel's trace event.
+    fn trace(&self, name: &Name, request: &Request<'_>) {
+        self.module_request
+            .fire(name.as_cstr(), request.wait, request.call_site);
     }
 
     /// Says that a request has given up waiting for a slot.

@@ -79,6 +79,9 @@ pub(crate) enum Wait {
 pub(crate) struct WaitStatus(c_int);
 
 impl WaitStatus {
+    /// `exit(0)`.
+    pub(crate) const SUCCESS: Self = Self(0);
+
     /// What the C code has, where a negative number is an errno.
     fn from_raw(raw: c_int) -> Result<Self> {
         if raw < 0 {

@@ -6,7 +6,7 @@
 # files of the module too, which are gone when it is.
 
 . "$(dirname "$0")/lib.sh"
-plan 58
+plan 61
 
 helpers() {
 	(($(pgrep -xc helper) == $1))
@@ -72,7 +72,7 @@ TIMEOUT_FILE=$KNOBS/busy_timeout_ms
 for value in 1 3600000 5000; do
 	is "busy_timeout_ms takes $value" "$(write_to "$TIMEOUT_FILE" "$value")$(<"$TIMEOUT_FILE")" "$value"
 done
-for value in loop_repeats=1 loop_repeats=1000 chain_limit=1 chain_limit=32; do
+for value in loop_repeats=1 loop_repeats=1000 chain_limit=1 chain_limit=32 coalesce=0 coalesce=1; do
 	file=$KNOBS/${value%=*}
 	is "$value is taken" "$(write_to "$file" "${value#*=}")$(<"$file")" "${value#*=}"
 done
@@ -86,7 +86,7 @@ for file in "$LIMIT" "$TIMEOUT_FILE"; do
 	done
 done
 refused "$LIMIT" 1001
-for value in loop_repeats=0 loop_repeats=1001 chain_limit=0 chain_limit=33; do
+for value in loop_repeats=0 loop_repeats=1001 chain_limit=0 chain_limit=33 coalesce=2; do
 	refused "$KNOBS/${value%=*}" "${value#*=}"
 done
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Asks in many tasks at once, through /dev/kmod_ask, and checks the answers.
+ * Asks in many tasks at once, through /dev/kmod_ask, and checks the answers. The
+ * tasks begin when the last has been started.
  *
  * Each argument is a question and the answers that it may have:
  * "HOW NAME ANSWER...", with HOW as in kmod_ask.c. The tasks ask these, beginning
@@ -32,7 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_TASKS 64
+#define MAX_TASKS 1000
 #define MAX_QUESTIONS 32
 #define MAX_ANSWERS 8
 #define MAX_OTHERS 8
@@ -46,6 +47,9 @@ struct question {
 static struct question questions[MAX_QUESTIONS];
 static int nr_questions, rounds;
 static const char *until;
+
+/* Tasks begin when nobody can write to it any more. */
+static int barrier[2];
 
 /* What the tasks have seen. Only ever added to, atomically. */
 static struct {
@@ -113,7 +117,12 @@ static void task(int number)
 {
 	int round, i;
 
+	char nothing;
+
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(barrier[1]);
+	if (read(barrier[0], &nothing, 1))
+		errx(1, "the barrier is no pipe");
 	for (round = 0; !rounds || round < rounds; round++)
 		for (i = 0; i < nr_questions; i++) {
 			if (until && !access(until, F_OK))
@@ -224,8 +233,12 @@ int main(int argc, char **argv)
 		err(1, "mmap");
 	if (flip)
 		flipper = start_flipping(flip);
+	if (pipe(barrier))
+		err(1, "pipe");
 	for (i = 0; i < nr_tasks; i++)
 		tasks[i] = start(i);
+	close(barrier[1]);
+	barrier[1] = -1;
 	if (kills) {
 		kill_tasks(tasks, nr_tasks, kills);
 		for (i = 0; i < nr_tasks; i++)

@@ -53,7 +53,7 @@ use_silent_helper
 askers=()
 start=$(now)
 for ((i = 0; i < 20; i++)); do
-	ask_in_background w sleep-400
+	ask_in_background w "sleep-400-$i"
 	askers+=("$ASKER")
 done
 answers=$(for id in "${askers[@]}"; do answer_of "$id"; done | sort | uniq -c | xargs)

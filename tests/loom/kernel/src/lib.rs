@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What concurrency.rs uses of the `kernel` crate, on top of loom.
+//! What concurrency.rs and sharing.rs use of the `kernel` crate, on top of loom.
 //!
 //! Locks and atomics are loom's, so that it can try all orders of what tasks do to them. Memory
 //! never runs out, and the clock stands still unless a test moves it.
@@ -74,8 +74,30 @@ macro_rules! new_spinlock {
     };
 }
 
+/// Why something failed.
+pub mod error {
+    use crate::alloc::AllocError;
+
+    /// An errno.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Error(pub i32);
+
+    impl From<AllocError> for Error {
+        fn from(_: AllocError) -> Self {
+            Self(-12)
+        }
+    }
+
+    /// What most functions return.
+    pub type Result<T = (), E = Error> = core::result::Result<T, E>;
+}
+
 /// What every file has in scope.
 pub mod prelude {
+    pub use crate::error::{
+        Error,
+        Result, //
+    };
     pub use crate::init::{
         InPlaceInit,
         PinInit, //
@@ -96,13 +118,16 @@ pub mod rbtree {
         AllocError,
         Flags, //
     };
-    use std::collections::BTreeMap;
+    use std::{
+        collections::BTreeMap,
+        marker::PhantomData, //
+    };
 
     /// The tree.
     pub struct RBTree<K, V>(BTreeMap<K, V>);
 
     /// Memory for a node.
-    pub struct RBTreeNodeReservation;
+    pub struct RBTreeNodeReservation<K, V>(PhantomData<(K, V)>);
 
     /// A node outside of the tree.
     pub struct RBTreeNode<K, V>(K, V);
@@ -110,15 +135,25 @@ pub mod rbtree {
     /// A place in the tree.
     pub struct Cursor<'a, K, V>(&'a K, &'a V);
 
-    impl RBTreeNodeReservation {
+    /// A place in the tree, which may be taken: here, always the first.
+    pub struct CursorMut<'a, K, V>(&'a mut BTreeMap<K, V>);
+
+    impl<K, V> RBTreeNodeReservation<K, V> {
         /// Allocates.
         pub fn new(_flags: Flags) -> Result<Self, AllocError> {
-            Ok(Self)
+            Ok(Self(PhantomData))
         }
 
         /// Fills the node.
-        pub fn into_node<K, V>(self, key: K, value: V) -> RBTreeNode<K, V> {
+        pub fn into_node(self, key: K, value: V) -> RBTreeNode<K, V> {
             RBTreeNode(key, value)
+        }
+    }
+
+    impl<K, V> RBTreeNode<K, V> {
+        /// Empties the node.
+        pub fn to_key_value(self) -> (K, V) {
+            (self.0, self.1)
         }
     }
 
@@ -139,6 +174,40 @@ pub mod rbtree {
             self.0.remove(key)
         }
 
+        /// Takes a node out.
+        pub fn remove_node(&mut self, key: &K) -> Option<RBTreeNode<K, V>> {
+            let (key, value) = self.0.remove_entry(key)?;
+            Some(RBTreeNode(key, value))
+        }
+
+        /// Whether there is none.
+        pub fn is_empty(&self) -> bool {
+            self.0.is_empty()
+        }
+
+        /// The value of a key.
+        pub fn get(&self, key: &K) -> Option<&V> {
+            self.0.get(key)
+        }
+
+        /// The value of a key, to be changed.
+        pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+            self.0.get_mut(key)
+        }
+
+        /// All values, in the order of their keys.
+        pub fn values(&self) -> impl Iterator<Item = &V> {
+            self.0.values()
+        }
+
+        /// The first node, to be changed.
+        pub fn cursor_front_mut(&mut self) -> Option<CursorMut<'_, K, V>> {
+            match self.0.is_empty() {
+                true => None,
+                false => Some(CursorMut(&mut self.0)),
+            }
+        }
+
         /// The first node.
         pub fn cursor_front(&self) -> Option<Cursor<'_, K, V>> {
             self.0.iter().next().map(|(k, v)| Cursor(k, v))
@@ -147,6 +216,14 @@ pub mod rbtree {
         /// The first node that is not before this key.
         pub fn cursor_lower_bound(&self, key: &K) -> Option<Cursor<'_, K, V>> {
             self.0.range(key..).next().map(|(k, v)| Cursor(k, v))
+        }
+    }
+
+    impl<K: Ord, V> CursorMut<'_, K, V> {
+        /// Takes the node out of the tree.
+        pub fn remove_current(self) -> (Option<Self>, RBTreeNode<K, V>) {
+            let (key, value) = self.0.pop_first().expect("a cursor is at a node");
+            (None, RBTreeNode(key, value))
         }
     }
 
@@ -174,6 +251,38 @@ pub mod sync {
         /// Locks it.
         pub fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().expect("no task panics with the lock held")
+        }
+    }
+
+    /// Where the guard of a lock is found.
+    pub mod lock {
+        /// Of a spinlock.
+        pub mod spinlock {
+            /// Unlocks it when dropped.
+            pub type SpinLockGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
+        }
+    }
+
+    /// A value that is set once.
+    pub struct SetOnce<T>(loom::sync::Mutex<Option<T>>);
+
+    impl<T: Copy> SetOnce<T> {
+        /// Not yet set.
+        #[allow(clippy::new_without_default)]
+        pub fn new() -> Self {
+            Self(loom::sync::Mutex::new(None))
+        }
+
+        /// Sets it. Twice is a mistake.
+        pub fn populate(&self, value: T) -> bool {
+            let before = self.0.lock().expect("no task panics with it").replace(value);
+            assert!(before.is_none());
+            true
+        }
+
+        /// Its value, if it is set.
+        pub fn copy(&self) -> Option<T> {
+            *self.0.lock().expect("no task panics with it")
         }
     }
 

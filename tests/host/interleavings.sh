@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The slots and their queue (concurrency.rs), over all interleavings of a few
-# tasks, by loom, as Debian packages it.
+# What many tasks do at once (concurrency.rs, sharing.rs), over all interleavings
+# of a few of them, by loom, as Debian packages it.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a request asks, and whom.
+
+use crate::{
+    name::Name,
+    sysctl::ModprobePath, //
+};
+use core::cmp::Ordering;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// A name, and the program that is asked for it.
+///
+/// Two requests are equal if both are. Cheap to copy.
+#[derive(Clone)]
+pub(crate) struct Question(Arc<Content>);
+
+struct Content {
+    name: Name,
+    path: ModprobePath,
+}
+
+impl Question {
+    /// Returns [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn new(name: Name, path: ModprobePath) -> Result<Self> {
+        Ok(Self(Arc::new(Content { name, path }, GFP_KERNEL)?))
+    }
+
+    /// The name that is asked for.
+    pub(crate) fn name(&self) -> &Name {
+        &self.0.name
+    }
+
+    /// The program that is asked.
+    pub(crate) fn path(&self) -> &CStr {
+        self.0.path.as_cstr()
+    }
+
+    /// A number that is the same for equal questions, and most often different for others.
+    pub(crate) fn hash(&self) -> u32 {
+        self.name().hash()
+    }
+}
+
+impl Ord for Question {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name()
+            .cmp(other.name())
+            .then_with(|| self.path().to_bytes().cmp(other.path().to_bytes()))
+    }
+}
+
+impl PartialOrd for Question {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Question {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Question {}

@@ -1,0 +1,312 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Equal requests share one helper: success is for all, failure for those who
+# asked before it was executed, and the others share a second one. Whoever
+# leads may leave, whoever follows may be killed, and the rest are served.
+
+. "$(dirname "$0")/lib.sh"
+plan 56
+
+# lead HOW NAME: a request whose helper holds at the gate.
+lead() {
+	ask_in_background "$1" "$2"
+	LEADER=$ASKER
+	event start "$2"
+}
+
+# follow N HOW NAME: that many requests wait, in $FOLLOWERS; others than these
+# must not.
+follow() {
+	local i
+	FOLLOWERS=()
+	for ((i = 0; i < $1; i++)); do
+		ask_in_background "$2" "$3"
+		FOLLOWERS+=("$ASKER")
+	done
+	await in_queue "$1"
+}
+
+answers_of() {
+	local id
+	for id; do answer_of "$id"; done | xargs
+}
+
+# How many helpers have been started for it, since it was last asked.
+starts() {
+	events | grep -cx "start $1"
+}
+
+# traced NAME: how often it was asked for, by the kernel's trace event.
+traced() {
+	grep -c "module_request: $1 " "$TRACING/trace"
+}
+
+# The only slot is taken, so that who leads must queue.
+queue_up() {
+	use_helper
+	close_gate
+	hold 1
+}
+
+patch on
+references=$(</sys/module/kmod_rs/refcnt)
+echo 60000 >"$KNOBS/busy_timeout_ms"
+echo >"$TRACING/trace"
+echo 1 >"$TRACING/events/module/module_request/enable"
+
+# --- Those who come while the helper runs ---
+
+use_helper
+close_gate
+lead w hold-good
+follow 3 w hold-good
+open_gate
+is "success is for all" "$(answers_of "$LEADER" "${FOLLOWERS[@]}")" "0 0 0 0"
+is "and cost no other helper" "$(starts hold-good)" 0
+is "all four were traced" "$(traced hold-good)" 4
+
+use_helper
+close_gate
+lead w hold-bad-exit-3
+follow 3 w hold-bad-exit-3
+open_gate
+is "failure comes to all" "$(answers_of "$LEADER" "${FOLLOWERS[@]}")" "768 768 768 768"
+is "of a second helper, for those who came late" "$(starts hold-bad-exit-3)" 1
+is "all four were traced, once" "$(traced hold-bad-exit-3)" 4
+
+use_helper
+close_gate
+lead w hold-signal
+follow 1 w hold-signal
+kill -9 "$EVENT_PID"
+open_gate
+is "a helper that is killed fails" "$(answers_of "$LEADER" "${FOLLOWERS[@]}")" "9 0"
+
+# --- Those who come before it is executed ---
+
+echo 1 >"$LIMIT"
+queue_up
+follow 4 w exit-3
+open_gate
+is "one failure for all who asked before" "$(answers_of "${FOLLOWERS[@]}")" "768 768 768 768"
+is "of one helper" "$(starts exit-3)" 1
+
+# --- Programs that cannot be executed ---
+
+queue_up
+echo /nonexistent >"$MODPROBE"
+follow 3 w a
+open_gate
+is "the errno of exec is shared" "$(answers_of "${FOLLOWERS[@]}")" "$ENOENT $ENOENT $ENOENT"
+echo "$HELPER" >"$MODPROBE"
+
+# --- A leader that leaves ---
+
+queue_up
+follow 1 wv exit-4
+LEADER=$ASKER
+ask_in_background w exit-4
+first=$ASKER
+await in_queue 2
+ask_in_background w exit-4
+second=$ASKER
+await in_queue 3
+kill_asker "$LEADER"
+is "the leader is killed in the queue" "$(result_of "$LEADER")" "$ERESTARTSYS"
+await in_queue 2
+open_gate
+is "the next leads" "$(answers_of "$first" "$second")" "1024 1024"
+is "with one helper" "$(starts exit-4)" 1
+
+echo 400 >"$KNOBS/busy_timeout_ms"
+queue_up
+follow 3 w exit-5
+is "the leader gives up: the others too, each when it has led" "$(answers_of "${FOLLOWERS[@]}")" "$ETIME $ETIME $ETIME"
+open_gate
+await helpers_gone
+is "and no helper ran" "$(starts exit-5)" 0
+echo 60000 >"$KNOBS/busy_timeout_ms"
+echo 50 >"$LIMIT"
+
+use_helper
+close_gate
+lead wv hold-left
+follow 2 w hold-left
+kill_asker "$LEADER"
+is "the leader is killed while its helper runs" "$(result_of "$LEADER")" "$ERESTARTSYS"
+open_gate
+is "which answers the others nevertheless" "$(answers_of "${FOLLOWERS[@]}")" "0 0"
+is "alone" "$(starts hold-left)" 0
+
+echo 1 >"$LIMIT"
+queue_up
+follow 1 wv hold-left-exit-6
+LEADER=$ASKER
+ask_in_background w hold-left-exit-6
+first=$ASKER
+await in_queue 2
+open_gate
+event start hold-left-exit-6
+close_gate
+kill_asker "$LEADER"
+open_gate
+is "also if it fails" "$(answer_of "$first")" 1536
+await helpers_gone
+is "alone" "$(starts hold-left-exit-6)" 0
+echo 50 >"$LIMIT"
+
+# --- A follower that leaves ---
+
+use_helper
+close_gate
+lead w hold-on
+follow 2 wv hold-on
+kill_asker "${FOLLOWERS[0]}"
+is "a follower is killed" "$(result_of "${FOLLOWERS[0]}")" "$ERESTARTSYS"
+holds "it alone leaves" await in_queue 1
+open_gate
+is "the others are served" "$(answers_of "$LEADER" "${FOLLOWERS[1]}")" "0 0"
+
+use_helper
+close_gate
+lead w hold-long
+start=$(now)
+follow 1 w hold-long
+event start hold-long
+took=$(($(now) - start))
+holds "a follower waits 5 s, here $took ms, and runs its own" [ "$took" -ge 5000 -a "$took" -lt $((8000 * SLOWER)) ]
+open_gate
+is "both are answered" "$(answers_of "$LEADER" "${FOLLOWERS[@]}")" "0 0"
+
+# --- Who does not wait ---
+
+use_helper
+close_gate
+lead w hold-now
+is "who does not wait is served by a helper that runs" "$(ask n hold-now)" 0
+open_gate
+is "it is not asked for again" "$(answer_of "$LEADER") $(starts hold-now)" "0 0"
+is "it was traced" "$(traced hold-now)" 2
+
+echo 1 >"$LIMIT"
+queue_up
+follow 1 w exit-7
+LEADER=$ASKER
+ask_in_background n exit-7
+first=$ASKER
+await in_queue 2
+open_gate
+is "or by one that is about to" "$(answers_of "$LEADER" "$first")" "1792 0"
+await helpers_gone
+is "it is not asked for again" "$(starts exit-7)" 1
+
+queue_up
+follow 1 wv exit-8
+LEADER=$ASKER
+ask_in_background n exit-8
+first=$ASKER
+await in_queue 2
+kill_asker "$LEADER"
+open_gate
+is "the leader is killed: it runs its own" "$(answer_of "$first")" 0
+await helpers_gone
+is "one" "$(starts exit-8)" 1
+
+# It never leads.
+queue_up
+ask_in_background n exit-9
+first=$ASKER
+await in_queue 1
+ask_in_background w exit-9
+await in_queue 2
+open_gate
+is "it is never followed" "$(answers_of "$first" "$ASKER")" "0 2304"
+await helpers_gone
+is "so each had a helper" "$(starts exit-9)" 2
+echo 50 >"$LIMIT"
+
+# --- What is not equal ---
+
+use_helper
+close_gate
+lead w hold-other
+cp "$HELPER" /tmp/other-helper
+echo /tmp/other-helper >"$MODPROBE"
+ask_in_background w hold-other
+holds "another program is another question" event start hold-other
+open_gate
+is "both are answered" "$(answers_of "$LEADER" "$ASKER")" "0 0"
+echo "$HELPER" >"$MODPROBE"
+rm -f /tmp/other-helper
+await helpers_gone
+
+echo 0 >"$KNOBS/coalesce"
+use_helper
+close_gate
+lead w hold-apart
+ask_in_background w hold-apart
+holds "coalesce is 0: each has its own" event start hold-apart
+open_gate
+is "both are answered" "$(answers_of "$LEADER" "$ASKER")" "0 0"
+echo 1 >"$KNOBS/coalesce"
+await helpers_gone
+
+# A helper may wait for what another's helper holds, so it gets its own.
+use_helper
+close_gate
+lead w hold-nested
+ask_in_background w child-hold-nested
+holds "a nested request has its own helper" event start hold-nested
+ask_in_background w hold-nested
+await in_queue 1
+open_gate
+is "all are answered" "$(answers_of "$LEADER" "$ASKER")" "0 0"
+await helpers_gone
+
+# Nothing is kept.
+is "the next request searches anew" "$(ask w exit-3) $(ask w exit-3) $(starts exit-3)" "768 768 2"
+
+# --- Many ---
+
+declare -A absent present
+for how in on off; do
+	patch "$how"
+	use_silent_helper
+	count_calls call_usermodehelper_exec
+	is "48 ask for what is absent, patch $how" \
+		"$(/kmod_rs/load --tasks=48 --rounds=1 'w sleep-500-exit-1 256' 2>/dev/null)" "no other answers"
+	absent[$how]=$(calls call_usermodehelper_exec)
+	is "48 ask for what is present, patch $how" \
+		"$(/kmod_rs/load --tasks=48 --rounds=1 'w sleep-500 0' 2>/dev/null)" "no other answers"
+	present[$how]=$(($(calls call_usermodehelper_exec) - absent[$how]))
+	forget_calls
+done
+is "absent: helpers, in C" "${absent[off]}" 48
+holds "here ${absent[on]}" [ "${absent[on]}" -le 2 ]
+is "present: helpers, in C" "${present[off]}" 48
+is "here" "${present[on]}" 1
+
+# --- At any moment ---
+
+patch on
+use_silent_helper
+echo 4 >"$LIMIT"
+is "asked and killed" "$(/kmod_rs/load --tasks=16 --kills=400 \
+	'w exit-3 768' 'n exit-0 0' 'w sleep-5-exit-4 1024' 'w exit-0 0' 'w signal-9 9' 'n exit-3 0')" "no other answers"
+await helpers_gone
+holds "nobody waits" in_queue 0
+use_helper
+close_gate
+hold 4
+ask_in_background w exit-6
+holds "all slots are there, and no more" await in_queue 1
+open_gate
+is "and they are given on" "$(answer_of "$ASKER")" $((6 << 8))
+await helpers_gone
+is "who asks leads" "$(ask w exit-3)" 768
+holds "no reference is left" await references "$references"
+echo 0 >"$TRACING/events/module/module_request/enable"
+holds "it can be unloaded" give_back
+
+finish
