@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Modules whose init asks for another module, three levels deep, through the
-# real modprobe; and one that asks for itself, which waits until its waiter is
-# killed, as in C.
+# real modprobe; and one that asks for itself. If modprobe has a child load it,
+# that waits until it is killed, as in C. If modprobe itself loads it, C waits in
+# the same way; Rust sees that it would wait for itself.
 
 . "$(dirname "$0")/lib.sh"
-plan 16
+plan 22
 
 CONFIG=/etc/modprobe.d/kmod_rs-nest.conf
+LOADER=/tmp/loader
+ELOOP=-40
 
 unload() {
 	local module
@@ -22,6 +25,9 @@ mkdir -p /etc/modprobe.d
 for module in nest_a nest_b nest_c nest_self; do
 	echo "install $module /sbin/insmod /kmod_rs/$module.ko"
 done >"$CONFIG"
+# shellcheck disable=SC2016 # For that script.
+printf '#!/bin/sh\nexec /sbin/insmod "/kmod_rs/$3.ko"\n' >"$LOADER"
+chmod +x "$LOADER"
 
 # asked_for_itself N: so many times since the test began.
 asked_for_itself() {
@@ -59,9 +65,25 @@ for how in off on; do
 	await running insmod 0
 	await running modprobe 0
 	unload
+
+	# With one process that does it all.
+	echo "$LOADER" >"$MODPROBE"
+	ask_in_background w nest_self
+	if [[ $how == off ]]; then
+		holds "in C it waits for itself" await running insmod 2
+		pkill -KILL -o -x insmod
+		await running insmod 0
+	else
+		holds "here it is refused" await own_answer "$ELOOP"
+	fi
+	matches "the first is answered" "$(answer_of "$ASKER")" "$([[ $how == off ]] && echo '^[0-9]+$' || echo '^0$')"
+	is "the log says it" "$(log | grep -c 'loop assumed and stopped: nest_self -> nest_self (insmod')" \
+		"$([[ $how == off ]] && echo 0 || echo 1)"
+	echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
+	unload
 done
 holds "no reference is left" await references "$references"
 holds "it can be unloaded" give_back
 
-rm -f "$CONFIG"
+rm -f "$CONFIG" "$LOADER"
 finish

@@ -2,29 +2,47 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # While the system is being suspended no program can be started: -EBUSY, and all
-# is well again afterwards.
+# is well again afterwards. Who waits for another's helper, or for a slot, gets no
+# success that was none.
 
 . "$(dirname "$0")/lib.sh"
-plan 4
+plan 8
 
-# suspend HOW: the kernel stops after freezing the tasks, waits a second and
-# resumes. A kernel thread asks all the time.
+# suspend HOW NAME...: the kernel stops after freezing the tasks, waits a second
+# and resumes. A kernel thread for each name asks all the time. Prints which
+# answers there were.
 suspend() {
-	local fd answers
-	exec {fd}<>/dev/kmod_ask
-	printf 's%s exit-0' "$1" >&"$fd"
+	local how=$1 name fd fds=() answers
+	shift
+	for name; do
+		exec {fd}<>/dev/kmod_ask
+		printf 's%s %s' "$how" "$name" >&"$fd"
+		fds+=("$fd")
+	done
 	echo freeze >/sys/power/state
-	read -r answers <&"$fd"
-	exec {fd}>&-
-	echo "$answers"
+	for fd in "${fds[@]}"; do
+		read -r answers <&"$fd"
+		echo "$answers"
+		exec {fd}>&-
+	done | sort -u
 }
 
 waiting() {
-	suspend w
+	suspend w exit-0
 }
 
 not_waiting() {
-	suspend n
+	suspend n exit-0
+}
+
+equal() {
+	suspend w exit-7 exit-7 exit-7 exit-7 exit-7 exit-7
+}
+
+# More than there are slots.
+queued() {
+	[[ ! -e $LIMIT ]] || echo 1 >"$LIMIT"
+	suspend w exit-7-a exit-7-b exit-7-c exit-7-d
 }
 
 echo 1 >/sys/module/suspend/parameters/pm_test_delay
@@ -33,6 +51,8 @@ echo freezer >/sys/power/pm_test
 use_helper
 same_as_c waiting "0 $EBUSY 0"
 same_as_c not_waiting "0 $EBUSY 0"
+same_as_c equal "1792 $EBUSY 1792"
+same_as_c queued "1792 $EBUSY 1792"
 
 echo none >/sys/power/pm_test
 finish

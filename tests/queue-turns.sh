@@ -1,0 +1,110 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# While several users wait for slots, these go to them in turn, so that one who
+# asks for much does not keep the others waiting. Requests of helpers go first.
+
+. "$(dirname "$0")/lib.sh"
+plan 8
+
+# queue_as UID NAME: this user's request waits, behind $QUEUED others. What is read
+# from the events must not be taken from the test, nor the gate kept closed.
+queue_as() {
+	setpriv --reuid="$1" --clear-groups /kmod_rs/ask w "$2" >/dev/null 8>&- 9>&- &
+	QUEUED=$((QUEUED + 1))
+	await in_queue "$QUEUED"
+}
+
+# The names whose helpers were started, in their order.
+order() {
+	events | sed -n 's/^start //p' | xargs
+}
+
+use_helper
+patch on
+echo 60000 >"$KNOBS/busy_timeout_ms"
+
+# One user has much to ask, then others come.
+echo 1 >"$LIMIT"
+close_gate
+hold 1
+QUEUED=0
+for i in 1 2 3 4; do queue_as 1000 "a-$i"; done
+for i in 1 2; do queue_as 2000 "b-$i"; done
+queue_as 0 root
+open_gate
+wait
+is "users take turns" "$(order)" "a-1 b-1 root a-2 b-2 a-3 a-4"
+
+# A user who asks again and again, and one who asks once.
+close_gate
+hold 1
+/kmod_rs/load --tasks=100 --rounds=1 'w sleep-20-% 0' >/tmp/load 2>&1 8>&- 9>&- &
+load=$!
+await in_queue 100
+QUEUED=100
+queue_as 1000 once
+open_gate
+wait "$load"
+is "the many are served" "$(grep -v '^#' /tmp/load)" "no other answers"
+await helpers_gone
+matches "the one after the first of them, or before" "$(order | tr ' ' '\n' | grep -n once)" '^[12]:'
+
+# A helper that asks goes ahead of who waits for a slot, also of its own user.
+echo 2 >"$LIMIT"
+close_gate
+ask_in_background w hold-first
+event start hold-first
+ask_in_background w hold-second
+event start hold-second
+second=$EVENT_PID
+QUEUED=0
+queue_as 0 child-exit-5
+for i in 1 2; do queue_as 0 "c-$i"; done
+# The queue moves by one: the helper has the slot of the second, and asks.
+kill "$second"
+event start child-exit-5
+await in_queue 3
+QUEUED=3
+queue_as 3000 d-1
+open_gate
+wait
+order=$(order)
+is "nested requests go first" "${order%% *}" exit-5
+is "then the others" "$(tr ' ' '\n' <<<"$order" | sed 1d | sort | xargs)" "c-1 c-2 d-1"
+
+# Nested requests are on the account of who made the outermost one: user 4000 has
+# had his turn when his helper has asked.
+echo 2 >"$LIMIT"
+use_helper
+close_gate
+ask_in_background w hold-first
+event start hold-first
+ask_in_background w hold-second
+event start hold-second
+second=$EVENT_PID
+QUEUED=0
+queue_as 4000 child-hold-nested
+kill "$second"
+event start child-hold-nested
+QUEUED=1
+await in_queue 1
+queue_as 4000 e-1
+queue_as 5000 f-1
+# The nested one gets this slot, and ends; then it is the turn of user 5000.
+pkill -f -- '-- hold-first$'
+event start hold-nested
+pkill -f -- '-- hold-nested$'
+wait
+is "on the account of the outermost user" "$(order)" "f-1 e-1"
+
+# The case of a burst: 300 names at once, 50 slots. C refuses a third of them.
+patch off
+use_silent_helper
+patch on
+echo 5000 >"$KNOBS/busy_timeout_ms"
+is "300 names at once, each for 2 s" "$(/kmod_rs/load --tasks=300 --rounds=1 'w sleep-2000-% 0' 2>/dev/null)" "no other answers"
+holds "it can be unloaded" give_back
+
+rm -f /tmp/load
+finish
