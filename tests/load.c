@@ -12,8 +12,9 @@
  * fast as can be.
  *
  * Prints each answer that was not among those given and how often it came, else
- * "no other answers". Exit status 1 if a task did not end as it should have. Says
- * on standard error how often was asked.
+ * "no other answers". Exit status 1 if there was one, if a task did not end as it
+ * should have, or if a request was not answered (of a task that was killed one is
+ * not). Says on standard error how often was asked and answered.
  *
  * usage: load --tasks=N (--rounds=N | --until=FILE | --kills=N)
  *	       [--flip=PATH,PATH] QUESTION...
@@ -241,5 +242,7 @@ int main(int argc, char **argv)
 		kill(flipper, SIGKILL);
 		waitpid(flipper, NULL, 0);
 	}
+	if (!kills && seen->answered != seen->asked)
+		bad = 1;
 	return report() || bad;
 }
