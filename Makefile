@@ -9,7 +9,7 @@ RELEASE ?= $(shell uname -r)
 DESTDIR ?=
 INSTALL_DIR := $(DESTDIR)/lib/modules/$(RELEASE)/updates
 
-export KDIR KERNEL T DEBUG
+export KDIR KERNEL T DEBUG SOAK_MINUTES SEED
 
 .PHONY: module
 module:
@@ -20,7 +20,8 @@ help:
 	@echo 'Without a kernel of your own (sets everything up by itself):'
 	@echo '  demo        show the module at work on a stock Debian kernel in QEMU'
 	@echo '  test        run every test; T="NAME..." runs only those'
-	@echo '  test-full   the same, with the long counts of the kernel'"'"'s own kmod.sh'
+	@echo '  test-full   the same, with long counts'
+	@echo '  soak        a random mixture of everything on a debugging kernel: SOAK_MINUTES=30 SEED=N'
 	@echo '  shell       a shell in a guest with the module loaded'
 	@echo '  prepare     only the set-up: Debian 13 tools, kernel, metadata, guest'
 	@echo '    DEBUG=yes runs the tests on a debugging kernel, too, DEBUG=only on no other'
@@ -40,6 +41,11 @@ prepare demo test shell:
 
 test-full:
 	@scripts/test.sh --full
+
+# Not a part of "make test".
+.PHONY: soak
+soak:
+	@scripts/soak.sh
 
 # After post-link, never before: what is signed is the file as it is loaded.
 .PHONY: sign

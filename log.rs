@@ -33,8 +33,7 @@ impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for &byte in self.0 {
             match byte {
-                b'"' | b'\\' => f.write_fmt(fmt!("\\x{byte:02x}"))?,
-                b'!'..=b'~' => f.write_char(char::from(byte))?,
+                b'!'..=b'~' if byte != b'"' && byte != b'\\' => f.write_char(char::from(byte))?,
                 _ => f.write_fmt(fmt!("\\x{byte:02x}"))?,
             }
         }

@@ -77,7 +77,7 @@ modules() {
 	cp "$from"/modules.{builtin,builtin.modinfo,order} "$to/"
 	# Unpacked, as else each of the 62 modprobes that kmod.sh runs at once unpacks
 	# it anew. Under emulation that can take the 5 s after which the rest gives up.
-	find "$to" -name '*.ko.xz' -print0 | in_sysroot xargs -0 xz --decompress
+	find "$to" -name '*.ko.xz' -print0 | in_sysroot xargs -0 --no-run-if-empty xz --decompress
 	in_sysroot depmod -b "$root" "$release"
 	(cd "$to" && find . -name '*.ko*' | sed 's|^\./||' | sort) >"$directory/guest.list"
 }

@@ -7,7 +7,8 @@
 # counted in tests, and if some could not run "N skipped" after that. A guest that
 # dies fails the tests that it had not yet run.
 #
-# usage: [KERNEL=MINOR] [DEBUG=yes|only] [T="NAME..."] test.sh [--full]
+# usage: [KERNEL=MINOR] [DEBUG=yes|only] [T="NAME..."] [GUEST_SETTINGS="NAME=VALUE..."]
+#        [VM_TIMEOUT=SECONDS] test.sh [--full]
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -15,7 +16,7 @@ set -euo pipefail
 # shellcheck source=scripts/guest-files.sh
 . "$TOP/scripts/guest-files.sh"
 
-VM_TIMEOUT=2400
+VM_TIMEOUT=${VM_TIMEOUT:-2400}
 # The debugging kernel does everything so much slower.
 DEBUG_SLOWER=4
 
@@ -123,7 +124,8 @@ boot() {
 	local arguments=$1 name
 	shift
 	new_overlay "guest-$1"
-	printf '#!/bin/bash\nFULL=%s SLOWER=%s exec bash /kmod_rs/run.sh %s\n' "$FULL" "$SLOWER" "$*" >"$OVERLAY/kmod_rs/run"
+	printf '#!/bin/bash\nFULL=%s SLOWER=%s %s exec bash /kmod_rs/run.sh %s\n' \
+		"$FULL" "$SLOWER" "${GUEST_SETTINGS:-}" "$*" >"$OVERLAY/kmod_rs/run"
 	chmod +x "$OVERLAY/kmod_rs/run"
 
 	say "booting $RELEASE ${arguments:+($arguments) }for $# tests"

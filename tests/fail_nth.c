@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes one allocation of a system call fail, on kernels that can do that
- * (CONFIG_FAULT_INJECTION): the first, then the second, and so on, until there
- * are no more of them. Prints what came of each, and how often in succession.
+ * Makes allocations fail, on kernels that can do that (CONFIG_FAILSLAB).
  *
- *	fail_nth ask "HOW NAME"	asks through /dev/kmod_ask
- *	fail_nth load FILE FROM	loads a module. Checks after each failure that none
- *				of the files is there that are its own; ends when the
- *				module has been loaded, and prints the number to go
- *				on from, or "done"
+ *	fail_nth ask "HOW NAME"
+ *		asks through /dev/kmod_ask while the first allocation fails, then
+ *		while the second does, and so on, until there are no more of them.
+ *		Prints which answers came, in the order of the first of each, and
+ *		how often each.
+ *	fail_nth random PERCENT TIMES "HOW NAME"
+ *		asks so many times, while so many of all allocations fail: of this
+ *		task, if failslab looks at make-it-fail (task-filter), else of all
+ *		tasks. Prints the same.
+ *	fail_nth load FILE FROM
+ *		loads a module while allocation number FROM of its init fails, then
+ *		while the next one does, and so on. Checks after each failure that
+ *		none of the files is there that are the module's own. Ends when it
+ *		has been loaded, and prints the number to go on from, or "done" if
+ *		nothing has failed any more.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -20,76 +28,122 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define MAX_ANSWERS 32
+
 static const char * const files[] = {
 	"/sys/module/kmod_rs", "/sys/kernel/livepatch/kmod_rs",
 	"/proc/sys/kernel/kmod_rs", "/proc/sys/kernel/kmod-limit",
+	"/sys/kernel/debug/kmod_rs",
 };
 
-static int fail_fd;
+static struct {
+	long answer;
+	int times;
+} answers[MAX_ANSWERS];
+static int nr_answers;
 
-static void fail_at(int n)
+static int open_or_die(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	if (fd < 0)
+		err(2, "%s", path);
+	return fd;
+}
+
+static void write_number(int fd, const char *what, int n)
 {
 	char number[16];
 
 	snprintf(number, sizeof(number), "%d", n);
-	if (pwrite(fail_fd, number, strlen(number), 0) < 0)
-		err(1, "fail-nth");
+	if (write(fd, number, strlen(number)) < 0)
+		err(2, "%s", what);
+}
+
+/* --- Asking --- */
+
+static long ask(int fd, const char *question)
+{
+	char answer[32] = "";
+
+	if (write(fd, question, strlen(question)) < 0)
+		err(2, "write %s", question);
+	if (read(fd, answer, sizeof(answer) - 1) <= 0)
+		err(2, "read %s", question);
+	return atol(answer);
+}
+
+static void count(long answer)
+{
+	int i;
+
+	for (i = 0; i < nr_answers; i++)
+		if (answers[i].answer == answer) {
+			answers[i].times++;
+			return;
+		}
+	if (nr_answers == MAX_ANSWERS)
+		errx(2, "too many different answers");
+	answers[nr_answers].answer = answer;
+	answers[nr_answers++].times = 1;
+}
+
+static void print_answers(void)
+{
+	int i;
+
+	for (i = 0; i < nr_answers; i++)
+		printf("%d %ld\n", answers[i].times, answers[i].answer);
+}
+
+/* --- One allocation after the other --- */
+
+static void fail_at(int nth, int n)
+{
+	write_number(nth, "fail-nth", n);
 }
 
 /* Has it failed by now? Nothing fails from here on. */
-static int has_failed(void)
+static int has_failed(int nth)
 {
 	char left[16] = "";
 
-	if (pread(fail_fd, left, sizeof(left) - 1, 0) <= 0)
-		err(1, "fail-nth");
-	fail_at(0);
+	if (pread(nth, left, sizeof(left) - 1, 0) <= 0)
+		err(2, "fail-nth");
+	fail_at(nth, 0);
 	return !atoi(left);
 }
 
-static int ask(const char *question)
+static int ask_in_turn(const char *question)
 {
-	long answer, last = 0;
-	int n, failed = 1, times = 0, fd;
+	int nth = open_or_die("/proc/thread-self/fail-nth", O_RDWR);
+	int fd = open_or_die("/dev/kmod_ask", O_RDWR);
+	int n, failed = 1;
+	long answer;
 
 	for (n = 1; failed && n < 1000; n++) {
-		char text[32] = "";
-
-		fd = open("/dev/kmod_ask", O_RDWR);
-		if (fd < 0)
-			err(1, "/dev/kmod_ask");
-		fail_at(n);
-		if (write(fd, question, strlen(question)) < 0)
-			err(1, "write");
-		failed = has_failed();
-		if (read(fd, text, sizeof(text) - 1) <= 0)
-			err(1, "read");
-		close(fd);
-		answer = atol(text);
-		if (times && answer != last) {
-			printf("%d %ld\n", times, last);
-			times = 0;
-		}
-		last = answer;
-		times++;
+		fail_at(nth, n);
+		answer = ask(fd, question);
+		failed = has_failed(nth);
+		count(answer);
 	}
-	printf("%d %ld\n", times, last);
-	return 0;
+	print_answers();
+	return failed;
 }
 
-static int load(const char *path, int n)
+static int load_in_turn(const char *path, int n)
 {
+	int nth = open_or_die("/proc/thread-self/fail-nth", O_RDWR);
+	int init = open_or_die("/sys/module/kmod_ask/parameters/fail_init", O_WRONLY);
+	int failed, fd, ret, error;
 	unsigned int i;
-	int failed = 1, fd, ret, error;
 
 	for (; n < 20000; n++) {
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			err(1, "%s", path);
-		fail_at(n);
+		fd = open_or_die(path, O_RDONLY);
+		write_number(init, "fail_init", n);
 		ret = syscall(SYS_finit_module, fd, "", 0);
 		error = errno;
-		failed = has_failed();
+		failed = has_failed(nth);
 		close(fd);
 		if (!ret) {
 			if (failed)
@@ -106,17 +160,33 @@ static int load(const char *path, int n)
 			if (!access(files[i], F_OK))
 				errx(1, "%d: left %s", n, files[i]);
 	}
-	return 1;
+	errx(1, "more and more allocations");
+}
+
+/* --- At random --- */
+
+static int ask_at_random(int percent, int times, const char *question)
+{
+	int knob = open_or_die("/sys/kernel/debug/failslab/probability", O_WRONLY);
+	int mine = open_or_die("/proc/self/make-it-fail", O_WRONLY);
+	int fd = open_or_die("/dev/kmod_ask", O_RDWR), i;
+
+	write_number(mine, "make-it-fail", 1);
+	write_number(knob, "probability", percent);
+	for (i = 0; i < times; i++)
+		count(ask(fd, question));
+	write_number(knob, "probability", 0);
+	print_answers();
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	fail_fd = open("/proc/thread-self/fail-nth", O_RDWR);
-	if (fail_fd < 0)
-		err(1, "fail-nth");
 	if (argc == 3 && !strcmp(argv[1], "ask"))
-		return ask(argv[2]);
+		return ask_in_turn(argv[2]);
+	if (argc == 5 && !strcmp(argv[1], "random"))
+		return ask_at_random(atoi(argv[2]), atoi(argv[3]), argv[4]);
 	if (argc == 4 && !strcmp(argv[1], "load"))
-		return load(argv[2], atoi(argv[3]));
+		return load_in_turn(argv[2], atoi(argv[3]));
 	errx(2, "see the top of fail_nth.c");
 }

@@ -14,7 +14,7 @@ PROBE_HITS=/sys/module/probe_request/parameters/hits
 EVENTS=$TRACING/events/kmod_rs_foreign
 HAVE_FPROBE=""
 ! grep -q '^[[:space:]]*f\[:' "$TRACING/README" || HAVE_FPROBE=1
-plan 33
+plan 34
 
 asked() {
 	ask w exit-7
@@ -149,6 +149,7 @@ holds "ours, loaded after" take_over
 close_gate
 no_slot
 is "is the newest" "$(who)" rust
+is "replaces nobody" "$(cat "$OTHER/enabled" 2>&1)" 1
 other_off
 is "and stays when the other goes" "$(who)" rust
 

@@ -30,14 +30,6 @@ alone() {
 	[[ $(grep -lx 1 /proc/[0-9]*/task/*/patch_state 2>/dev/null) == "/proc/$1/task/$1/patch_state" ]]
 }
 
-# timed COMMAND...: its output in $OUTPUT, the milliseconds it took in $TOOK.
-timed() {
-	local start
-	start=$(now)
-	OUTPUT=$("$@" 2>&1)
-	TOOK=$(($(now) - start))
-}
-
 use_helper
 
 for round in first second; do

@@ -89,6 +89,16 @@ now() {
 	echo $((${EPOCHREALTIME/./} / 1000))
 }
 
+# timed COMMAND...: its output in $OUTPUT, the milliseconds it took in $TOOK.
+timed() {
+	local start
+	start=$(now)
+	# shellcheck disable=SC2034 # For the tests.
+	OUTPUT=$("$@" 2>&1)
+	# shellcheck disable=SC2034 # For the tests.
+	TOOK=$(($(now) - start))
+}
+
 # --- The patch ------------------------------------------------------------
 
 is_loaded() {

@@ -13,10 +13,11 @@
  * fast as can be.
  *
  * Prints each answer that was not among those given and how often it came, else
- * "no other answers". Exit status 1 if a task did not end as it should have. Says
- * on standard error how often was asked.
+ * "no other answers". Exit status 1 if there was one, if a task did not end as it
+ * should have, or if a request was not answered (of a task that was killed one is
+ * not). Says on standard error how often was asked and answered.
  *
- * usage: load --tasks=N (--rounds=N | --until=FILE | --kills=N)
+ * usage: load --tasks=N (--rounds=N | --until=FILE | --kills=N [--seed=N])
  *	       [--flip=PATH,PATH] QUESTION...
  */
 #define _GNU_SOURCE
@@ -166,12 +167,11 @@ static pid_t start_flipping(char *path)
 			err(1, "write to /proc/sys/kernel/modprobe");
 }
 
-/* Kills tasks a little later each time, so at all points of what they do. */
+/* Kills tasks at moments that depend on --seed, so at all points of what they do. */
 static void kill_tasks(pid_t *tasks, int nr_tasks, int kills)
 {
 	int i, number;
 
-	srand(1);
 	for (i = 0; i < kills; i++) {
 		struct timespec time = { 0, rand() % 4000000 };
 
@@ -207,6 +207,7 @@ int main(int argc, char **argv)
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "until", required_argument, NULL, 'u' },
 		{ "kills", required_argument, NULL, 'k' },
+		{ "seed", required_argument, NULL, 's' },
 		{ "flip", required_argument, NULL, 'f' },
 		{ }
 	};
@@ -220,6 +221,7 @@ int main(int argc, char **argv)
 		case 'r': rounds = atoi(optarg); break;
 		case 'u': until = optarg; break;
 		case 'k': kills = atoi(optarg); break;
+		case 's': srand(atoi(optarg)); break;
 		case 'f': flip = optarg; break;
 		default: return 2;
 		}
@@ -254,5 +256,7 @@ int main(int argc, char **argv)
 		kill(flipper, SIGKILL);
 		waitpid(flipper, NULL, 0);
 	}
+	if (!kills && seen->answered != seen->asked)
+		bad = 1;
 	return report() || bad;
 }

@@ -14,14 +14,6 @@ gone() {
 	[[ ! -e $LIVEPATCH ]]
 }
 
-# timed COMMAND...: its output in $OUTPUT, the milliseconds it took in $TOOK.
-timed() {
-	local start
-	start=$(now)
-	OUTPUT=$("$@" 2>&1)
-	TOOK=$(($(now) - start))
-}
-
 use_helper
 patch on
 before=$(</sys/module/kmod_rs/refcnt)

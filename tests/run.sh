@@ -5,13 +5,13 @@
 # A test fails if one of its points fails, if it does not come to its end, or
 # if the kernel complained meanwhile and the test had not announced that.
 #
-# usage: [SLOWER=N] run.sh NAME...     N: how many times as long a test may take
+# usage: [SLOWER=N] [FULL=1] run.sh NAME...     N: how many times as long a test may take
 
 cd "$(dirname "$0")" || exit 1
 
 SPLAT='BUG:|WARNING:|Oops|Call Trace|blocked for more than|detected stall|self-detected|soft lockup|hard LOCKUP|general protection|kernel panic|Unable to handle|refcount_t:|UBSAN|KASAN|kmemleak:|ODEBUG:|corruption|panicked at'
 export SLOWER=${SLOWER:-1}
-SECONDS_PER_TEST=${SECONDS_PER_TEST:-$((300 * SLOWER))}
+SECONDS_PER_TEST=${SECONDS_PER_TEST:-$(((${FULL:-0} ? 1800 : 300) * SLOWER))}
 
 # The complaints since the mark that were not announced, with what follows.
 splats() {

@@ -5,7 +5,7 @@
 # back five times: each request is answered once, as C would have answered it.
 
 . "$(dirname "$0")/lib.sh"
-plan 16
+plan 14
 
 STOP=/tmp/stop
 
@@ -20,7 +20,7 @@ use_silent_helper
 	'w exit-0 0' 'w sleep-200-exit-1 256' 'w signal-9 9' 'w sleep-400 0' 'w sleep-300-exit-4 1024' \
 	'n exit-5 0' 'n sleep-300 0' 'w sleep-500 0' \
 	"w 0123456789012345678901234567890123456789012345678901234567890 $ENAMETOOLONG" \
-	>/tmp/load 2>&1 &
+	>/tmp/load &
 load=$!
 
 for round in 1 2 3 4 5; do
@@ -36,10 +36,8 @@ done
 
 touch "$STOP"
 wait "$load"
-is "all went well" "$?" 0
-is "each answer was right" "$(grep -v '^#' /tmp/load)" "no other answers"
-matches "each request was answered once" "$(grep '^#' /tmp/load)" '^# asked ([0-9]+) times, answered ([0-9]+) times$'
-is "asked and answered" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+is "each request was answered, once" "$?" 0
+is "each answer was right" "$(</tmp/load)" "no other answers"
 holds "no helper is left over" await helpers_gone
 holds "no module is" eval '! is_loaded'
 

@@ -1,34 +1,79 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# For SOAK_MINUTES (30) a random mixture of all that can be done to the module:
-# many tasks ask and are killed, knobs change, the patch is given back and taken
-# over. SEED, which is printed, repeats the choices. At the end memory, slots,
-# references and processes are what they were at the start.
+# For SOAK_MINUTES a random mixture of all that can be done to the module: many
+# tasks ask and are killed, knobs change, helpers are killed for being slow, the
+# patch is given back and taken over. SEED repeats the choices, not the moments.
+# In the end memory, slots, references and processes are what they were at first.
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
-plan 7
+plan 9
 
 SOAK_MINUTES=${SOAK_MINUTES:-30}
-SEED=${SEED:-$((SRANDOM % 100000))}
+SEED=${SEED:-$((SRANDOM % 32768))}
 RANDOM=$SEED
-ktap_print_msg "SEED=$SEED SOAK_MINUTES=$SOAK_MINUTES"
+ktap_print_msg "SOAK_MINUTES=$SOAK_MINUTES SEED=$SEED"
 
 STOP=/tmp/stop
-QUESTIONS=(
-	"w exit-0 0" "w exit-1-% 256" "w sleep-20-% 0" "w sleep-200-exit-1 256" "w signal-9 9"
-	"w sleep-400 0" "n exit-5-% 0" "n sleep-100 0" "w real-zz-absent-% 256"
-	"w 0123456789012345678901234567890123456789012345678901234567890 $ENAMETOOLONG"
-)
+WAITING=("exit-0 0" "exit-1-% 256" "exit-3-% 768" "signal-6 6" "sleep-20-% 0" "sleep-200-exit-1 256"
+	"sleep-400 0" "sleep-700-% 0" "real-zz-absent-% 256" "real-dummy 0")
+NOT_WAITING=("exit-5-% 0" "sleep-100 0" "sleep-900-% 0")
+TOO_LONG="w 0123456789012345678901234567890123456789012345678901234567890 $ENAMETOOLONG"
 
-# A quarter of them, and that there may be none.
-some_questions() {
+# A quarter of them, in $QUESTIONS. There may be no slot for any, and a helper
+# may be killed by helper_timeout_ms. Not in a subshell, which would have random
+# numbers of its own.
+choose_questions() {
 	local question
-	for question in "${QUESTIONS[@]}"; do
-		((RANDOM % 4)) || echo "$question $ETIME"
+	QUESTIONS=("$TOO_LONG")
+	for question in "${WAITING[@]}"; do
+		((RANDOM % 4)) || QUESTIONS+=("w $question $ETIME 9")
 	done
-	echo "w exit-3-% 768 $ETIME"
+	for question in "${NOT_WAITING[@]}"; do
+		((RANDOM % 4)) || QUESTIONS+=("n $question $ETIME")
+	done
+}
+
+set_knob() {
+	! is_loaded || echo "$2" >"$1"
+}
+
+disturb() {
+	case $((RANDOM % 7)) in
+	0 | 1) patch on ;;
+	2 | 3) patch off ;;
+	4) set_knob "$LIMIT" $((1 + RANDOM % 100)) ;;
+	5) set_knob "$KNOBS/busy_timeout_ms" $((1000 + RANDOM % 9000)) ;;
+	6) set_knob "$KNOBS/helper_timeout_ms" $((RANDOM % 2 * (300 + RANDOM % 2000))) ;;
+	esac
+}
+
+# Many tasks ask for some seconds, and what else there is is done meanwhile.
+round() {
+	local how load i
+	choose_questions
+	rm -f "$STOP"
+	how=("--tasks=$((1 + RANDOM % 64))")
+	if ((RANDOM % 2)); then
+		how+=("--kills=$((50 + RANDOM % 500))" "--seed=$RANDOM")
+	else
+		how+=("--until=$STOP")
+	fi
+	/kmod_rs/load "${how[@]}" "${QUESTIONS[@]}" >>/tmp/answers.all 2>>/tmp/asked &
+	load=$!
+	for ((i = RANDOM % 6; i >= 0; i--)); do
+		disturb
+		sleep "0.$((RANDOM % 10))"
+	done
+	touch "$STOP"
+	wait "$load" || failed=$((failed + 1))
+	await helpers_gone
+}
+
+# sum_of WORD: of what the loads say, "# asked 3 times, answered 2 times".
+sum_of() {
+	awk -v word="$1" '{ for (i = 1; i < NF; i++) if ($i == word) sum += $(i + 1) } END { print sum + 0 }' /tmp/asked
 }
 
 # Programs, that is, not kernel workers.
@@ -41,6 +86,7 @@ processes_gone() {
 	(($(processes) <= PROCESSES))
 }
 
+# memory KEY: in kB, when caches are as small as they can be.
 memory() {
 	local cache
 	echo 3 >/proc/sys/vm/drop_caches
@@ -50,48 +96,31 @@ memory() {
 	awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo
 }
 
-# So many seconds of a load, and meanwhile what one does to the module.
-round() {
-	local questions load i tasks=$((1 + RANDOM % 64))
-	mapfile -t questions < <(some_questions)
-	rm -f "$STOP"
-	if ((RANDOM % 2)); then
-		/kmod_rs/load --tasks="$tasks" --kills=$((50 + RANDOM % 200)) "${questions[@]}" >>/tmp/load 2>/dev/null &
-	else
-		/kmod_rs/load --tasks="$tasks" --until="$STOP" "${questions[@]}" >>/tmp/load 2>/dev/null &
-	fi
-	load=$!
-	for ((i = RANDOM % 6; i >= 0; i--)); do
-		case $((RANDOM % 4)) in
-		0) patch on ;;
-		1) patch off ;;
-		2) ! is_loaded || echo $((1 + RANDOM % 100)) >"$LIMIT" ;;
-		3) ! is_loaded || echo $((1000 + RANDOM % 9000)) >"$KNOBS/busy_timeout_ms" ;;
-		esac
-		sleep "0.$((RANDOM % 10))"
-	done
-	touch "$STOP"
-	wait "$load"
-	await helpers_gone
-}
-
 use_silent_helper
-: >/tmp/load
+: >/tmp/answers.all
+: >/tmp/asked
+failed=0
+# What grows once.
+patch on
 round
 patch off
-PROCESSES=$(processes) slab=$(memory Slab)
+PROCESSES=$(processes) slab=$(memory Slab) available=$(memory MemAvailable)
 
 end=$((SECONDS + 60 * SOAK_MINUTES)) rounds=0
 while ((SECONDS < end)); do
 	round
 	rounds=$((rounds + 1))
-	((rounds % 20)) || ktap_print_msg "$rounds rounds, Slab $(memory Slab) kB, $(processes) processes, $((end - SECONDS)) s to go"
+	((rounds % 20)) ||
+		ktap_print_msg "$rounds rounds, Slab $(memory Slab) kB, $(processes) processes, $((end - SECONDS)) s to go"
 done
+ktap_print_msg "$rounds rounds, asked $(sum_of asked) times, answered $(sum_of answered) times"
 
-is "each answer was right, in $rounds rounds" "$(sort -u /tmp/load)" "no other answers"
+is "each answer was right" "$(sort -u /tmp/answers.all)" "no other answers"
+is "and came" "$failed" 0
 patch on
 echo 3 >"$LIMIT"
 echo 60000 >"$KNOBS/busy_timeout_ms"
+echo 0 >"$KNOBS/helper_timeout_ms"
 use_helper
 close_gate
 hold 3
@@ -101,10 +130,12 @@ open_gate
 is "and are given on" "$(answer_of "$ASKER")" $((6 << 8))
 await helpers_gone
 holds "no reference is left: it can be unloaded" give_back
-holds "no helper is left" helpers_gone
+holds "no helper is left" await helpers_gone
 if await processes_gone; then pass "nor another process"; else fail "nor another process" "$(ps ax)"; fi
 more=$(($(memory Slab) - slab))
 holds "Slab: $more kB more" [ "$more" -lt 8192 ]
+less=$((available - $(memory MemAvailable)))
+holds "MemAvailable: $less kB less" [ "$less" -lt 32768 ]
 
-rm -f "$STOP" /tmp/load
+rm -f "$STOP" /tmp/answers.all /tmp/asked
 finish

@@ -29,6 +29,11 @@
  * do, for kernels that are built without it.
  *
  * While the parameter slow_enable is set, klp_enable_patch() does not return.
+ *
+ * On kernels with fault injection, a number written to the parameter fail_init
+ * becomes the fail-nth of the task that loads the next module, from where that
+ * module's init is about to be called: what the kernel needs to get there does
+ * not fail.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -400,11 +405,37 @@ static struct kprobe late_enable_probe = {
 	.pre_handler = late_enable_handler,
 };
 
-static struct kprobe *late_probes[] = { &late_wait_probe, &late_enable_probe };
+/* --- Failing in init --- */
+
+#ifdef CONFIG_FAULT_INJECTION
+static unsigned int fail_init;
+module_param(fail_init, uint, 0600);
+
+static int fail_init_handler(struct kprobe *probe, struct pt_regs *regs)
+{
+	if (READ_ONCE(fail_init))
+		current->fail_nth = xchg(&fail_init, 0);
+	return 0;
+}
+NOKPROBE_SYMBOL(fail_init_handler);
+
+static struct kprobe fail_init_probe = {
+	.symbol_name = "do_init_module",
+	.pre_handler = fail_init_handler,
+};
+#endif
+
+static struct kprobe *probes[] = {
+	&late_wait_probe,
+	&late_enable_probe,
+#ifdef CONFIG_FAULT_INJECTION
+	&fail_init_probe,
+#endif
+};
 
 static int __init kmod_ask_init(void)
 {
-	int ret = register_kprobes(late_probes, ARRAY_SIZE(late_probes));
+	int ret = register_kprobes(probes, ARRAY_SIZE(probes));
 
 	if (ret)
 		return ret;
@@ -419,13 +450,13 @@ static int __init kmod_ask_init(void)
 deregister:
 	misc_deregister(&ask_device);
 unregister:
-	unregister_kprobes(late_probes, ARRAY_SIZE(late_probes));
+	unregister_kprobes(probes, ARRAY_SIZE(probes));
 	return ret;
 }
 
 static void __exit kmod_ask_exit(void)
 {
-	unregister_kprobes(late_probes, ARRAY_SIZE(late_probes));
+	unregister_kprobes(probes, ARRAY_SIZE(probes));
 	fail_stop();
 	misc_deregister(&fail_device);
 	misc_deregister(&ask_device);

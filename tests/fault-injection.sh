@@ -1,0 +1,131 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Each allocation of a request fails in turn; then many at random, of the asking
+# task and of all there are, its helper's among them; then each one of insmod in
+# turn. The answers are -ENOMEM, or what there is without a failure; no slot and
+# no reference is lost; an init that failed leaves nothing.
+#
+# Needs: CONFIG_FAILSLAB CONFIG_FAULT_INJECTION_DEBUG_FS
+
+. "$(dirname "$0")/lib.sh"
+plan 15
+
+SLAB=/sys/kernel/debug/failslab
+OK=$((7 << 8))
+# What else execve(2) says then (EIO, E2BIG, ENOEXEC, EFAULT), or the wait status
+# of a program that could not begin (SIGKILL, SIGSEGV, the C library's 127).
+DIED="-5|-7|-8|-14|9|11|$((127 << 8))"
+TIMES=$((200 * ${SCALE:-1}))
+# failslab counts down how often it may.
+MANY=1000000
+
+# So many allocations have failed since it was last asked.
+failed() {
+	echo $((MANY - $(<"$SLAB/times")))
+	echo "$MANY" >"$SLAB/times"
+}
+
+# others REGEX LINES: which of the answers ("TIMES ANSWER") are not expected.
+others() {
+	grep -vxE -- "[0-9]+ ($1)" <<<"$2"
+}
+
+# Not those that kmemleak and the like allocate for themselves: they can do without,
+# and each would take a step.
+set_up() {
+	local cache
+	for cache in /sys/kernel/slab/*; do
+		[[ $cache == */kmemleak_* || $cache == */debug_objects_cache ]] || echo 1 >"$cache/failslab"
+	done
+	echo Y >"$SLAB/cache-filter"
+	# By default only those that may not sleep fail.
+	echo N >"$SLAB/ignore-gfp-wait"
+	echo 0 >"$SLAB/verbose"
+	echo "$MANY" >"$SLAB/times"
+}
+
+# expected HOW: the answer, if nothing fails.
+expected() {
+	if [[ $1 == w ]]; then echo "$OK"; else echo 0; fi
+}
+
+# at_random WHAT PERCENT REGEX: the answers are -ENOMEM, the right one, or REGEX.
+at_random() {
+	local how answers
+	for how in w n; do
+		answers=$(/kmod_rs/fail_nth random "$2" "$TIMES" "$how exit-7" 2>&1)
+		echo 0 >"$SLAB/probability"
+		is "$1, $how" "$(others "$ENOMEM|$(expected "$how")|$3" "$answers")" ""
+		ktap_print_msg "$(failed) failed; answers: $(xargs <<<"$answers")"
+		await helpers_gone
+	done
+}
+
+# On the way in, something has failed that was not needed: is all there?
+is_whole() {
+	[[ -e $LIVEPATCH && -e $LIMIT && -e $KNOBS/active && -e $KNOBS/busy_timeout_ms &&
+		-e $KNOBS/helper_timeout_ms && $(ask w exit-7) == "$OK" ]]
+}
+
+set_up
+use_silent_helper
+
+# With C, to compare.
+echo N >"$SLAB/task-filter"
+at_random "anywhere, patch off" 1 "$DIED"
+
+patch on
+references=$(</sys/module/kmod_rs/refcnt)
+# With one slot and little patience one that is lost shows in the next answer.
+echo 1 >"$LIMIT"
+echo 300 >"$KNOBS/busy_timeout_ms"
+echo 3600000 >"$KNOBS/helper_timeout_ms"
+
+# in_turn WHAT HOW ANSWER: -ENOMEM, but where what failed is not needed, and in the
+# end, when nothing fails.
+in_turn() {
+	local answers
+	answers=$(/kmod_rs/fail_nth ask "$2 exit-7" 2>&1)
+	matches "each in turn, $1" "$answers" "^([3-9]|[1-9][0-9]+) $ENOMEM
+[0-9]+ $3\$"
+	ktap_print_msg "$(failed) failed; answers: $(xargs <<<"$answers")"
+}
+
+in_turn "waiting" w "$OK"
+in_turn "not waiting" n 0
+
+# A request that is queued.
+use_helper
+close_gate
+hold 1
+in_turn "in the queue" w "$ETIME"
+open_gate
+await helpers_gone
+
+use_silent_helper
+echo Y >"$SLAB/task-filter"
+at_random "in the task that asks" 20 "$ENOMEM"
+echo N >"$SLAB/task-filter"
+at_random "anywhere, patch on" 1 "$DIED"
+
+is "no slot is lost" "$(ask w exit-7)" "$OK"
+holds "nor a reference" await references "$references"
+holds "it can be given back" give_back
+
+# Each allocation of init.
+failed >/dev/null
+from=1 loaded=0 partly=""
+while [[ $from != "done" ]]; do
+	output=$(/kmod_rs/fail_nth load /kmod_rs/kmod-rs.ko "$from" 2>&1) || break
+	from=$(tail -n 1 <<<"$output")
+	loaded=$((loaded + 1))
+	is_whole || partly+=" $from"
+	give_back || break
+done
+is "insmod, each in turn" "$output" "done"
+ktap_print_msg "$(failed) failed; it was loaded $loaded times"
+is "loaded as a whole, if at all" "$partly" ""
+is "and left nothing" "$(ls -d /sys/module/kmod_rs "$LIVEPATCH" "$LIMIT" "$KNOBS" 2>/dev/null)" ""
+
+finish
