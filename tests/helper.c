@@ -16,6 +16,7 @@
  *	describe-...	write what it was run with to /tmp/description; so does
  *			the empty name
  *	itself-...	exit with 1 if argv[0] is not the path that was executed
+ *	serial-...	exit with 1 more than the number in /tmp/serial, modulo 250
  *	again-WHO-...	ask for its own name; WHO is "self" for the process itself,
  *			"child", "nowait" for a child that does not wait, "daemon"
  *			for a grandchild that has lost its parent
@@ -274,6 +275,14 @@ int main(int argc, char **argv, char **envp)
 		describe(argc, argv, envp);
 	} else if (begins(name, "itself-")) {
 		status = !is_itself(argv[0]);
+	} else if (begins(name, "serial-")) {
+		unsigned long serial;
+		int fd = open("/tmp/serial", O_RDONLY);
+
+		if (fd < 0 || read(fd, &serial, sizeof(serial)) != sizeof(serial))
+			status = 255;
+		else
+			status = 1 + serial % 250;
 	} else if (begins(name, "again-") || begins(name, "child-") || begins(name, "pair-") ||
 		   begins(name, "count-") || begins(name, "net-pf-")) {
 		status = ask_again(name);

@@ -9,6 +9,9 @@
  * all of them, or the file of --until exists, or --kills times one of them has
  * been killed and replaced. A "%" in NAME becomes a number of its own each time.
  *
+ * The answer "fresh" stands for that of a helper for "serial-...", started after
+ * the question was asked.
+ *
  * With --flip, /proc/sys/kernel/modprobe changes between two paths meanwhile, as
  * fast as can be.
  *
@@ -38,16 +41,21 @@
 #define MAX_QUESTIONS 32
 #define MAX_ANSWERS 8
 #define MAX_OTHERS 8
+/* As in helper.c. */
+#define SERIALS 250
 
 struct question {
 	char *text;
 	long answers[MAX_ANSWERS];
-	int nr_answers;
+	int nr_answers, is_fresh;
 };
 
 static struct question questions[MAX_QUESTIONS];
 static int nr_questions, rounds;
 static const char *until;
+
+/* What helpers for "serial-..." read: how many such questions have been asked. */
+static unsigned long *serial;
 
 /* Tasks begin when nobody can write to it any more. */
 static int barrier[2];
@@ -65,7 +73,34 @@ static void parse(struct question *question, char *text)
 	if (!name || asprintf(&question->text, "%s %s", how, name) < 0)
 		errx(2, "a question is \"HOW NAME ANSWER...\"");
 	while ((answer = strsep(&text, " ")) && question->nr_answers < MAX_ANSWERS)
-		question->answers[question->nr_answers++] = atol(answer);
+		if (!strcmp(answer, "fresh"))
+			question->is_fresh = 1;
+		else
+			question->answers[question->nr_answers++] = atol(answer);
+}
+
+/*
+ * The exit status is 1 more than the serial number when the helper began, modulo
+ * SERIALS. Far fewer than half as many are asked while one is being answered.
+ */
+static int is_fresh(long answer, unsigned long asked)
+{
+	unsigned long status = answer / 256;
+
+	return answer % 256 == 0 && status >= 1 && status <= SERIALS &&
+	       (status - 1 + SERIALS - asked % SERIALS) % SERIALS < SERIALS / 2;
+}
+
+static void map_serial(void)
+{
+	int fd = open("/tmp/serial", O_RDWR | O_CREAT, 0600);
+
+	if (fd < 0 || ftruncate(fd, sizeof(*serial)))
+		err(1, "/tmp/serial");
+	serial = mmap(NULL, sizeof(*serial), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (serial == MAP_FAILED)
+		err(1, "mmap /tmp/serial");
+	close(fd);
 }
 
 static void note(int q, long answer)
@@ -95,10 +130,13 @@ static void ask(int q)
 	const char *text = questions[q].text, *percent = strchr(text, '%');
 	char answer[32] = "", numbered[256];
 	int fd = open("/dev/kmod_ask", O_RDWR | O_CLOEXEC);
+	unsigned long asked = 0;
 	long number;
 
 	if (fd < 0)
 		err(1, "/dev/kmod_ask");
+	if (questions[q].is_fresh)
+		asked = __atomic_add_fetch(serial, 1, __ATOMIC_SEQ_CST);
 	number = __atomic_add_fetch(&seen->asked, 1, __ATOMIC_SEQ_CST);
 	if (percent) {
 		snprintf(numbered, sizeof(numbered), "%.*s%ld%s", (int)(percent - text), text,
@@ -111,7 +149,8 @@ static void ask(int q)
 		err(1, "read %s", text);
 	__atomic_add_fetch(&seen->answered, 1, __ATOMIC_SEQ_CST);
 	close(fd);
-	note(q, atol(answer));
+	if (!questions[q].is_fresh || !is_fresh(atol(answer), asked))
+		note(q, atol(answer));
 }
 
 static void task(int number)
@@ -233,6 +272,7 @@ int main(int argc, char **argv)
 	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (seen == MAP_FAILED)
 		err(1, "mmap");
+	map_serial();
 	if (flip)
 		flipper = start_flipping(flip);
 	if (pipe(barrier))
