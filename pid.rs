@@ -100,9 +100,11 @@ pub(crate) fn find_ancestor<T>(mut visit: impl FnMut(Id, usize) -> Option<T>) ->
     let mut task = current!().as_ptr();
 
     for generation in 0..MAX_ANCESTORS {
-        // SAFETY: The current task lives, and so does its parent, while RCU is locked; and so on. A
-        // task keeps its `signal` for as long as it can be reached. The group is NULL once its last
-        // task has been waited for; its address is not used as a pointer.
+        // SAFETY: The current task lives. Whoever is a parent while RCU is locked is not freed before
+        // it is unlocked, and so on: a task that ends leaves its children to another before it goes
+        // itself. (Yama's `task_is_descendant()` relies on the same.) A task has its `signal` as long
+        // as it is there itself. The group is NULL once the task has been waited for; its address is
+        // only compared.
         let (group, parent) = unsafe {
             let signal = (*task).signal;
             // CAST: A small number.
