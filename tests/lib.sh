@@ -10,6 +10,8 @@
 
 # shellcheck source=/dev/null
 . /selftests/kselftest/ktap_helpers.sh
+# shellcheck source=tests/complaints.sh
+. "$(dirname "${BASH_SOURCE[0]}")/complaints.sh"
 
 # shellcheck disable=SC2034 # For the tests.
 KNOBS=/proc/sys/kernel/kmod_rs LIMIT=/proc/sys/kernel/kmod-limit
@@ -299,7 +301,7 @@ pids_of() {
 
 # What the kernel said since the test began.
 log() {
-	dmesg --notime | sed "1,/^$KMOD_RS_MARK\$/d"
+	log_since "$KMOD_RS_MARK"
 }
 
 # logged REGEX: is there such a line?
