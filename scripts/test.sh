@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Run the tests: those in tests/host here, those in tests in guests, with Debian's
-# kernel and, if that is asked for, with the debugging one. What they say, in KTAP, is
+# kernel and with the debugging one of the same source. What they say, in KTAP, is
 # printed as it comes and kept below out/; the last line is "N passed, N failed",
-# counted in tests, and if some could not run "N skipped" after that. A guest that
-# dies fails the tests that it had not yet run.
+# counted in tests, and "N skipped" after that if some could run on neither kernel. A
+# guest that dies fails the tests that it had not yet run.
 #
-# usage: [KERNEL=MINOR] [DEBUG=yes|only] [T="NAME..."] test.sh [--full]
+# usage: [KERNEL=MINOR] [DEBUG=yes|no|only] [T="NAME..."] test.sh [--full]
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -19,9 +19,9 @@ VM_TIMEOUT=2400
 # The debugging kernel does everything so much slower.
 DEBUG_SLOWER=4
 
-# Of the kernel that is tested, and of all.
+# The names of the tests: of the kernel that is tested, and of all.
 PASSED=() FAILED=() SKIPPED=()
-ALL_PASSED=0 ALL_FAILED=() ALL_SKIPPED=0
+ALL_PASSED=() ALL_FAILED=() ALL_SKIPPED=()
 
 # --- What is tested -------------------------------------------------------
 
@@ -181,8 +181,8 @@ begin() {
 end() {
 	local name
 	echo "# kernel: $RELEASE: ${#PASSED[@]} passed, ${#FAILED[@]} failed, ${#SKIPPED[@]} skipped"
-	ALL_PASSED=$((ALL_PASSED + ${#PASSED[@]}))
-	ALL_SKIPPED=$((ALL_SKIPPED + ${#SKIPPED[@]}))
+	ALL_PASSED+=("${PASSED[@]}")
+	ALL_SKIPPED+=("${SKIPPED[@]}")
 	for name in "${FAILED[@]}"; do
 		ALL_FAILED+=("$RELEASE:$name")
 	done
@@ -203,12 +203,18 @@ test_debug() {
 	end
 }
 
+# Tests that one kernel lacks something for and the other does not have been run.
+never_run() {
+	comm -23 <(printf '%s\n' "${ALL_SKIPPED[@]}" | sort -u) \
+		<(printf '%s\n' "${ALL_PASSED[@]}" "${ALL_FAILED[@]##*:}" | sort -u) | sed '/^$/d'
+}
+
 main() {
-	local skipped=""
+	local skipped
 	FULL=""
 	[[ ${1:-} != --full ]] || FULL=1
-	[[ ${DEBUG:=} =~ ^(|yes|only)$ ]] ||
-		die "DEBUG=$DEBUG means nothing: DEBUG=yes runs the tests on the debugging kernel, too, DEBUG=only on no other"
+	[[ ${DEBUG:=yes} =~ ^(yes|no|only)$ ]] ||
+		die "DEBUG=$DEBUG means nothing: DEBUG=no leaves the debugging kernel out, DEBUG=only runs the tests on no other"
 	check_names
 	mapfile -t HOST_TESTS < <(host_tests | wanted)
 	mapfile -t GUEST_TESTS < <(
@@ -218,12 +224,12 @@ main() {
 
 	prepare_kernel
 	[[ $DEBUG == only ]] || test_stock
-	[[ ! $DEBUG || ${#GUEST_TESTS[@]} == 0 ]] || test_debug
+	[[ $DEBUG == no || ${#GUEST_TESTS[@]} == 0 ]] || test_debug
 
 	((${#ALL_FAILED[@]} == 0)) || echo "# failed: ${ALL_FAILED[*]}"
-	((ALL_SKIPPED == 0)) || skipped=", $ALL_SKIPPED skipped"
-	echo "$ALL_PASSED passed, ${#ALL_FAILED[@]} failed$skipped"
-	((ALL_PASSED > 0 && ${#ALL_FAILED[@]} == 0))
+	skipped=$(never_run | wc -l)
+	echo "${#ALL_PASSED[@]} passed, ${#ALL_FAILED[@]} failed$( ((skipped == 0)) || echo ", $skipped skipped")"
+	((${#ALL_PASSED[@]} > 0 && ${#ALL_FAILED[@]} == 0))
 }
 
 main "$@"
