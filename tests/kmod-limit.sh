@@ -9,14 +9,14 @@
 plan 61
 
 helpers() {
-	(($(pgrep -xc helper) == $1))
+	(($(pids_of helper | wc -l) == $1))
 }
 
 # refused FILE VALUE: -EINVAL, and the file has the value that it had.
 refused() {
 	local before
 	before=$(<"$1")
-	is "$(basename "$1") refuses $(printf %q "${2:0:21}")" "$(write_to "$1" "$2") $(<"$1")" "Invalid argument $before"
+	is "${1##*/} refuses $(printf %q "${2:0:21}")" "$(write_to "$1" "$2") $(<"$1")" "Invalid argument $before"
 }
 
 # write_to FILE VALUE: in one piece, and what the kernel says.
@@ -57,9 +57,9 @@ ask_in_background w exit-5
 holds "for new requests: 7 run, one waits" await in_queue 1
 # Four of the seven end; only then may the one start.
 echo 3 >"$LIMIT"
-pgrep -x helper | head -n 4 | xargs kill
+pids_of helper | head -n 4 | xargs kill
 holds "lowered to 3: four end, one waits" await eval 'helpers 3 && in_queue 1'
-pgrep -x helper | head -n 1 | xargs kill
+pids_of helper | head -n 1 | xargs kill
 is "the next end lets it start" "$(answer_of "$ASKER")" $((5 << 8))
 open_gate
 await helpers_gone

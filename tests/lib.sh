@@ -10,6 +10,8 @@
 
 # shellcheck source=/dev/null
 . /selftests/kselftest/ktap_helpers.sh
+# shellcheck source=tests/complaints.sh
+. "$(dirname "${BASH_SOURCE[0]}")/complaints.sh"
 
 # shellcheck disable=SC2034 # For the tests.
 KNOBS=/proc/sys/kernel/kmod_rs LIMIT=/proc/sys/kernel/kmod-limit
@@ -72,6 +74,14 @@ finish() {
 
 # --- Waiting --------------------------------------------------------------
 
+# Nothing is ever written to it.
+exec {SILENCE}<> <(:)
+
+# 20 ms, without the cost of a program, which is many times that on some kernels.
+pause() {
+	! read -r -t 0.02 -u "$SILENCE"
+}
+
 # await COMMAND...: until it succeeds. For what gives no event to wait for.
 await() {
 	local deadline=$((SECONDS + TIMEOUT))
@@ -80,7 +90,7 @@ await() {
 			ktap_print_msg "gave up after $TIMEOUT s waiting for: $*"
 			return 1
 		fi
-		sleep 0.02
+		pause
 	done
 }
 
@@ -288,14 +298,20 @@ open_gate() {
 }
 
 helpers_gone() {
-	! pgrep -x helper
+	[[ ! $(pids_of helper) ]]
+}
+
+# pids_of NAME: of all processes that are called so, one a line. As pgrep has them, but
+# that reads so much of each process that it takes a second on the debugging kernel.
+pids_of() {
+	grep -lxs -- "$1" /proc/[0-9]*/comm | sed 's|/proc/||; s|/comm||'
 }
 
 # --- The log --------------------------------------------------------------
 
 # What the kernel said since the test began.
 log() {
-	dmesg --notime | sed "1,/^$KMOD_RS_MARK\$/d"
+	log_since "$KMOD_RS_MARK"
 }
 
 # logged REGEX: is there such a line?
@@ -350,7 +366,7 @@ trap clean_up EXIT
 
 # Where the log of this test begins: run.sh says so.
 if [[ ! ${KMOD_RS_MARK:-} ]]; then
-	KMOD_RS_MARK="kmod_rs test $$: $(basename "$0" .sh)"
+	KMOD_RS_MARK="kmod_rs test $$: ${0##*/}"
 	echo "$KMOD_RS_MARK" >/dev/kmsg
 fi
 

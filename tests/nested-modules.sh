@@ -41,7 +41,7 @@ own_answer() {
 
 # running NAME N: so many programs.
 running() {
-	(($(pgrep -xc "$1") == $2))
+	(($(pids_of "$1" | wc -l) == $2))
 }
 
 for how in off on; do

@@ -15,7 +15,7 @@ many() {
 		ask n hold-"$i"
 	done | sort | uniq -c | xargs
 	started 60 && echo "all started"
-	pgrep -xc helper
+	pids_of helper | wc -l
 }
 
 use_helper

@@ -3,32 +3,34 @@
 #
 # Run tests in the guest, one after the other, and say in KTAP how each ended.
 # A test fails if one of its points fails, if it does not come to its end, or
-# if the kernel complained meanwhile and the test had not announced that.
+# if the kernel complained meanwhile and the test had not announced that. Where
+# there is kmemleak, the last test is that all of them together lost no memory.
 #
 # usage: [SLOWER=N] [FULL=1] run.sh NAME...     N: how many times as long a test may take
 
 cd "$(dirname "$0")" || exit 1
+# shellcheck source=tests/complaints.sh
+. ./complaints.sh
 
-SPLAT='BUG:|WARNING:|Oops|Call Trace|blocked for more than|detected stall|self-detected|soft lockup|hard LOCKUP|general protection|kernel panic|Unable to handle|refcount_t:|UBSAN|KASAN|kmemleak:|ODEBUG:|corruption|panicked at'
 export SLOWER=${SLOWER:-1}
 SECONDS_PER_TEST=${SECONDS_PER_TEST:-$(((${FULL:-0} ? 1800 : 300) * SLOWER))}
 
-# The complaints since the mark that were not announced, with what follows.
-splats() {
+# What lockdep was before the test, if the kernel has it.
+LOCKDEP=on
+
+# The complaints since the mark that were not announced.
+complaints() {
 	local announced=/tmp/announced
 	[[ -s $announced ]] || announced=/dev/null
-	dmesg --notime | sed "1,/^$KMOD_RS_MARK\$/d" | grep -E "$SPLAT" | grep -vEf "$announced"
+	{
+		log_since "$KMOD_RS_MARK" | grep -E "$SPLAT"
+		[[ $LOCKDEP == off || $(lockdep_state) != off ]] || echo "lockdep has turned itself off"
+	} | grep -vEf "$announced"
 }
 
-run() {
-	local number=$1 name=$2 status complaints start=$SECONDS
-	rm -f /tmp/announced
-	export KMOD_RS_MARK="kmod_rs test $number: $name"
-	echo "$KMOD_RS_MARK" >/dev/kmsg
-	echo "    # Subtest: $name"
-	timeout --kill-after=10 "$SECONDS_PER_TEST" bash "./$name.sh" 2>&1 | sed 's/^/    /'
-	status=${PIPESTATUS[0]}
-	complaints=$(splats)
+# The number of the test, its name, and what was not well.
+verdict() {
+	local number=$1 name=$2 complaints=$3 status=$4 start=$5
 	if [[ $complaints ]]; then
 		echo "    # the kernel complained:"
 		printf '    # %s\n' "${complaints//$'\n'/$'\n    # '}"
@@ -41,11 +43,31 @@ run() {
 	fi
 }
 
+run() {
+	local number=$1 name=$2 status start=$SECONDS
+	rm -f /tmp/announced
+	export KMOD_RS_MARK="kmod_rs test $number: $name"
+	echo "$KMOD_RS_MARK" >/dev/kmsg
+	echo "    # Subtest: $name"
+	timeout --kill-after=10 "$SECONDS_PER_TEST" bash "./$name.sh" 2>&1 | sed 's/^/    /'
+	status=${PIPESTATUS[0]}
+	verdict "$number" "$name" "$(complaints)" "$status" "$start"
+	LOCKDEP=$(lockdep_state)
+}
+
+# Nobody has the memory that was lost, so it is not known which test it was: its
+# stack trace is in the complaint.
+run_kmemleak() {
+	local start=$SECONDS
+	verdict "$1" kmemleak "$(leaks 2>&1 | head -n 100)" 0 "$start"
+}
+
 # Ahead of all tests, so that none can be confounded by what came before.
 echo "KTAP version 1"
-echo "1..$#"
+if [[ -e $KMEMLEAK ]]; then echo "1..$(($# + 1))"; else echo "1..$#"; fi
 number=0
 for name in "$@"; do
 	number=$((number + 1))
 	run "$number" "$name"
 done
+[[ ! -e $KMEMLEAK ]] || run_kmemleak "$((number + 1))"

@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The debugging kernel sees mistakes, and what it says about each would fail the
+# test that ran.
+#
+# Needs: CONFIG_KASAN CONFIG_UBSAN_SHIFT CONFIG_PROVE_LOCKING CONFIG_DEBUG_OBJECTS_TIMERS CONFIG_DEBUG_KMEMLEAK
+# Boot: alone
+
+NO_KMOD_ASK=1
+. "$(dirname "$0")/lib.sh"
+
+# The last two: lockdep turns itself off after its first report, and after KASAN's.
+KINDS=(shift bounds sleep rcu timer list locks memory)
+declare -A SAYS=(
+	[shift]='^UBSAN: shift-out-of-bounds in .*mistake\.c'
+	[bounds]='^UBSAN: array-index-out-of-bounds in .*mistake\.c'
+	[sleep]='^BUG: sleeping function called from invalid context at .*mistake\.c'
+	[rcu]='^WARNING: suspicious RCU usage$'
+	[timer]='^ODEBUG: free active .* timer_list'
+	[list]='^list_add double add'
+	[locks]='^WARNING: possible circular locking dependency detected$'
+	[memory]='^BUG: KASAN: slab-use-after-free in make_memory'
+)
+plan $((2 * ${#KINDS[@]} + 3))
+
+# Whatever is said: each point looks at it itself.
+announce '.'
+
+# make KIND: with a line in the log ahead of what comes of it.
+make() {
+	echo "mistake: $1" >/dev/kmsg
+	echo "$1" >/sys/module/mistake/parameters/make
+}
+
+insmod /kmod_rs/mistake.ko
+is "lockdep is on" "$(lockdep_state)" on
+make leak
+matches "leak: it is seen" "$(leaks)" 'make_leak'
+for kind in "${KINDS[@]}"; do
+	make "$kind"
+	said=$(log_since "mistake: $kind")
+	matches "$kind: it is seen" "$(grep -E "${SAYS[$kind]}" <<<"$said")" .
+	matches "$kind: it fails a test" "$(grep -E "$SPLAT" <<<"$said")" .
+done
+is "lockdep is off" "$(lockdep_state)" off
+rmmod mistake
+
+finish
