@@ -14,6 +14,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/guest-files.sh
 . "$TOP/scripts/guest-files.sh"
+# shellcheck source=scripts/debian-guest.sh
+. "$TOP/scripts/debian-guest.sh"
 
 VM_TIMEOUT=2400
 # The debugging kernel does everything so much slower.
@@ -42,11 +44,20 @@ long_tests() {
 	find "$TOP/tests/long" -name '*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort
 }
 
+# Those that run in a whole Debian: with --full, or if they are asked for by name.
+debian_tests() {
+	find "$TOP/tests/debian" -name 'debian-*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort
+}
+
 file_of() {
 	local file
-	for file in "$TOP/tests/$1.sh" "$TOP/tests/long/$1.sh"; do
+	for file in "$TOP"/tests/{,long/,debian/}"$1.sh"; do
 		[[ ! -f $file ]] || echo "$file"
 	done
+}
+
+is_debian() {
+	[[ -f $TOP/tests/debian/$1.sh ]]
 }
 
 # Whether a test wants a boot of its own: "# Boot: KERNEL ARGUMENTS" or, without
@@ -83,7 +94,7 @@ wanted() {
 
 check_names() {
 	local name known
-	known=" $(host_tests | xargs) $(guest_tests | xargs) $(long_tests | xargs) "
+	known=" $(host_tests | xargs) $(guest_tests | xargs) $(long_tests | xargs) $(debian_tests | xargs) "
 	for name in ${T:-}; do
 		[[ $known == *" $name "* ]] || die "there is no test \"$name\"; these are:$known"
 	done
@@ -123,6 +134,8 @@ boot() {
 	local arguments=$1 name
 	shift
 	new_overlay "guest-$1"
+	MACHINE=() MACHINE_ARGUMENTS=""
+	! is_debian "$1" || debian_files
 	printf '#!/bin/bash\nFULL=%s SLOWER=%s exec bash /kmod_rs/run.sh %s\n' "$FULL" "$SLOWER" "$*" >"$OVERLAY/kmod_rs/run"
 	chmod +x "$OVERLAY/kmod_rs/run"
 
@@ -131,14 +144,26 @@ boot() {
 		arguments+=" kunit.enable=0"
 	fi
 	# shellcheck disable=SC2086 # Several arguments.
-	judge < <("$TOP/scripts/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
-		log_buf_len=4M $arguments | tee "$WORK/results.ktap")
+	judge < <("$TOP/scripts/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
+		log_buf_len=4M $MACHINE_ARGUMENTS $arguments | tee "$WORK/results.ktap")
 
 	for name in "$@"; do
 		[[ " ${PASSED[*]} ${FAILED[*]} ${SKIPPED[*]} " == *" $name "* ]] && continue
 		tail -n 30 "$WORK/console.log" | sed 's/^/    # /'
 		echo "not ok - $name # the guest ended before; its console is in $WORK/console.log"
 		FAILED+=("$name")
+	done
+}
+
+# run_debian_tests NAME...: in boots of their own, after one without the module.
+run_debian_tests() {
+	local name
+	(($# > 0)) || return 0
+	"$TOP/scripts/debian-root.sh" "$MINOR"
+	say "booting $RELEASE, a whole Debian without the module"
+	debian_without
+	for name in "$@"; do
+		boot "kmod_rs.load $(arguments_of "$name")" "$name"
 	done
 }
 
@@ -184,6 +209,7 @@ test_stock() {
 	begin 1
 	judge < <(run_host_tests "${HOST_TESTS[@]}")
 	run_guest_tests "${GUEST_TESTS[@]}"
+	run_debian_tests "${DEBIAN_TESTS[@]}"
 	end
 }
 
@@ -207,6 +233,7 @@ main() {
 		guest_tests | wanted
 		[[ ! ${T:-} ]] || long_tests | wanted
 	)
+	mapfile -t DEBIAN_TESTS < <([[ ! ${T:-} && ! $FULL ]] || debian_tests | wanted)
 
 	prepare_kernel
 	[[ $DEBUG == only ]] || test_stock

@@ -10,7 +10,7 @@
 cd "$(dirname "$0")" || exit 1
 
 SPLAT='BUG:|WARNING:|Oops|Call Trace|blocked for more than|detected stall|self-detected|soft lockup|hard LOCKUP|general protection|kernel panic|Unable to handle|refcount_t:|UBSAN|KASAN|kmemleak:|ODEBUG:|corruption|panicked at'
-export SLOWER=${SLOWER:-1}
+export SPLAT SLOWER=${SLOWER:-1}
 SECONDS_PER_TEST=${SECONDS_PER_TEST:-$((300 * SLOWER))}
 
 # The complaints since the mark that were not announced, with what follows.
