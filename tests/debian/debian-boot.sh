@@ -9,7 +9,7 @@
 NO_KMOD_ASK=1
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
-plan 13
+plan 14
 
 WITHOUT=/kmod_rs/without
 WITH=/tmp/report
@@ -54,5 +54,6 @@ holds "one within the other, four deep" served fs-minix rtnl-link-ifb crypto-md4
 is "no complaint since the kernel started, by kmod_rs neither" \
 	"$(dmesg --notime | grep -E "$SPLAT|^kmod_rs: " | grep -v '^kmod_rs: .*taint')" ""
 holds "it can be given back" give_back
+is "and C serves" "$(ask w fs-affs)" 0
 
 finish
