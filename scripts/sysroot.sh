@@ -16,84 +16,18 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/archive.sh
 . "$TOP/scripts/archive.sh"
-
-# What nobody reads in a sysroot. In dpkg's patterns `*` matches `/` as well.
-DPKG_OPTIONS=(
-	--dpkgopt='path-exclude=/usr/share/doc/*'
-	--dpkgopt='path-exclude=/usr/share/info/*'
-	--dpkgopt='path-exclude=/usr/share/locale/*'
-	--dpkgopt='path-exclude=/usr/share/man/*'
-	--dpkgopt='path-exclude=/usr/lib/llvm-*/lib/lib*.a'
-	--dpkgopt='path-exclude=/usr/src/rustc-*'
-	--dpkgopt='path-include=/usr/src/rustc-*/library/*'
-	--dpkgopt='force-unsafe-io'
-)
-
-apt_install() {
-	local -x DEBIAN_FRONTEND=noninteractive
-	apt-get update && apt-get install -y --no-install-recommends "$@"
-}
-
-# The packages that making and entering a sysroot takes, if not installed.
-missing_helpers() {
-	local missing=()
-	command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
-	command -v bwrap >/dev/null || missing+=(bubblewrap)
-	[[ -f $KEYRING ]] || missing+=(debian-archive-keyring)
-	command -v xz >/dev/null || missing+=(xz-utils)
-	((EUID == 0)) || command -v newuidmap >/dev/null || missing+=(uidmap)
-	echo "${missing[*]}"
-}
-
-need_helpers() {
-	local missing
-	missing=$(missing_helpers)
-	[[ $missing ]] || return 0
-	command -v apt-get >/dev/null ||
-		die "this machine has no apt-get: install $missing and run this again"
-	((EUID == 0)) ||
-		die "some packages are missing: have root run 'apt-get install $missing', then run this again"
-	# shellcheck disable=SC2086 # A list of words.
-	step "installing $missing" apt_install $missing
-}
-
-need_namespaces() {
-	local probe=(bwrap --ro-bind / / --dev /dev --proc /proc --unshare-pid true)
-	"${probe[@]}" 2>/dev/null && return
-	if ((EUID == 0)); then
-		die "root cannot make namespaces here: run this in a virtual machine, or in a container that allows mounts"
-	fi
-	die "ordinary users cannot make user namespaces here: run this as root, or have root allow them"
-}
-
-need_subids() {
-	local user file
-	user=$(id -un)
-	((EUID != 0)) || return 0
-	for file in /etc/subuid /etc/subgid; do
-		grep -q "^$user:" "$file" 2>/dev/null ||
-			die "$user has no subordinate ids: have root run 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $user', then run this again"
-	done
-}
-
-run_mmdebstrap() {
-	local include target=$1
-	shift
-	printf -v include '%s,' "${PACKAGES[@]}"
-	mmdebstrap --variant=apt --include="${include%,}" --aptopt="$ARCHIVE/acquire.conf" \
-		"${DPKG_OPTIONS[@]}" "$@" trixie "$target" "$ARCHIVE/sysroot.list"
-}
+# shellcheck source=scripts/mmdebstrap.sh
+. "$TOP/scripts/mmdebstrap.sh"
 
 # As an ordinary user, unpacked with tar: so every file is that user's.
 make_sysroot() {
-	local part=$SYSROOT.part
-	mkdir -p "$ARCHIVE" "$part"
-	acquire_settings >"$ARCHIVE/acquire.conf"
-	sysroot_sources >"$ARCHIVE/sysroot.list"
+	local part=$SYSROOT.part packages
+	printf -v packages '%s,' "${PACKAGES[@]}"
+	mkdir -p "$part"
 	if ((EUID == 0)); then
-		run_mmdebstrap "$part" --mode=root --format=directory
+		debian_13 "$part" "${packages%,}" --variant=apt --mode=root --format=directory
 	else
-		run_mmdebstrap - --mode=unshare --format=tar |
+		debian_13 - "${packages%,}" --variant=apt --mode=unshare --format=tar |
 			tar -C "$part" -x --no-same-owner --exclude='./dev/*'
 	fi
 }
@@ -114,7 +48,7 @@ main() {
 		step "installing the Debian 13 tools" apt_install $(missing_packages "")
 		return
 	fi
-	need_helpers
+	need_helpers bwrap=bubblewrap
 	need_namespaces
 	need_subids
 	if [[ ${1:-} == --helpers ]]; then

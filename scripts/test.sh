@@ -15,6 +15,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/guest-files.sh
 . "$TOP/scripts/guest-files.sh"
+# shellcheck source=scripts/debian-guest.sh
+. "$TOP/scripts/debian-guest.sh"
 
 VM_TIMEOUT=${VM_TIMEOUT:-2400}
 # The debugging kernel does everything so much slower.
@@ -41,11 +43,20 @@ long_tests() {
 	find "$TOP/tests/long" -name '*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort
 }
 
+# Those that run in a whole Debian: with --full, or if they are asked for by name.
+debian_tests() {
+	find "$TOP/tests/debian" -name 'debian-*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort
+}
+
 file_of() {
 	local file
-	for file in "$TOP/tests/$1.sh" "$TOP/tests/long/$1.sh"; do
+	for file in "$TOP"/tests/{,long/,debian/}"$1.sh"; do
 		[[ ! -f $file ]] || echo "$file"
 	done
+}
+
+is_debian() {
+	[[ -f $TOP/tests/debian/$1.sh ]]
 }
 
 # Whether a test wants a boot of its own: "# Boot: KERNEL ARGUMENTS" or, without
@@ -82,7 +93,7 @@ wanted() {
 
 check_names() {
 	local name known
-	known=" $(host_tests | xargs) $(guest_tests | xargs) $(long_tests | xargs) "
+	known=" $(host_tests | xargs) $(guest_tests | xargs) $(long_tests | xargs) $(debian_tests | xargs) "
 	for name in ${T:-}; do
 		[[ $known == *" $name "* ]] || die "there is no test \"$name\"; these are:$known"
 	done
@@ -135,6 +146,8 @@ boot() {
 	names=("$@")
 	! has_option CONFIG_DEBUG_KMEMLEAK=y || names+=(kmemleak)
 	new_overlay "guest-$1"
+	MACHINE=() MACHINE_ARGUMENTS=""
+	! is_debian "$1" || debian_files
 	printf '#!/bin/bash\nFULL=%s SLOWER=%s %s exec bash /kmod_rs/run.sh %s\n' \
 		"$FULL" "$SLOWER" "${GUEST_SETTINGS:-}" "$*" >"$OVERLAY/kmod_rs/run"
 	chmod +x "$OVERLAY/kmod_rs/run"
@@ -142,13 +155,25 @@ boot() {
 	say "booting $RELEASE ${arguments:+($arguments) }for $# tests"
 	arguments+=" $(common_arguments "$arguments" | xargs)"
 	# shellcheck disable=SC2086 # Several arguments.
-	judge < <("$TOP/scripts/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
-		log_buf_len=4M $arguments | tee "$WORK/results.ktap")
+	judge < <("$TOP/scripts/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
+		log_buf_len=4M $MACHINE_ARGUMENTS $arguments | tee "$WORK/results.ktap")
 
 	for name in "${names[@]}"; do
 		! grep -Eq "^(not )?ok [0-9]+ $name( |$)" "$WORK/results.ktap" || continue
 		tail -n 30 "$WORK/console.log" | sed 's/^/    # /'
 		judge <<<"not ok - $name # the guest ended before; its console is in $WORK/console.log"
+	done
+}
+
+# run_debian_tests NAME...: in boots of their own, after one without the module.
+run_debian_tests() {
+	local name
+	(($# > 0)) || return 0
+	"$TOP/scripts/debian-root.sh" "$MINOR"
+	say "booting $RELEASE, a whole Debian without the module"
+	debian_without
+	for name in "$@"; do
+		boot "kmod_rs.load $(arguments_of "$name")" "$name"
 	done
 }
 
@@ -194,6 +219,7 @@ test_stock() {
 	begin 1
 	judge < <(run_host_tests "${HOST_TESTS[@]}")
 	run_guest_tests "${GUEST_TESTS[@]}"
+	run_debian_tests "${DEBIAN_TESTS[@]}"
 	end
 }
 
@@ -223,6 +249,7 @@ main() {
 		guest_tests | wanted
 		[[ ! ${T:-} ]] || long_tests | wanted
 	)
+	mapfile -t DEBIAN_TESTS < <([[ ! ${T:-} && ! $FULL ]] || debian_tests | wanted)
 
 	prepare_kernel
 	[[ $DEBUG == only ]] || test_stock

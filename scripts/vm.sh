@@ -8,7 +8,10 @@
 #
 # KVM is used where it works, which is tried and not assumed; TCG otherwise.
 #
-# usage: vm.sh [--shell] [--timeout SECONDS] KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]
+# usage: vm.sh [--shell] [--timeout SECONDS] [--disk IMAGE] [--device DEVICE] [--nic MODEL]
+#              KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]
+#
+# --disk, --device, --nic: one more, for QEMU. An /init of the overlay is run instead of ours.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -41,7 +44,7 @@ accelerator() {
 }
 
 main() {
-	local shell="" timeout=600 kernel overlay work accel qemu
+	local shell="" timeout=600 more=() kernel overlay work accel qemu
 	while [[ ${1:-} == --* ]]; do
 		case $1 in
 		--shell) shell=1 ;;
@@ -49,16 +52,28 @@ main() {
 			timeout=$2
 			shift
 			;;
+		--disk)
+			more+=(-drive "file=$2,format=raw,if=virtio,snapshot=on")
+			shift
+			;;
+		--device)
+			more+=(-device "$2")
+			shift
+			;;
+		--nic)
+			more+=(-nic "user,restrict=on,model=$2")
+			shift
+			;;
 		*) die "vm.sh does not know $1" ;;
 		esac
 		shift
 	done
-	(($# >= 3)) || die "usage: vm.sh [--shell] [--timeout SECONDS] KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]"
+	(($# >= 3)) || die "usage: vm.sh [OPTIONS] KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]"
 	kernel=$(realpath -- "$1") overlay=$2 work=$3
 	shift 3
 
 	mkdir -p "$work"
-	cp "$TOP/scripts/guest-init.sh" "$overlay/init"
+	[[ -e $overlay/init ]] || cp "$TOP/scripts/guest-init.sh" "$overlay/init"
 	# The kernel unpacks one archive after the other.
 	{
 		cat "$kernel/guest.cpio"
@@ -70,7 +85,7 @@ main() {
 	qemu=(qemu-system-x86_64 -machine q35 -accel $accel -smp "$CPUS" -m "$MEMORY"
 		-display none -no-reboot -nodefaults
 		-kernel "$kernel/vmlinuz" -initrd "$work/initrd"
-		-drive "file=$KERNELS/xfs.img,format=raw,if=virtio,snapshot=on"
+		-drive "file=$KERNELS/xfs.img,format=raw,if=virtio,snapshot=on" "${more[@]}"
 		-append "console=ttyS0 panic=-1 oops=panic loglevel=7 ${shell:+quiet kmod_rs.shell }$*")
 	if [[ $shell ]]; then
 		exec "$TOP/scripts/in-sysroot.sh" "${qemu[@]}" -serial mon:stdio

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The first program of a guest with a whole Debian (see debian-root.sh): takes
+# request_module() over, if the kernel's arguments have `kmod_rs.load`, before
+# anything else is loaded; mounts the root file system, puts on it what this boot
+# brings, and goes over to its init. That runs /kmod_rs/run (kmod_rs-run.service).
+
+export PATH=/usr/sbin:/usr/bin
+
+take_over() {
+	insmod /kmod_rs/kmod-rs.ko || return
+	until [[ $(</sys/kernel/livepatch/kmod_rs/transition) == 0 ]]; do
+		sleep 0.02
+	done
+}
+
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev 2>/dev/null
+mount -t tmpfs tmpfs /run
+mount -t tracefs tracefs /sys/kernel/tracing
+ln -sfn /proc/self/fd /dev/fd
+
+! grep -qw kmod_rs.load /proc/cmdline || take_over
+echo 'kmod_rs: from here on' >/sys/kernel/tracing/trace_marker
+
+modprobe -a virtio_blk ext4
+mkdir -p /sysroot
+mount LABEL=debian /sysroot
+mkdir -p "/sysroot/usr/lib/modules" /sysroot/mnt/{xfs,minix,vfat,overlay,bfs}
+mount -o ro LABEL=modules /sysroot/usr/lib/modules
+cp -a /kmod_rs /selftests /sysroot/
+cp -a /kmod_rs/debian/. /sysroot/
+exec switch_root /sysroot /sbin/init

@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Make what a virtual machine with a whole Debian 13 starts from:
+#
+#   $CACHE/debian/root.img           its root file system, an ext4 labelled `debian`,
+#       the same for all kernels: packages, and small file systems in /srv/images
+#   $CACHE/kernels/MINOR/modules.img  what belongs to /usr/lib/modules, all that
+#       Debian has for this kernel, an ext4 labelled `modules`
+#
+# Neither is ever written to: what a test wants to have changed is in the initramfs
+# of its boot.
+#
+# usage: debian-root.sh MINOR
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/archive.sh
+. "$TOP/scripts/archive.sh"
+# shellcheck source=scripts/mmdebstrap.sh
+. "$TOP/scripts/mmdebstrap.sh"
+
+PATH+=:/usr/sbin:/sbin # For mke2fs.
+DEBIAN=$CACHE/debian
+
+# The system, what asks for modules while it boots, and what the tests need.
+DEBIAN_PACKAGES="systemd,systemd-sysv,udev,dbus,kmod,nftables,iproute2,procps,gawk,mount,dosfstools,util-linux-extra"
+
+# image LABEL SIZE DIRECTORY FILE
+image() {
+	mke2fs -q -t ext4 -E lazy_itable_init=0,lazy_journal_init=0 -L "$1" -d "$3" "$4" "$2" >&2
+}
+
+# In the new system: nothing of this machine or its network, and the file systems
+# that the tests mount.
+finish_system() {
+	cat <<-'EOT'
+		set -e
+		cd "$1"
+		rm -f etc/apt/sources.list etc/apt/apt.conf.d/99mmdebstrap etc/resolv.conf etc/hostname
+		mkdir -p srv/images
+		truncate --size=8M srv/images/minix srv/images/bfs
+		chroot . mkfs.minix /srv/images/minix
+		chroot . mkfs.bfs /srv/images/bfs
+		chroot . mkfs.vfat -C /srv/images/vfat 8192
+	EOT
+}
+
+# The system comes as an archive on standard input. Files of an ordinary user's
+# namespace cannot be in the cache, so the image goes to standard output.
+image_of_archive() {
+	cat <<-EOT
+		set -e
+		directory=\$(mktemp -d -p /var/tmp)
+		trap 'rm -rf "\$directory"' EXIT
+		mkdir "\$directory/root"
+		tar -C "\$directory/root" -x --exclude='./dev/*'
+		$(declare -f image)
+		image debian 2G "\$directory/root" "\$directory/image"
+		cat "\$directory/image"
+	EOT
+}
+
+make_root() {
+	local mode=root in_namespace=()
+	if ((EUID != 0)); then
+		mode=unshare
+		in_namespace=(mmdebstrap --unshare-helper)
+	fi
+	remove "$DEBIAN"
+	mkdir -p "$DEBIAN"
+	debian_13 - "$DEBIAN_PACKAGES" --variant=essential --mode="$mode" --format=tar \
+		--customize-hook="$(finish_system)" |
+		"${in_namespace[@]}" bash -c "$(image_of_archive)" |
+		dd of="$DEBIAN/root.img" bs=1M iflag=fullblock conv=sparse status=none
+}
+
+make_modules() {
+	local directory=$1
+	image modules 400M "$directory/root/usr/lib/modules" "$directory/modules.img.part"
+	mv "$directory/modules.img.part" "$directory/modules.img"
+}
+
+main() {
+	local release recipe
+	(($# == 1)) || die "say which kernel: debian-root.sh MINOR, one of: $SUPPORTED"
+	check_minor "$1"
+	cd "$TOP"
+	take_lock
+	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/prepare.sh $1 first"
+	release=$(readlink "$KERNELS/$1")
+	recipe="$DEBIAN_PACKAGES $(finish_system | cksum)"
+	if ! is_complete "$DEBIAN" "$recipe"; then
+		need_helpers mke2fs=e2fsprogs
+		need_subids
+		need_space 2500 "the Debian 13 to boot"
+		step "making the Debian 13 to boot" make_root
+		echo "$recipe" >"$DEBIAN/complete"
+	fi
+	[[ $KERNELS/$release/modules.img -nt $KERNELS/$release/complete ]] ||
+		step "making the disk with the modules of kernel $release" make_modules "$KERNELS/$release"
+}
+
+main "$@"

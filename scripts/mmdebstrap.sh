@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What making a Debian 13 with mmdebstrap takes: the helpers of this machine, and
+# where its packages come from. Sourced after archive.sh.
+
+# What nobody reads there. In dpkg's patterns `*` matches `/` as well.
+DPKG_OPTIONS=(
+	--dpkgopt='path-exclude=/usr/share/doc/*'
+	--dpkgopt='path-exclude=/usr/share/info/*'
+	--dpkgopt='path-exclude=/usr/share/locale/*'
+	--dpkgopt='path-exclude=/usr/share/man/*'
+	--dpkgopt='path-exclude=/usr/lib/llvm-*/lib/lib*.a'
+	--dpkgopt='path-exclude=/usr/src/rustc-*'
+	--dpkgopt='path-include=/usr/src/rustc-*/library/*'
+	--dpkgopt='force-unsafe-io'
+)
+
+apt_install() {
+	local -x DEBIAN_FRONTEND=noninteractive
+	apt-get update && apt-get install -y --no-install-recommends "$@"
+}
+
+# The packages that making a system takes, and what the arguments name as
+# PROGRAM=PACKAGE, if not installed.
+missing_helpers() {
+	local more missing=()
+	for more; do
+		command -v "${more%=*}" >/dev/null || missing+=("${more#*=}")
+	done
+	command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
+	[[ -f $KEYRING ]] || missing+=(debian-archive-keyring)
+	command -v xz >/dev/null || missing+=(xz-utils)
+	((EUID == 0)) || command -v newuidmap >/dev/null || missing+=(uidmap)
+	echo "${missing[*]}"
+}
+
+need_helpers() {
+	local missing
+	missing=$(missing_helpers "$@")
+	[[ $missing ]] || return 0
+	command -v apt-get >/dev/null ||
+		die "this machine has no apt-get: install $missing and run this again"
+	((EUID == 0)) ||
+		die "some packages are missing: have root run 'apt-get install $missing', then run this again"
+	# shellcheck disable=SC2086 # A list of words.
+	step "installing $missing" apt_install $missing
+}
+
+need_namespaces() {
+	local probe=(bwrap --ro-bind / / --dev /dev --proc /proc --unshare-pid true)
+	"${probe[@]}" 2>/dev/null && return
+	if ((EUID == 0)); then
+		die "root cannot make namespaces here: run this in a virtual machine, or in a container that allows mounts"
+	fi
+	die "ordinary users cannot make user namespaces here: run this as root, or have root allow them"
+}
+
+need_subids() {
+	local user file
+	user=$(id -un)
+	((EUID != 0)) || return 0
+	for file in /etc/subuid /etc/subgid; do
+		grep -q "^$user:" "$file" 2>/dev/null ||
+			die "$user has no subordinate ids: have root run 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $user', then run this again"
+	done
+}
+
+# debian_13 TARGET PACKAGES OPTIONS...: a Debian 13 with these packages, a list
+# with commas.
+debian_13() {
+	local target=$1 packages=$2
+	shift 2
+	mkdir -p "$ARCHIVE"
+	acquire_settings >"$ARCHIVE/acquire.conf"
+	sysroot_sources >"$ARCHIVE/sysroot.list"
+	mmdebstrap --include="$packages" --aptopt="$ARCHIVE/acquire.conf" \
+		"${DPKG_OPTIONS[@]}" "$@" trixie "$target" "$ARCHIVE/sysroot.list"
+}
