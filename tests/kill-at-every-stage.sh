@@ -7,7 +7,7 @@
 # slots are there, and the module can be unloaded.
 
 . "$(dirname "$0")/lib.sh"
-plan 23
+plan 24
 
 SCALE=${SCALE:-1}
 SLOW=/tmp/slow-helper
@@ -104,14 +104,7 @@ is "killed $((400 * SCALE)) times" \
 	"$(/kmod_rs/load --tasks=16 --kills=$((400 * SCALE)) 'w exit-3-% 768' 'n exit-0 0' 'w sleep-1-% 0' 'w sleep-20-exit-4 1024')" \
 	"no other answers"
 await helpers_gone
-use_helper
-close_gate
-hold 5
-ask_in_background w exit-6
-holds "all slots are there, and no more" await in_queue 1
-open_gate
-answer_of "$ASKER" >/dev/null
-await helpers_gone
+slots_are_there 5
 holds "no reference is held" await references "$references"
 holds "it can be unloaded" give_back
 

@@ -286,6 +286,18 @@ hold() {
 	started "$1"
 }
 
+# slots_are_there N: that many, and no more, and they are given on. Two points.
+slots_are_there() {
+	use_helper
+	close_gate
+	hold "$1"
+	ask_in_background w exit-6
+	holds "all $1 slots are there, and no more" await in_queue 1
+	open_gate
+	is "and they are given on" "$(answer_of "$ASKER")" $((6 << 8))
+	await helpers_gone
+}
+
 # Helpers for hold-* wait at the gate while it is closed.
 close_gate() {
 	: >>/tmp/gate

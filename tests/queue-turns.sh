@@ -15,6 +15,18 @@ queue_as() {
 	await in_queue "$QUEUED"
 }
 
+# There are two slots, which are taken; $SECOND is the helper that has the second.
+take_both() {
+	echo 2 >"$LIMIT"
+	close_gate
+	ask_in_background w hold-first
+	event start hold-first
+	ask_in_background w hold-second
+	event start hold-second
+	SECOND=$EVENT_PID
+	QUEUED=0
+}
+
 # The names whose helpers were started, in their order.
 order() {
 	events | sed -n 's/^start //p' | xargs
@@ -51,18 +63,11 @@ await helpers_gone
 matches "the one after the first of them, or before" "$(order | tr ' ' '\n' | grep -n once)" '^[12]:'
 
 # A helper that asks goes ahead of who waits for a slot, also of its own user.
-echo 2 >"$LIMIT"
-close_gate
-ask_in_background w hold-first
-event start hold-first
-ask_in_background w hold-second
-event start hold-second
-second=$EVENT_PID
-QUEUED=0
+take_both
 queue_as 0 child-exit-5
 for i in 1 2; do queue_as 0 "c-$i"; done
 # The queue moves by one: the helper has the slot of the second, and asks.
-kill "$second"
+kill "$SECOND"
 event start child-exit-5
 await in_queue 3
 QUEUED=3
@@ -75,17 +80,10 @@ is "then the others" "$(tr ' ' '\n' <<<"$order" | sed 1d | sort | xargs)" "c-1 c
 
 # Nested requests are on the account of who made the outermost one: user 4000 has
 # had his turn when his helper has asked.
-echo 2 >"$LIMIT"
 use_helper
-close_gate
-ask_in_background w hold-first
-event start hold-first
-ask_in_background w hold-second
-event start hold-second
-second=$EVENT_PID
-QUEUED=0
+take_both
 queue_as 4000 child-hold-nested
-kill "$second"
+kill "$SECOND"
 event start child-hold-nested
 QUEUED=1
 await in_queue 1

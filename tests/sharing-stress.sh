@@ -6,7 +6,7 @@
 # left behind.
 
 . "$(dirname "$0")/lib.sh"
-plan 10
+plan 11
 
 SCALE=${SCALE:-1}
 
@@ -37,14 +37,7 @@ is "everything at once" "$(/kmod_rs/load --tasks=24 --kills=$((300 * SCALE)) \
 	'w exit-3-% 768' 'n serial-y 0' 2>/dev/null)" "no other answers"
 await helpers_gone
 
-use_helper
-close_gate
-hold 4
-ask_in_background w exit-6
-holds "all slots are there, and no more" await in_queue 1
-open_gate
-answer_of "$ASKER" >/dev/null
-await helpers_gone
+slots_are_there 4
 holds "no reference is left" await references "$references"
 holds "it can be unloaded" give_back
 

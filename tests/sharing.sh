@@ -305,14 +305,7 @@ is "asked and killed" "$(/kmod_rs/load --tasks=16 --kills=400 \
 	'w exit-3 768' 'n exit-0 0' 'w sleep-5-exit-4 1024' 'w exit-0 0' 'w signal-9 9' 'n exit-3 0')" "no other answers"
 await helpers_gone
 holds "nobody waits" in_queue 0
-use_helper
-close_gate
-hold 4
-ask_in_background w exit-6
-holds "all slots are there, and no more" await in_queue 1
-open_gate
-is "and they are given on" "$(answer_of "$ASKER")" $((6 << 8))
-await helpers_gone
+slots_are_there 4
 is "who asks leads" "$(ask w exit-3)" 768
 holds "no reference is left" await references "$references"
 echo 0 >"$TRACING/events/module/module_request/enable"
