@@ -16,7 +16,8 @@ OK=$((7 << 8))
 # What else execve(2) says then (EIO, E2BIG, ENOEXEC, EFAULT), or the wait status
 # of a program that could not begin (SIGKILL, SIGSEGV, the C library's 127).
 DIED="-5|-7|-8|-14|9|11|$((127 << 8))"
-TIMES=$((200 * ${SCALE:-1}))
+# A fourth of it, as this needs the debugging kernel.
+TIMES=$(often 400)
 # failslab counts down how often it may.
 MANY=1000000
 

@@ -8,7 +8,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-ROUNDS=$((4 * ${SCALE:-1}))
+ROUNDS=$(often 4)
 [[ ! ${FULL:-} ]] || ROUNDS=50
 plan $((2 * ROUNDS + 5))
 

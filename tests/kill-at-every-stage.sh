@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 plan 24
 
-SCALE=${SCALE:-1}
+KILLS=$(often 400)
 SLOW=/tmp/slow-helper
 
 # Whoever executes $SLOW waits before that. Lease breaks are waited for this long.
@@ -100,8 +100,8 @@ slot_comes_back "until it ends"
 # At any moment, on their way in and out, of many.
 use_silent_helper
 echo 5 >"$LIMIT"
-is "killed $((400 * SCALE)) times" \
-	"$(/kmod_rs/load --tasks=16 --kills=$((400 * SCALE)) 'w exit-3-% 768' 'n exit-0 0' 'w sleep-1-% 0' 'w sleep-20-exit-4 1024')" \
+is "killed $KILLS times" \
+	"$(/kmod_rs/load --tasks=16 --kills=$KILLS 'w exit-3-% 768' 'n exit-0 0' 'w sleep-1-% 0' 'w sleep-20-exit-4 1024')" \
 	"no other answers"
 await helpers_gone
 slots_are_there 5

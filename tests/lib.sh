@@ -94,6 +94,12 @@ await() {
 	done
 }
 
+# often N: how often to do what shows a mistake only now and then. A fourth of that
+# where all is slower; five times as often with FULL=1.
+often() {
+	echo $(($1 * (${FULL:-0} ? 5 : 1) / (SLOWER > 1 ? 4 : 1)))
+}
+
 # The time in milliseconds.
 now() {
 	echo $((${EPOCHREALTIME/./} / 1000))

@@ -8,9 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 plan 10
 
-# 10,000 of them take minutes.
-TASKS=8 CALLS=$((2000 * ${SCALE:-1}))
-[[ ! ${FULL:-} ]] || CALLS=$((10000 * ${SCALE:-1}))
+TASKS=8 CALLS=$(often 2000)
 
 flood() {
 	/kmod_rs/load --tasks="$TASKS" --rounds=$(($1 / TASKS / 2)) 'n exit-0-% 0' 'n exit-3 0'

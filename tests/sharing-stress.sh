@@ -8,8 +8,6 @@
 . "$(dirname "$0")/lib.sh"
 plan 11
 
-SCALE=${SCALE:-1}
-
 patch on
 references=$(</sys/module/kmod_rs/refcnt)
 use_silent_helper
@@ -19,7 +17,7 @@ echo 60000 >"$KNOBS/busy_timeout_ms"
 # The helper says when it was started, in numbers of questions.
 count_calls call_usermodehelper_exec
 is "each failure is younger than its question" \
-	"$(/kmod_rs/load --tasks=16 --rounds=$((30 * SCALE)) 'w serial-x fresh' 2>/tmp/load)" "no other answers"
+	"$(/kmod_rs/load --tasks=16 --rounds="$(often 32)" 'w serial-x fresh' 2>/tmp/load)" "no other answers"
 matches "each question is answered" "$(</tmp/load)" '^# asked ([0-9]+) times, answered ([0-9]+) times$'
 is "once" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
 asked=${BASH_REMATCH[1]} helpers=$(calls call_usermodehelper_exec)
@@ -27,12 +25,12 @@ forget_calls
 holds "$asked questions cost $helpers helpers: less than half as many" [ "$((2 * helpers))" -lt "$asked" ]
 
 is "also while leaders and followers are killed" \
-	"$(/kmod_rs/load --tasks=16 --kills=$((300 * SCALE)) 'w serial-x fresh' 'n serial-x 0' 2>/dev/null)" "no other answers"
+	"$(/kmod_rs/load --tasks=16 --kills="$(often 300)" 'w serial-x fresh' 'n serial-x 0' 2>/dev/null)" "no other answers"
 await helpers_gone
 holds "nobody waits" in_queue 0
 
 # All that can happen to a few questions, at once.
-is "everything at once" "$(/kmod_rs/load --tasks=24 --kills=$((300 * SCALE)) \
+is "everything at once" "$(/kmod_rs/load --tasks=24 --kills="$(often 300)" \
 	'w exit-3 768' 'w serial-y fresh' 'n exit-0 0' 'w sleep-5-exit-4 1024' 'w exit-0 0' 'w signal-9 9' \
 	'w exit-3-% 768' 'n serial-y 0' 2>/dev/null)" "no other answers"
 await helpers_gone

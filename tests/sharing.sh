@@ -301,7 +301,7 @@ is "here" "${present[on]}" 1
 patch on
 use_silent_helper
 echo 4 >"$LIMIT"
-is "asked and killed" "$(/kmod_rs/load --tasks=16 --kills=400 \
+is "asked and killed" "$(/kmod_rs/load --tasks=16 --kills="$(often 400)" \
 	'w exit-3 768' 'n exit-0 0' 'w sleep-5-exit-4 1024' 'w exit-0 0' 'w signal-9 9' 'n exit-3 0')" "no other answers"
 await helpers_gone
 holds "nobody waits" in_queue 0
