@@ -127,9 +127,13 @@ open_gate
 is "the next leads" "$(answers_of "$first" "$second")" "1024 1024"
 is "with one helper" "$(starts exit-4)" 1
 
-echo 400 >"$KNOBS/busy_timeout_ms"
+echo 1000 >"$KNOBS/busy_timeout_ms"
 queue_up
-follow 3 w exit-5
+FOLLOWERS=()
+for i in 1 2 3; do
+	ask_in_background w exit-5
+	FOLLOWERS+=("$ASKER")
+done
 is "the leader gives up: the others too, each when it has led" "$(answers_of "${FOLLOWERS[@]}")" "$ETIME $ETIME $ETIME"
 open_gate
 await helpers_gone
