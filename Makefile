@@ -9,7 +9,7 @@ RELEASE ?= $(shell uname -r)
 DESTDIR ?=
 INSTALL_DIR := $(DESTDIR)/lib/modules/$(RELEASE)/updates
 
-export KDIR KERNEL T DEBUG
+export KDIR KERNEL T DEBUG ROUNDS
 
 .PHONY: module
 module:
@@ -21,6 +21,7 @@ help:
 	@echo '  demo        show the module at work on a stock Debian kernel in QEMU'
 	@echo '  test        run every test; T="NAME..." runs only those'
 	@echo '  test-full   the same, with the long counts of the kernel'"'"'s own kmod.sh'
+	@echo '  bench       compare with the C code, as a table; ROUNDS=N (5) is how often'
 	@echo '  shell       a shell in a guest with the module loaded'
 	@echo '  prepare     only the set-up: Debian 13 tools, kernel, metadata, guest'
 	@echo '    DEBUG=yes runs the tests on a debugging kernel, too, DEBUG=only on no other'
@@ -34,8 +35,8 @@ help:
 	@echo '  give-back   give request_module() back to the kernel, and unload'
 	@echo '  clean       remove what was built here'
 
-.PHONY: prepare demo test test-full shell
-prepare demo test shell:
+.PHONY: prepare demo test test-full bench shell
+prepare demo test bench shell:
 	@scripts/$@.sh
 
 test-full:

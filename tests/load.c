@@ -13,11 +13,12 @@
  * fast as can be.
  *
  * Prints each answer that was not among those given and how often it came, else
- * "no other answers". Exit status 1 if a task did not end as it should have. Says
+ * "no other answers"; with --time, in a line before that, how many nanoseconds it
+ * took from when the tasks began until the last answer. Exit status 1 if a task did not end as it should have. Says
  * on standard error how often was asked.
  *
  * usage: load --tasks=N (--rounds=N | --until=FILE | --kills=N)
- *	       [--flip=PATH,PATH] QUESTION...
+ *	       [--flip=PATH,PATH] [--time] QUESTION...
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -54,6 +55,7 @@ static int barrier[2];
 /* What the tasks have seen. Only ever added to, atomically. */
 static struct {
 	long asked, answered;
+	long last_answer;
 	long others[MAX_QUESTIONS][MAX_OTHERS], times[MAX_QUESTIONS][MAX_OTHERS];
 } *seen;
 
@@ -89,6 +91,24 @@ static void note(int q, long answer)
 	}
 }
 
+/* In nanoseconds. */
+static long now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static void note_time(void)
+{
+	long time = now(), last = __atomic_load_n(&seen->last_answer, __ATOMIC_SEQ_CST);
+
+	while (last < time && !__atomic_compare_exchange_n(&seen->last_answer, &last, time, 0,
+							   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
+}
+
 static void ask(int q)
 {
 	const char *text = questions[q].text, *percent = strchr(text, '%');
@@ -108,6 +128,7 @@ static void ask(int q)
 		err(1, "write %s", text);
 	if (read(fd, answer, sizeof(answer) - 1) <= 0)
 		err(1, "read %s", text);
+	note_time();
 	__atomic_add_fetch(&seen->answered, 1, __ATOMIC_SEQ_CST);
 	close(fd);
 	note(q, atol(answer));
@@ -208,9 +229,11 @@ int main(int argc, char **argv)
 		{ "until", required_argument, NULL, 'u' },
 		{ "kills", required_argument, NULL, 'k' },
 		{ "flip", required_argument, NULL, 'f' },
+		{ "time", no_argument, NULL, 'T' },
 		{ }
 	};
-	int option, nr_tasks = 1, kills = 0, i, status, bad = 0;
+	int option, nr_tasks = 1, kills = 0, is_timed = 0, i, status, bad = 0;
+	long began;
 	pid_t tasks[MAX_TASKS], flipper = 0;
 	char *flip = NULL;
 
@@ -221,6 +244,7 @@ int main(int argc, char **argv)
 		case 'u': until = optarg; break;
 		case 'k': kills = atoi(optarg); break;
 		case 'f': flip = optarg; break;
+		case 'T': is_timed = 1; break;
 		default: return 2;
 		}
 	for (i = optind; i < argc && nr_questions < MAX_QUESTIONS; i++)
@@ -237,6 +261,7 @@ int main(int argc, char **argv)
 		err(1, "pipe");
 	for (i = 0; i < nr_tasks; i++)
 		tasks[i] = start(i);
+	began = now();
 	close(barrier[1]);
 	barrier[1] = -1;
 	if (kills) {
@@ -254,5 +279,7 @@ int main(int argc, char **argv)
 		kill(flipper, SIGKILL);
 		waitpid(flipper, NULL, 0);
 	}
+	if (is_timed)
+		printf("%ld ns\n", seen->last_answer - began);
 	return report() || bad;
 }
