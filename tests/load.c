@@ -14,8 +14,8 @@
  *
  * Prints each answer that was not among those given and how often it came, else
  * "no other answers"; with --time, in a line before that, how many nanoseconds it
- * took from when the tasks began until the last answer. Exit status 1 if a task did not end as it should have. Says
- * on standard error how often was asked.
+ * took from when the tasks began until the last answer. Exit status 1 if a task did
+ * not end as it should have. Says on standard error how often was asked.
  *
  * usage: load --tasks=N (--rounds=N | --until=FILE | --kills=N)
  *	       [--flip=PATH,PATH] [--time] QUESTION...
