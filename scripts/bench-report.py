@@ -58,12 +58,12 @@ HEADER = ["what", "C", "Rust", "Rust/C", "target", ""]
 def read_figures(lines):
     facts, values, complaints = {}, {}, []
     for line in lines:
-        _, what, *rest = line.split(" ", 2)
+        _, what, *rest = line.rstrip("\n").split(" ", 2)
         if what == "fact":
-            key, _, value = rest[0].rstrip("\n").partition(" ")
+            key, _, value = rest[0].partition(" ")
             facts[key] = value
         elif what == "wrong":
-            complaints.append(rest[0].strip())
+            complaints.append(rest[0])
         elif what != "end":
             who, value = rest[0].split()
             values.setdefault((what, who), []).append(int(value))
@@ -71,17 +71,17 @@ def read_figures(lines):
 
 
 def over_bare(values):
-    """Adds what a request costs as a multiple of the bare helper, of the same patch."""
+    """Adds what a request costs as a multiple of the bare helper of the same round."""
     for who in ("c", "rust"):
-        bare = statistics.median(values["one-bare", who])
-        request = statistics.median(values["one-request", who])
-        values["one-over-bare", who] = [request / bare]
+        pairs = zip(values["one-request", who], values["one-bare", who])
+        values["one-over-bare", who] = [request / bare for request, bare in pairs]
 
 
 def make_row(name, title, target, values):
     raw = {who: values.get((name, who), []) for who in ("c", "rust")}
     middle = {who: statistics.median(raw[who]) if raw[who] else None for who in raw}
-    ratio = middle["rust"] / middle["c"] if middle["c"] and middle["rust"] is not None else None
+    # Of an errno it would mean nothing, nor would that of something to nothing.
+    ratio = middle["rust"] / middle["c"] if (middle["c"] or 0) > 0 and middle["rust"] else None
     text, of, is_met = target
     judged = ratio if of == RATIO else middle["rust"]
     return {
