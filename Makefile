@@ -9,7 +9,7 @@ RELEASE ?= $(shell uname -r)
 DESTDIR ?=
 INSTALL_DIR := $(DESTDIR)/lib/modules/$(RELEASE)/updates
 
-export KDIR KERNEL T DEBUG SOAK_MINUTES SEED
+export KDIR KERNEL T DEBUG ROUNDS SOAK_MINUTES SEED
 
 .PHONY: module
 module:
@@ -23,6 +23,7 @@ help:
 	@echo '  test-full   the same, with the long counts of the kernel'"'"'s own kmod.sh, and'
 	@echo '              the boot of a whole Debian'
 	@echo '  soak        a random mixture of everything on a debugging kernel: SOAK_MINUTES=30 SEED=N'
+	@echo '  bench       compare with the C code, as a table; ROUNDS=N (5) is how often'
 	@echo '  shell       a shell in a guest with the module loaded'
 	@echo '  prepare     only the set-up: Debian 13 tools, kernel, metadata, guest'
 	@echo '    DEBUG=no leaves the debugging kernel out of the tests, DEBUG=only all others'
@@ -36,8 +37,8 @@ help:
 	@echo '  give-back   give request_module() back to the kernel, and unload'
 	@echo '  clean       remove what was built here'
 
-.PHONY: prepare demo test test-full shell
-prepare demo test shell:
+.PHONY: prepare demo test test-full bench shell
+prepare demo test bench shell:
 	@scripts/$@.sh
 
 test-full:

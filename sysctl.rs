@@ -217,22 +217,31 @@ impl ModprobePath {
 
 /// Copies a string that others may be writing, until two copies in succession are the same.
 ///
-/// `source` gives the byte at an index. The bytes from the NUL on are 0; the last always is.
+/// `source` gives the byte at an index. The bytes of `copy` are 0 before, and those from the NUL on
+/// afterwards; the last always is.
 fn copy_stable(copy: &mut [u8; PATH_LEN], source: impl Fn(usize) -> u8) {
+    let mut length_before = 0;
+
     for _ in 0..PATH_TRIES {
         let mut changed = false;
-        let mut ended = false;
+        let mut length = 0;
 
-        for (i, byte) in copy.iter_mut().enumerate() {
-            ended = ended || i == PATH_LEN - 1;
-            let now = if ended { 0 } else { source(i) };
+        for (i, byte) in copy[..PATH_LEN - 1].iter_mut().enumerate() {
+            let now = source(i);
             changed |= *byte != now;
-            ended |= now == 0;
             *byte = now;
+            if now == 0 {
+                break;
+            }
+            length = i + 1;
         }
         if !changed {
             return;
         }
+        if length < length_before {
+            copy[length..length_before].fill(0);
+        }
+        length_before = length;
     }
 }
 

@@ -8,7 +8,10 @@
 #
 # KVM is used where it works, which is tried and not assumed; TCG otherwise.
 #
-# usage: vm.sh [--shell] [--timeout SECONDS] [--disk IMAGE] [--device DEVICE] [--nic MODEL]
+# With --icount the guest has one processor, and its clock counts instructions: one
+# takes a nanosecond, and time in which nothing runs is left out.
+#
+# usage: vm.sh [--shell] [--icount] [--timeout SECONDS] [--disk IMAGE] [--device DEVICE] [--nic MODEL]
 #              KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]
 #
 # --disk, --device, --nic: one more, for QEMU. An /init of the overlay is run instead of ours.
@@ -44,10 +47,11 @@ accelerator() {
 }
 
 main() {
-	local shell="" timeout=600 more=() kernel overlay work accel qemu
+	local shell="" icount="" timeout=600 more=() kernel overlay work accel qemu
 	while [[ ${1:-} == --* ]]; do
 		case $1 in
 		--shell) shell=1 ;;
+		--icount) icount=1 ;;
 		--timeout)
 			timeout=$2
 			shift
@@ -81,7 +85,10 @@ main() {
 	} >"$work/initrd"
 
 	accel=$(accelerator "$kernel")
-	# shellcheck disable=SC2206 # Two words, both ours.
+	if [[ $icount ]]; then
+		accel="tcg,thread=single -cpu max,la57=off -icount shift=0,sleep=off" CPUS=1
+	fi
+	# shellcheck disable=SC2206 # Several words, all ours.
 	qemu=(qemu-system-x86_64 -machine q35 -accel $accel -smp "$CPUS" -m "$MEMORY"
 		-display none -no-reboot -nodefaults
 		-kernel "$kernel/vmlinuz" -initrd "$work/initrd"

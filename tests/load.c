@@ -16,12 +16,14 @@
  * fast as can be.
  *
  * Prints each answer that was not among those given and how often it came, else
- * "no other answers". Exit status 1 if there was one, if a task did not end as it
- * should have, or if a request was not answered (of a task that was killed one is
- * not). Says on standard error how often was asked and answered.
+ * "no other answers"; with --time, in a line before that, how many nanoseconds it
+ * took from when the tasks began until the last answer. Exit status 1 if there was
+ * another answer, if a task did not end as it should have, or if a request was not
+ * answered (of a task that was killed one is not). Says on standard error how often
+ * was asked and answered.
  *
  * usage: load --tasks=N (--rounds=N | --until=FILE | --kills=N [--seed=N])
- *	       [--flip=PATH,PATH] QUESTION...
+ *	       [--flip=PATH,PATH] [--time] QUESTION...
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -63,6 +65,7 @@ static int barrier[2];
 /* What the tasks have seen. Only ever added to, atomically. */
 static struct {
 	long asked, answered;
+	long last_answer;
 	long others[MAX_QUESTIONS][MAX_OTHERS], times[MAX_QUESTIONS][MAX_OTHERS];
 } *seen;
 
@@ -125,6 +128,24 @@ static void note(int q, long answer)
 	}
 }
 
+/* In nanoseconds. */
+static long now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static void note_time(void)
+{
+	long time = now(), last = __atomic_load_n(&seen->last_answer, __ATOMIC_SEQ_CST);
+
+	while (last < time && !__atomic_compare_exchange_n(&seen->last_answer, &last, time, 0,
+							   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
+}
+
 static void ask(int q)
 {
 	const char *text = questions[q].text, *percent = strchr(text, '%');
@@ -147,6 +168,7 @@ static void ask(int q)
 		err(1, "write %s", text);
 	if (read(fd, answer, sizeof(answer) - 1) <= 0)
 		err(1, "read %s", text);
+	note_time();
 	__atomic_add_fetch(&seen->answered, 1, __ATOMIC_SEQ_CST);
 	close(fd);
 	if (!questions[q].is_fresh || !is_fresh(atol(answer), asked))
@@ -248,9 +270,11 @@ int main(int argc, char **argv)
 		{ "kills", required_argument, NULL, 'k' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "flip", required_argument, NULL, 'f' },
+		{ "time", no_argument, NULL, 'T' },
 		{ }
 	};
-	int option, nr_tasks = 1, kills = 0, i, status, bad = 0;
+	int option, nr_tasks = 1, kills = 0, is_timed = 0, i, status, bad = 0;
+	long began;
 	pid_t tasks[MAX_TASKS], flipper = 0;
 	char *flip = NULL;
 
@@ -262,6 +286,7 @@ int main(int argc, char **argv)
 		case 'k': kills = atoi(optarg); break;
 		case 's': srand(atoi(optarg)); break;
 		case 'f': flip = optarg; break;
+		case 'T': is_timed = 1; break;
 		default: return 2;
 		}
 	for (i = optind; i < argc && nr_questions < MAX_QUESTIONS; i++)
@@ -279,6 +304,7 @@ int main(int argc, char **argv)
 		err(1, "pipe");
 	for (i = 0; i < nr_tasks; i++)
 		tasks[i] = start(i);
+	began = now();
 	close(barrier[1]);
 	barrier[1] = -1;
 	if (kills) {
@@ -298,5 +324,7 @@ int main(int argc, char **argv)
 	}
 	if (!kills && seen->answered != seen->asked)
 		bad = 1;
+	if (is_timed)
+		printf("%ld ns\n", seen->last_answer - began);
 	return report() || bad;
 }

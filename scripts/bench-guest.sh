@@ -1,0 +1,280 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The benchmark, in the guest: C and Rust in turn, for as many rounds as are asked
+# for. What is measured is printed as
+#
+#	bench fact NAME VALUE
+#	bench ROW WHO VALUE		WHO is "c" or "rust"
+#
+# which bench-report.py makes a table of; all else is for who reads along.
+#
+# usage: bench-guest.sh instructions|clock ROUNDS
+
+# shellcheck source=tests/lib.sh
+. /kmod_rs/lib.sh
+
+# A helper that does nothing; how many requests for it are measured in one go.
+EXIT=/kmod_rs/bench-exit
+REQUESTS=200
+
+# Tasks at once, and how often each of them asks.
+TASKS=("1 100" "10 10" "100 3" "1000 1")
+
+# The helper of the queue, and how many milliseconds it runs. Not as long as the 5 s
+# that C waits: it is the length of the queue that is measured.
+SLOW_MS=2000
+# A user without rights.
+NOBODY=65534
+
+CONFIG=/etc/modprobe.d/kmod_rs-bench.conf
+
+# --- Telling --------------------------------------------------------------
+
+fact() {
+	echo "bench fact $1 $2"
+}
+
+# figure ROW VALUE: of who serves requests now.
+figure() {
+	echo "bench $1 $WHO $2"
+}
+
+# wrong WHAT: a figure is not what it should be, and must not be taken for it.
+wrong() {
+	echo "bench wrong $WHO: $*"
+}
+
+# Who serves from now on: "c" or "rust".
+serve_by() {
+	WHO=$1
+	case $WHO in
+	c) give_back ;;
+	rust) take_over ;;
+	esac || wrong "cannot switch over"
+}
+
+# --- Instructions ---------------------------------------------------------
+
+# Of single requests, and of what they cannot do without.
+measure_one() {
+	local how took
+	exec {BENCH}<>/dev/kmod_bench || return
+	for how in bare request; do
+		if printf '%s %s %s' "$how" "$REQUESTS" bench-exit >&"$BENCH" && read -r took <&"$BENCH"; then
+			figure "one-$how" $((took / REQUESTS))
+		else
+			wrong "a $how was not answered with 0"
+		fi
+	done
+	exec {BENCH}>&-
+}
+
+# In nanoseconds, of a load that had no other answers than expected.
+load() {
+	local took rest
+	{ read -r took _ && read -r rest; } < <(/kmod_rs/load --time "$@" 2>/dev/null)
+	[[ $rest == "no other answers" ]] || wrong "load $*: $rest"
+	echo "$took"
+}
+
+measure_tasks() {
+	local entry tasks rounds
+	for entry in "${TASKS[@]}"; do
+		read -r tasks rounds <<<"$entry"
+		figure "tasks-$tasks" $(($(load --tasks="$tasks" --rounds="$rounds" "w bench-%-exit 0") / (tasks * rounds)))
+	done
+}
+
+# Was nearly all of the last second idle?
+is_idle() {
+	local before after
+	before=$(idle_ticks)
+	sleep 1
+	after=$(idle_ticks)
+	((after - before >= 98))
+}
+
+# Hundredths of a second.
+idle_ticks() {
+	awk '$1 == "cpu" { print $5 }' /proc/stat
+}
+
+instructions() {
+	local round who
+	insmod /kmod_rs/kmod_bench.ko
+	# Those of kmod_ask would be paid for by Rust alone, which waits in another way.
+	echo 0 >/sys/kernel/debug/kprobes/enabled
+	echo "$EXIT" >"$MODPROBE"
+	# Else a helper has another number of page tables each time.
+	echo 0 >/proc/sys/kernel/randomize_va_space
+	fact clocksource "$(</sys/devices/system/clocksource/clocksource0/current_clocksource)"
+	for ((round = 0; round < ROUNDS; round++)); do
+		for who in c rust; do
+			serve_by "$who"
+			# What the kernel does aside, after booting most of all, would be measured, too.
+			await is_idle || wrong "the guest does not come to rest"
+			measure_one
+			measure_tasks
+		done
+	done
+}
+
+# --- The clock ------------------------------------------------------------
+
+# milliseconds COMMAND...: how long it takes.
+milliseconds() {
+	local start
+	start=$(now)
+	"$@" >/dev/null 2>&1
+	echo $(($(now) - start))
+}
+
+# Both names are for the real modprobe.
+measure_equal() {
+	local row=$1 answer=$2 name=$3 took
+	modprobe -qr "$name"
+	count_calls call_usermodehelper_exec
+	took=$(load --tasks=48 --rounds=1 "w $name $answer")
+	figure "$row-helpers" "$(calls call_usermodehelper_exec)"
+	figure "$row-ms" $((took / 1000000))
+	forget_calls
+}
+
+measure_loop() {
+	mkdir -p "${CONFIG%/*}"
+	echo "install fs-zzfs /bin/mount -t zzfs none /mnt" >"$CONFIG"
+	count_calls call_usermodehelper_exec
+	figure loop-ms "$(milliseconds mount -t zzfs none /mnt)"
+	figure loop-helpers "$(calls call_usermodehelper_exec)"
+	forget_calls
+	rm "$CONFIG"
+}
+
+# How many have the answer, of what a load has to say of its other answers.
+answered() {
+	sed -n "s/.*: $1, \([0-9]*\) times\$/\1/p" | grep . || echo 0
+}
+
+measure_queue() {
+	local refused
+	refused=$(/kmod_rs/load --tasks=300 --rounds=1 "w sleep-$SLOW_MS-% 0" 2>/dev/null | answered "$ETIME")
+	figure queue-served $((300 - refused))
+	figure queue-refused "$refused"
+}
+
+# At least so many tasks wait for a slot, or are about to: they are in the kernel.
+queue_is_long() {
+	(($(in_queue_count) >= 400))
+}
+
+in_queue_count() {
+	grep -m 1 . /proc/[0-9]*/stack 2>/dev/null | grep -cE '\[kmod_rs\]$|late_wait\+|__request_module\+|down_timeout\+'
+}
+
+# In milliseconds, by the clock that the trace has, too.
+uptime_ms() {
+	local seconds
+	read -r seconds _ </proc/uptime
+	echo "${seconds/./}0"
+}
+
+# When the request for exit-0 was given a slot: the kernel's event comes just then.
+slot_given() {
+	sed -n 's/.* \([0-9]*\)\.\([0-9]\{3\}\)[0-9]*: module_request: exit-0 .*/\1\2/p' "$TRACING/trace"
+}
+
+# One user has asked for 500 names; how long does root wait for a slot? (For its
+# answer as well, but then 50 helpers of the other start at the same time.)
+measure_turns() {
+	local start load given
+	echo >"$TRACING/trace"
+	echo mono >"$TRACING/trace_clock"
+	echo 'name == "exit-0"' >"$TRACING/events/module/module_request/filter"
+	echo 1 >"$TRACING/events/module/module_request/enable"
+	setpriv --reuid="$NOBODY" --clear-groups /kmod_rs/load --tasks=500 --rounds=1 "w sleep-$SLOW_MS-% 0" >/dev/null 2>&1 &
+	load=$!
+	await queue_is_long
+	start=$(uptime_ms)
+	figure turns-answer "$(ask w exit-0)"
+	given=$(slot_given)
+	# One that was refused has waited until then.
+	figure turns-ms $((${given:-$(uptime_ms)} - start))
+	echo 0 >"$TRACING/events/module/module_request/enable"
+	kill "$load"
+	wait "$load" 2>/dev/null
+	# Those of C cannot be killed.
+	await load_gone
+	await helpers_gone
+}
+
+load_gone() {
+	! pgrep -x load
+}
+
+# Bytes of the kernel's heap in use. What caches keep back would count as used.
+heap() {
+	local cache
+	for cache in /sys/kernel/slab/kmalloc-*/shrink; do
+		echo 1 >"$cache"
+	done
+	awk '$1 ~ /^kmalloc-/ { sum += $2 * $4 } END { print sum }' /proc/slabinfo
+}
+
+# What 1000 requests hold on to while their helpers run.
+measure_memory() {
+	local before load
+	[[ $WHO == c ]] || echo 1000 >"$LIMIT"
+	close_gate
+	before=$(heap)
+	(
+		exec 9>&-
+		exec /kmod_rs/load --tasks=1000 --rounds=1 "w hold-% 0"
+	) >/dev/null 2>&1 &
+	load=$!
+	await all_run
+	figure memory $((($(heap) - before) / 1000))
+	open_gate
+	wait "$load" || wrong "1000 requests were not all served"
+	[[ $WHO == c ]] || echo 50 >"$LIMIT"
+}
+
+all_run() {
+	(($(pgrep -cx helper) == 1000))
+}
+
+clock() {
+	local round who
+	TIMEOUT=300
+	for ((round = 0; round < ROUNDS; round++)); do
+		for who in c rust; do
+			serve_by "$who"
+			measure_equal absent "$NOT_FOUND" nothing-of-that-name
+			measure_equal present 0 dummy
+			measure_loop
+			use_silent_helper
+			measure_queue
+			measure_turns
+			echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
+		done
+	done
+
+	# Last, as C's limit has to be changed for it.
+	insmod /kmod_rs/kmod_bench.ko concurrent_max="0x$(awk '$3 == "kmod_concurrent_max" { print $1 }' /proc/kallsyms)"
+	use_silent_helper
+	for ((round = 0; round < ROUNDS; round++)); do
+		for who in c rust; do
+			serve_by "$who"
+			measure_memory
+		done
+	done
+}
+
+# --------------------------------------------------------------------------
+
+ROUNDS=$2
+fact release "$(uname -r)"
+fact cpus "$(nproc)"
+fact cpu "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)"
+"$1"
+echo "bench end"

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Make a table of what bench-guest.sh has measured, which is on standard input.
+
+Prints it, and writes DIRECTORY/bench.json and, as Documentation/benchmarks.rst has
+it, DIRECTORY/bench.rst.
+
+usage: bench-report.py DIRECTORY
+"""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+# What a target is about, and whether it is met.
+RATIO, RUST = "Rust/C", "Rust"
+
+
+def at_most(limit, of=RUST):
+    sign = "at most "
+    return (f"{sign}{limit:g}" if of == RUST else f"{of} {sign}{limit:g}", of, lambda value: value <= limit)
+
+
+def exactly(number):
+    return (f"{number:g}", RUST, lambda value: value == number)
+
+
+NO_TARGET = (None, None, None)
+
+# Rows of the figures: their name there, what they are, the target.
+ROWS = [
+    ("one-bare", "bare helper, instructions", NO_TARGET),
+    ("one-request", "one request, instructions", at_most(1.01, RATIO)),
+    ("one-over-bare", "one request / bare helper", NO_TARGET),
+    ("tasks-1", "1 task: instructions per request", at_most(1.01, RATIO)),
+    ("tasks-10", "10 tasks: instructions per request", at_most(1.01, RATIO)),
+    ("tasks-100", "100 tasks: instructions per request", at_most(1.01, RATIO)),
+    ("tasks-1000", "1000 tasks: instructions per request", at_most(1.01, RATIO)),
+    ("absent-helpers", "48 ask for an absent name: helpers", at_most(2)),
+    ("absent-ms", "48 ask for an absent name: ms", at_most(0.1, RATIO)),
+    ("present-helpers", "48 ask for a module: helpers", at_most(2)),
+    ("present-ms", "48 ask for a module: ms", at_most(0.1, RATIO)),
+    ("loop-helpers", "a loop: helpers", at_most(3)),
+    ("loop-ms", "a loop: ms", at_most(1000)),
+    ("queue-served", "300 names, helper of 2 s: served", exactly(300)),
+    ("queue-refused", "300 names, helper of 2 s: refused", exactly(0)),
+    ("turns-answer", "root behind a user's 500 names: answer", exactly(0)),
+    ("turns-ms", "root behind a user's 500 names: ms in queue", at_most(2000)),
+    ("memory", "heap for a request in flight, bytes", NO_TARGET),
+    ("size-text", "text of kmod-rs.ko, bytes", NO_TARGET),
+    ("size-data", "data of kmod-rs.ko, bytes", NO_TARGET),
+]
+
+HEADER = ["what", "C", "Rust", "Rust/C", "target", ""]
+
+
+def read_figures(lines):
+    facts, values, complaints = {}, {}, []
+    for line in lines:
+        _, what, *rest = line.rstrip("\n").split(" ", 2)
+        if what == "fact":
+            key, _, value = rest[0].partition(" ")
+            facts[key] = value
+        elif what == "wrong":
+            complaints.append(rest[0])
+        elif what != "end":
+            who, value = rest[0].split()
+            values.setdefault((what, who), []).append(int(value))
+    return facts, values, complaints
+
+
+def over_bare(values):
+    """Adds what a request costs as a multiple of the bare helper of the same round."""
+    for who in ("c", "rust"):
+        pairs = zip(values["one-request", who], values["one-bare", who])
+        values["one-over-bare", who] = [request / bare for request, bare in pairs]
+
+
+def make_row(name, title, target, values):
+    raw = {who: values.get((name, who), []) for who in ("c", "rust")}
+    middle = {who: statistics.median(raw[who]) if raw[who] else None for who in raw}
+    # Of an errno it would mean nothing, nor would that of something to nothing.
+    ratio = middle["rust"] / middle["c"] if (middle["c"] or 0) > 0 and middle["rust"] else None
+    text, of, is_met = target
+    judged = ratio if of == RATIO else middle["rust"]
+    return {
+        "row": name,
+        "title": title,
+        "raw": raw,
+        "c": middle["c"],
+        "rust": middle["rust"],
+        "ratio": ratio,
+        "target": text,
+        "met": None if text is None or judged is None else is_met(judged),
+    }
+
+
+def number(value, is_ratio=False):
+    if value is None:
+        return ""
+    if is_ratio or value != int(value):
+        return f"{value:.4f}" if 0.9 < value < 1.1 else f"{value:.3g}" if value < 100 else f"{value:.0f}"
+    return f"{int(value):,}"
+
+
+def cells(row):
+    met = {True: "met", False: "MISSED", None: ""}[row["met"]]
+    return [row["title"], number(row["c"]), number(row["rust"]), number(row["ratio"], True), row["target"] or "", met]
+
+
+def draw(table):
+    """As a simple table of reStructuredText."""
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    rule = " ".join("=" * max(width, 1) for width in widths)
+
+    def drawn(line):
+        # Numbers to the right. An empty first cell would continue the line before.
+        fields = [line[0].ljust(widths[0])]
+        fields += [line[i].rjust(widths[i]) for i in (1, 2, 3)]
+        fields += [line[i].ljust(widths[i]) for i in (4, 5)]
+        return " ".join(fields).rstrip()
+
+    header, *lines = table
+    return "\n".join([rule, drawn(header), rule, *map(drawn, lines), rule])
+
+
+def describe(facts, kvm):
+    return (
+        f"{facts['date']}, Linux {facts['release']}, {facts['rounds']} rounds each; "
+        f"{facts['host-cpus']} x {facts['host-cpu']}, "
+        f"{'KVM' if kvm else 'TCG'}, load average {facts['host-load']} before the times were taken"
+    )
+
+
+def main():
+    directory = Path(sys.argv[1])
+    facts, values, complaints = read_figures(sys.stdin)
+    over_bare(values)
+    rows = [make_row(*row, values) for row in ROWS]
+    kvm = "TCG" not in facts["cpu"]
+    result = {
+        "kernel": facts["release"],
+        "date": facts["date"],
+        "machine": {
+            "cpu": facts["host-cpu"],
+            "cpus": int(facts["host-cpus"]),
+            "load": float(facts["host-load"]),
+            "accelerator": "kvm" if kvm else "tcg",
+            "guest_cpus": int(facts["cpus"]),
+        },
+        "rounds": int(facts["rounds"]),
+        "rows": rows,
+        "wrong": complaints,
+    }
+    (directory / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
+    text = f"{describe(facts, kvm)}:\n\n{draw([HEADER, *map(cells, rows)])}\n"
+    (directory / "bench.rst").write_text(text)
+    print(text, end="")
+    for complaint in complaints:
+        print(f"WRONG: {complaint}")
+    sys.exit(1 if complaints else 0)
+
+
+main()

@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Compare the module with the kernel's own C code: in two guests, one of which counts
+# instructions, the other time. bench-guest.sh is what happens there, bench-report.py
+# makes a table of it. The table is printed, and kept in out/RELEASE/bench as
+# bench.json and, as in Documentation/benchmarks.rst, bench.rst.
+#
+# usage: [KERNEL=MINOR] [ROUNDS=N] bench.sh
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/guest-files.sh
+. "$TOP/scripts/guest-files.sh"
+
+ROUNDS=${ROUNDS:-5}
+TIMEOUT=3600
+
+# boot WHAT [OPTION]: measure in a guest of its own; the figures come to $FIGURES.
+boot() {
+	local what=$1 guest
+	shift
+	new_overlay "bench-$what"
+	cp "$TOP/scripts/bench-guest.sh" "$OVERLAY/kmod_rs/"
+	# A guest that counts instructions may be off before its last lines are out.
+	printf '#!/bin/bash\n%s\n' "bash /kmod_rs/bench-guest.sh $what $ROUNDS" 'stty -F /dev/hvc0 raw -echo' >"$OVERLAY/kmod_rs/run"
+	chmod +x "$OVERLAY/kmod_rs/run"
+	say "booting $RELEASE to measure: $what"
+	guest=$WORK/figures
+	"$TOP/scripts/vm.sh" --timeout "$TIMEOUT" "$@" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" | tr -d '\r' >"$guest"
+	grep -qx 'bench end' "$guest" || die "the guest ended too early: see $guest and $WORK/console.log"
+	grep '^bench ' "$guest" >>"$FIGURES"
+}
+
+# What the guest does not know.
+host_facts() {
+	local text data rest
+	{
+		read -r _
+		read -r text data rest
+	} < <(with_tools size "$OUT/kmod-rs.ko")
+	echo "bench fact date $(date -u +%Y-%m-%d)"
+	echo "bench fact rounds $ROUNDS"
+	echo "bench fact host-cpu $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)"
+	echo "bench fact host-cpus $(nproc)"
+	echo "bench fact host-load $(cut -d' ' -f1 /proc/loadavg)"
+	echo "bench size-text rust $text"
+	echo "bench size-data rust $data"
+}
+
+main() {
+	local directory
+	[[ $ROUNDS =~ ^[1-9][0-9]*$ ]] || die "ROUNDS=$ROUNDS is no number of rounds"
+	prepare_kernel
+	step "building for $RELEASE" make_all
+	directory=$OUT/bench
+	remove "$directory"
+	mkdir -p "$directory"
+	FIGURES=$directory/figures
+
+	boot instructions --icount
+	host_facts >>"$FIGURES"
+	boot clock
+	in_sysroot python3 "$TOP/scripts/bench-report.py" "$directory" <"$FIGURES"
+}
+
+main "$@"
