@@ -101,7 +101,7 @@ slot_comes_back "until it ends"
 use_silent_helper
 echo 5 >"$LIMIT"
 is "killed $KILLS times" \
-	"$(/kmod_rs/load --tasks=16 --kills=$KILLS 'w exit-3-% 768' 'n exit-0 0' 'w sleep-1-% 0' 'w sleep-20-exit-4 1024')" \
+	"$(/kmod_rs/load --tasks=16 --kills="$KILLS" 'w exit-3-% 768' 'n exit-0 0' 'w sleep-1-% 0' 'w sleep-20-exit-4 1024')" \
 	"no other answers"
 await helpers_gone
 slots_are_there 5
