@@ -35,11 +35,18 @@ got() {
 	sed -n 's/^got //p' <<<"$EVENTS" | xargs
 }
 
-# run_loop NAME: the answer in $ANSWER, what the helpers said in $EVENTS.
+# is_stopped: does the log say so, since the mark?
+is_stopped() {
+	log | sed "1,/^loop $LOOPS\$/d" | grep -q "^kmod_rs: $MESSAGE: "
+}
+
+# run_loop NAME: the answer in $ANSWER, what the helpers said in $EVENTS. If nobody
+# waits for them, there are more to come before it is stopped.
 run_loop() {
 	mark
 	use_helper
 	ANSWER=$(/kmod_rs/ask w "$1")
+	await is_stopped
 	await helpers_gone
 	EVENTS=$(events)
 }
