@@ -6,6 +6,7 @@
 //! call into a file that can be understood alone; Documentation/design.rst has the picture.
 
 use crate::{
+    autoloaded::Autoloaded,
     concurrency::{
         Claim,
         NoSlot,
@@ -13,6 +14,7 @@ use crate::{
         Slots, //
     },
     deadline::Timeout,
+    events,
     in_flight::{
         Entry,
         InFlight, //
@@ -24,6 +26,11 @@ use crate::{
     log,
     name::Name,
     question::Question,
+    record::Outcome,
+    recorder::{
+        Recorder,
+        UnderWay, //
+    },
     requester::Requester,
     security,
     sharing::{
@@ -61,9 +68,11 @@ const MODPROBE_ENV: [&CStr; 3] = [
 ];
 
 /// What a caller of `request_module()` asks for.
-pub(crate) struct Request<'a> {
-    /// The name, already formatted; `None` if it is too long for one.
-    pub(crate) name: Option<&'a CStr>,
+pub(crate) struct Request {
+    /// The name, already formatted.
+    pub(crate) name: Name,
+    /// Whether that is only the beginning, as it is too long.
+    pub(crate) is_cut: bool,
     /// Whether the caller waits for modprobe to exit, or only for it to be started.
     pub(crate) wait: bool,
     /// The address in the caller.
@@ -96,6 +105,8 @@ pub(crate) struct Kmod {
     settings: Arc<Settings>,
     slots: Arc<Slots>,
     in_flight: Arc<InFlight>,
+    recorder: Arc<Recorder>,
+    autoloaded: Arc<Autoloaded>,
     sharing: Arc<Sharing>,
     module_request: trace::ModuleRequest,
     module: &'static ThisModule,
@@ -135,6 +146,20 @@ impl Refusal {
     }
 }
 
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::SwitchedOff => Self::Off,
+            Refusal::NameTooLong => Self::TooLong,
+            Refusal::Denied(_) => Self::Denied,
+            Refusal::Loop => Self::Loop,
+            Refusal::Busy => Self::Timeout,
+            Refusal::Killed | Refusal::Failed(ERESTARTSYS) => Self::Killed,
+            Refusal::Failed(_) => Self::Errno,
+        }
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -157,6 +182,38 @@ impl From<NoSlot> for Refusal {
     }
 }
 
+/// What a request that was not refused is answered with.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// How its helper ended.
+    Helper(WaitStatus),
+    /// Its helper was started, and it does not wait for more.
+    Started,
+    /// What another's helper found.
+    Shared(Result<WaitStatus>),
+}
+
+impl Answer {
+    /// What the caller gets.
+    fn to_raw(self) -> c_int {
+        match self {
+            Self::Helper(status) | Self::Shared(Ok(status)) => status.into_raw(),
+            Self::Started => 0,
+            Self::Shared(Err(error)) => error.to_errno(),
+        }
+    }
+}
+
+impl From<Answer> for Outcome {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Helper(status) => Self::of_helper(Ok(status)),
+            Answer::Started => Self::Started,
+            Answer::Shared(_) => Self::Shared,
+        }
+    }
+}
+
 /// modprobe for one request, and what is to be given back when it has ended.
 ///
 /// Lives until the helper has exited, also if the request has been killed before that: its slot
@@ -167,6 +224,7 @@ struct Modprobe {
     timeout: Option<Timeout>,
     leader: Option<Leader>,
     entry: Entry,
+    under_way: Option<UnderWay>,
     _slot: Slot,
 }
 
@@ -186,7 +244,12 @@ impl usermode_helper::Command for Modprobe {
     }
 
     fn starting(&self) -> Result {
-        self.entry.start(*self.question.name(), &self.lineage)?;
+        let record = self.under_way.as_ref().map(|it| it.record().clone());
+        self.entry
+            .start(*self.question.name(), &self.lineage, record)?;
+        if let Some(under_way) = &self.under_way {
+            under_way.helper_started(Requester::current().tgid());
+        }
         if let Some(timeout) = &self.timeout {
             timeout.start();
         }
@@ -198,6 +261,9 @@ impl usermode_helper::Command for Modprobe {
     }
 
     fn ended(self, result: Result<WaitStatus>) {
+        if let Some(under_way) = &self.under_way {
+            under_way.helper_ended(result);
+        }
         if let Some(leader) = self.leader {
             leader.tell(result);
         }
@@ -211,12 +277,17 @@ impl Kmod {
     pub(crate) fn new(
         settings: Arc<Settings>,
         slots: Arc<Slots>,
+        in_flight: Arc<InFlight>,
+        recorder: Arc<Recorder>,
+        autoloaded: Arc<Autoloaded>,
         module: &'static ThisModule,
     ) -> Result<Self> {
         Ok(Self {
             settings,
             slots,
-            in_flight: InFlight::new()?,
+            in_flight,
+            recorder,
+            autoloaded,
             sharing: Arc::pin_init(Sharing::new(), GFP_KERNEL)?,
             module_request: trace::ModuleRequest::find()?,
             module,
@@ -229,39 +300,94 @@ impl Kmod {
     /// status if it failed; or a negative errno if it was not run to its end.
     ///
     /// Context: may sleep; the caller may hold mutexes, and must not hold any that modprobe needs.
-    pub(crate) fn request_module(&self, request: &Request<'_>) -> c_int {
-        match self.serve(request) {
-            Ok(status) => status.into_raw(),
-            Err(refusal) => refusal.to_errno(),
+    pub(crate) fn request_module(&self, request: &Request) -> c_int {
+        // Who asks, also if the answer is no.
+        let requester = Requester::current();
+        let lineage = self.in_flight.lineage_of_current(requester.uid());
+        let under_way = self.begin(request, &requester, &lineage);
+
+        let (outcome, result) = match self.serve(request, &requester, lineage, under_way.as_ref()) {
+            Ok(answer) => (answer.into(), answer.to_raw()),
+            Err(refusal) => (refusal.into(), refusal.to_errno()),
+        };
+
+        // 10. The record.
+        self.recorder.count(outcome);
+        if let Some(under_way) = under_way {
+            self.finish(&under_way, outcome, result);
+        }
+        result
+    }
+
+    /// Begins the record of a request, if anybody wants it.
+    fn begin(
+        &self,
+        request: &Request,
+        requester: &Requester,
+        lineage: &Lineage,
+    ) -> Option<UnderWay> {
+        let is_traced = events::enabled();
+        if !is_traced && !self.recorder.keeps_records() {
+            return None;
+        }
+        let Request {
+            name,
+            wait,
+            call_site,
+            ..
+        } = *request;
+        let under_way = self
+            .recorder
+            .begin(name, wait, call_site, requester, lineage)?;
+
+        if is_traced {
+            // Without memory there is no event.
+            let _ = events::begin(under_way.record());
+        }
+        Some(under_way)
+    }
+
+    /// Ends the record of a request.
+    fn finish(&self, under_way: &UnderWay, outcome: Outcome, result: c_int) {
+        under_way.answered(outcome, result);
+        self.autoloaded.asked(under_way.record());
+        if events::enabled() {
+            // Without memory there is no event.
+            let _ = events::end(under_way.record(), outcome, result);
         }
     }
 
     /// The steps. Their numbers are those of Documentation/design.rst.
-    fn serve(&self, request: &Request<'_>) -> Result<WaitStatus, Refusal> {
+    fn serve(
+        &self,
+        request: &Request,
+        requester: &Requester,
+        lineage: Lineage,
+        under_way: Option<&UnderWay>,
+    ) -> Result<Answer, Refusal> {
         // 1. Preconditions. The path is read once; what is run is what was checked here.
         let path = ModprobePath::read()?;
         if path.as_cstr().is_empty() {
             return Err(Refusal::SwitchedOff);
         }
-        let name = request
-            .name
-            .and_then(Name::new)
-            .ok_or(Refusal::NameTooLong)?;
+        if request.is_cut {
+            return Err(Refusal::NameTooLong);
+        }
+        let name = request.name;
 
         // 2. The security modules.
         security::kernel_module_request(name.as_cstr()).map_err(Refusal::Denied)?;
 
-        // 3. Whether it comes from a helper.
-        let requester = Requester::current();
-        let lineage = self.in_flight.lineage_of_current(requester.uid());
-
         // 5. Loops end here.
         lineage
             .check(&name, request.wait, &self.settings.limits)
-            .inspect_err(|_| log_loop(&lineage, name, &requester))?;
+            .inspect_err(|_| log_loop(&lineage, name, requester))?;
 
         // 6. Sharing. Who comes from a helper must not wait for another's: that may wait for it.
         let question = Question::new(name, path)?;
+        if let Some(under_way) = under_way {
+            under_way.queued();
+        }
         let mut leader = None;
         let mut is_traced = false;
         if !lineage.is_nested() && self.settings.coalesce.load(Relaxed) != 0 {
@@ -270,13 +396,13 @@ impl Kmod {
                 Role::Alone => (),
                 Role::Served => {
                     self.trace(&name, request);
-                    return Ok(WaitStatus::SUCCESS);
+                    return Ok(Answer::Shared(Ok(WaitStatus::SUCCESS)));
                 }
                 Role::Follower(follower) => {
                     self.trace(&name, request);
                     is_traced = true;
                     match follower.wait() {
-                        Followed::Outcome(outcome) => return Ok(outcome?),
+                        Followed::Outcome(outcome) => return Ok(Answer::Shared(outcome)),
                         Followed::Leader(lead) => leader = Some(lead),
                         Followed::Alone => (),
                         Followed::Killed => return Err(Refusal::Killed),
@@ -293,7 +419,10 @@ impl Kmod {
         let slot = self
             .slots
             .take(claim)
-            .inspect_err(|reason| self.log_no_slot(name, &requester, *reason))?;
+            .inspect_err(|reason| self.log_no_slot(name, requester, *reason))?;
+        if let Some(under_way) = under_way {
+            under_way.dequeued();
+        }
 
         // 8. The kernel's own trace event.
         if !is_traced {
@@ -311,15 +440,20 @@ impl Kmod {
             timeout,
             leader,
             entry: self.in_flight.entry(),
+            under_way: under_way.cloned(),
             _slot: slot,
         };
-        let wait = if request.wait { Wait::Exit } else { Wait::Exec };
-
-        Ok(usermode_helper::run(modprobe, wait, self.module)?)
+        if request.wait {
+            let status = usermode_helper::run(modprobe, Wait::Exit, self.module)?;
+            Ok(Answer::Helper(status))
+        } else {
+            usermode_helper::run(modprobe, Wait::Exec, self.module)?;
+            Ok(Answer::Started)
+        }
     }
 
     /// Fires the kernel's trace event.
-    fn trace(&self, name: &Name, request: &Request<'_>) {
+    fn trace(&self, name: &Name, request: &Request) {
         self.module_request
             .fire(name.as_cstr(), request.wait, request.call_site);
     }

@@ -91,6 +91,11 @@ impl WaitStatus {
         }
     }
 
+    /// Whether it is death by a signal.
+    pub(crate) fn is_signal(self) -> bool {
+        self.0 & 0x7f != 0
+    }
+
     /// The status as the C code has it.
     pub(crate) fn into_raw(self) -> c_int {
         self.0
