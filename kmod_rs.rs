@@ -10,6 +10,7 @@ mod autoloaded;
 mod concurrency;
 mod deadline;
 mod debugfs;
+mod environment;
 mod events;
 mod in_flight;
 mod lineage;
@@ -96,6 +97,10 @@ struct KmodRs {
     _autoloaded: debugfs::File<autoloaded::File>,
     #[pin]
     _watcher: notifier::Registration<autoloaded::Watcher>,
+    #[pin]
+    _helper_env: sysctl::Registration<HelperEnv>,
+    #[pin]
+    _log_requests: sysctl::Registration<LogRequests>,
     _livepatch: Livepatch,
 }
 
@@ -121,6 +126,8 @@ impl kernel::InPlaceModule for KmodRs {
             _loop_repeats <- sysctl::Registration::new(LoopRepeats(settings.clone()?)),
             _chain_limit <- sysctl::Registration::new(ChainLimit(settings.clone()?)),
             _coalesce <- sysctl::Registration::new(Coalesce(settings.clone()?)),
+            _helper_env <- sysctl::Registration::new(HelperEnv(settings.clone()?)),
+            _log_requests <- sysctl::Registration::new(LogRequests(settings.clone()?)),
             _watcher <- notifier::Registration::new(autoloaded::Watcher(autoloaded.clone()?)),
             _livepatch: Livepatch::enable(Kmod::new(
                 settings?,
@@ -227,4 +234,14 @@ setting! {
 setting! {
     /// The file `kmod_rs/coalesce`: whether equal requests share one helper.
     Coalesce, c"coalesce", 0..=1, coalesce
+}
+
+setting! {
+    /// The file `kmod_rs/helper_env`: whether the helper is told of its request.
+    HelperEnv, c"helper_env", 0..=1, helper_env
+}
+
+setting! {
+    /// The file `kmod_rs/log_requests`: which requests are written to the log.
+    LogRequests, c"log_requests", 0..=2, log_requests
 }

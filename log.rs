@@ -60,6 +60,18 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// A value, or `-` where it is not known.
+pub(crate) struct Known<T>(pub(crate) Option<T>);
+
+impl<T: fmt::Display> fmt::Display for Known<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
 #[kunit_tests(kmod_rs_log)]
 mod tests {
     use super::*;

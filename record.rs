@@ -10,6 +10,7 @@ use crate::{
     lineage::Lineage,
     log::{
         Escaped,
+        Known,
         Quoted, //
     },
     name::Name,
@@ -384,18 +385,6 @@ fn module_places() -> Result<KVec<SetOnce<Name>>> {
 impl PinnedDrop for Record {
     fn drop(self: Pin<&mut Self>) {
         self.memory.give_back(self.bytes());
-    }
-}
-
-/// A value of a line, or `-` where it is not known.
-struct Known<T>(Option<T>);
-
-impl<T: fmt::Display> fmt::Display for Known<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(value) => value.fmt(f),
-            None => f.write_str("-"),
-        }
     }
 }
 

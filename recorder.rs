@@ -405,7 +405,7 @@ impl Entries for Stats {
         Ok((position == 0).then_some((0, whole)))
     }
 
-    fn show(&self, _: &(), to: &SeqFile) {
+    fn show(&self, (): &(), to: &SeqFile) {
         self.show_stats(to);
     }
 }
@@ -425,7 +425,7 @@ impl Entries for Latency {
         Ok((position == 0).then_some((0, whole)))
     }
 
-    fn show(&self, _: &(), to: &SeqFile) {
+    fn show(&self, (): &(), to: &SeqFile) {
         self.show_latency(to);
     }
 }

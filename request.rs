@@ -14,6 +14,7 @@ use crate::{
         Slots, //
     },
     deadline::Timeout,
+    environment::Environment,
     events,
     in_flight::{
         Entry,
@@ -23,7 +24,11 @@ use crate::{
         self,
         Lineage, //
     },
-    log,
+    log::{
+        self,
+        Known,
+        Quoted, //
+    },
     name::Name,
     question::Question,
     record::Outcome,
@@ -85,6 +90,10 @@ pub(crate) struct Settings {
     pub(crate) helper_timeout_ms: Atomic<u32>,
     /// Whether equal requests share one helper: 0 or 1.
     pub(crate) coalesce: Atomic<u32>,
+    /// Whether the helper is told of its request, in its environment: 0 or 1.
+    pub(crate) helper_env: Atomic<u32>,
+    /// What is written to the log: 0 nothing, 1 failures that cost a helper, 2 all requests.
+    pub(crate) log_requests: Atomic<u32>,
     /// What counts as a loop.
     pub(crate) limits: lineage::Limits,
 }
@@ -95,6 +104,8 @@ impl Settings {
         Self {
             helper_timeout_ms: Atomic::new(0),
             coalesce: Atomic::new(1),
+            helper_env: Atomic::new(0),
+            log_requests: Atomic::new(0),
             limits: lineage::Limits::new(),
         }
     }
@@ -214,6 +225,15 @@ impl From<Answer> for Outcome {
     }
 }
 
+/// Who asks, and what is wanted of that, as found when the request began.
+struct Asker {
+    requester: Requester,
+    /// Its record, if anybody wants it and there was memory.
+    under_way: Option<UnderWay>,
+    /// Whether the helper is to be told.
+    helper_env: bool,
+}
+
 /// modprobe for one request, and what is to be given back when it has ended.
 ///
 /// Lives until the helper has exited, also if the request has been killed before that: its slot
@@ -224,6 +244,7 @@ struct Modprobe {
     timeout: Option<Timeout>,
     leader: Option<Leader>,
     entry: Entry,
+    environment: Option<Environment>,
     under_way: Option<UnderWay>,
     _slot: Slot,
 }
@@ -240,7 +261,8 @@ impl usermode_helper::Command for Modprobe {
     }
 
     fn env(&self) -> impl Iterator<Item = &CStr> {
-        MODPROBE_ENV.into_iter()
+        let more = self.environment.iter().flat_map(Environment::strings);
+        Iterator::chain(MODPROBE_ENV.into_iter(), more)
     }
 
     fn starting(&self) -> Result {
@@ -304,17 +326,22 @@ impl Kmod {
         // Who asks, also if the answer is no.
         let requester = Requester::current();
         let lineage = self.in_flight.lineage_of_current(requester.uid());
-        let under_way = self.begin(request, &requester, &lineage);
+        let helper_env = self.settings.helper_env.load(Relaxed) != 0;
+        let asker = Asker {
+            requester,
+            under_way: self.begin(request, &requester, &lineage, helper_env),
+            helper_env,
+        };
 
-        let (outcome, result) = match self.serve(request, &requester, lineage, under_way.as_ref()) {
+        let (outcome, result) = match self.serve(request, &asker, lineage) {
             Ok(answer) => (answer.into(), answer.to_raw()),
             Err(refusal) => (refusal.into(), refusal.to_errno()),
         };
 
         // 10. The record.
         self.recorder.count(outcome);
-        if let Some(under_way) = under_way {
-            self.finish(&under_way, outcome, result);
+        if let Some(under_way) = &asker.under_way {
+            self.finish(under_way, outcome, result);
         }
         result
     }
@@ -325,9 +352,11 @@ impl Kmod {
         request: &Request,
         requester: &Requester,
         lineage: &Lineage,
+        helper_env: bool,
     ) -> Option<UnderWay> {
         let is_traced = events::enabled();
-        if !is_traced && !self.recorder.keeps_records() {
+        let is_logged = self.settings.log_requests.load(Relaxed) != 0;
+        if !self.recorder.keeps_records() && !is_traced && !is_logged && !helper_env {
             return None;
         }
         let Request {
@@ -355,16 +384,17 @@ impl Kmod {
             // Without memory there is no event.
             let _ = events::end(under_way.record(), outcome, result);
         }
+        self.log_request(under_way, outcome, result);
     }
 
     /// The steps. Their numbers are those of Documentation/design.rst.
-    fn serve(
-        &self,
-        request: &Request,
-        requester: &Requester,
-        lineage: Lineage,
-        under_way: Option<&UnderWay>,
-    ) -> Result<Answer, Refusal> {
+    fn serve(&self, request: &Request, asker: &Asker, lineage: Lineage) -> Result<Answer, Refusal> {
+        let Asker {
+            requester,
+            under_way,
+            helper_env,
+        } = asker;
+
         // 1. Preconditions. The path is read once; what is run is what was checked here.
         let path = ModprobePath::read()?;
         if path.as_cstr().is_empty() {
@@ -383,14 +413,15 @@ impl Kmod {
             .check(&name, request.wait, &self.settings.limits)
             .inspect_err(|_| log_loop(&lineage, name, requester))?;
 
-        // 6. Sharing. Who comes from a helper must not wait for another's: that may wait for it.
+        // 6. Sharing. Who comes from a helper must not wait for another's: that may wait for it. A
+        // helper that is told for whom it runs, runs for that one only.
         let question = Question::new(name, path)?;
         if let Some(under_way) = under_way {
             under_way.queued();
         }
         let mut leader = None;
         let mut is_traced = false;
-        if !lineage.is_nested() && self.settings.coalesce.load(Relaxed) != 0 {
+        if !lineage.is_nested() && !helper_env && self.settings.coalesce.load(Relaxed) != 0 {
             match self.sharing.join(&question, request.wait)? {
                 Role::Leader(lead) => leader = Some(lead),
                 Role::Alone => (),
@@ -434,13 +465,19 @@ impl Kmod {
             0 => None,
             timeout_ms => Some(Timeout::new(name, timeout_ms)?),
         };
+        let environment = match (helper_env, under_way) {
+            (false, _) => None,
+            (true, Some(under_way)) => Some(Environment::new(under_way.record())?),
+            (true, None) => return Err(Refusal::Failed(ENOMEM)),
+        };
         let modprobe = Modprobe {
             question,
             lineage,
             timeout,
             leader,
             entry: self.in_flight.entry(),
-            under_way: under_way.cloned(),
+            environment,
+            under_way: under_way.clone(),
             _slot: slot,
         };
         if request.wait {
@@ -456,6 +493,30 @@ impl Kmod {
     fn trace(&self, name: &Name, request: &Request) {
         self.module_request
             .fire(name.as_cstr(), request.wait, request.call_site);
+    }
+
+    /// Says that a request has returned, if the administrator wants that.
+    fn log_request(&self, under_way: &UnderWay, outcome: Outcome, result: c_int) {
+        let record = under_way.record();
+        let helper = record.progress().helper;
+        let is_logged = match self.settings.log_requests.load(Relaxed) {
+            0 => false,
+            1 => result != 0 && helper.is_some() && log::allowed(),
+            _ => true,
+        };
+
+        if is_logged {
+            pr_info!(
+                "request {} ({}) {}: seq={} result={} helper={} call_site={}\n",
+                record.name(),
+                record.requester(),
+                outcome,
+                record.seq(),
+                result,
+                Known(helper),
+                Quoted(record.origin().call_site()),
+            );
+        }
     }
 
     /// Says that a request has given up waiting for a slot.

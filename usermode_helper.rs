@@ -30,7 +30,7 @@ use kernel::{
 };
 
 /// The most arguments, and the most environment strings, that a [`Command`] may have.
-pub(crate) const MAX_STRINGS: usize = 8;
+pub(crate) const MAX_STRINGS: usize = 9;
 
 /// What a helper is run with, and what is to be dropped when it has ended.
 ///
