@@ -321,6 +321,14 @@ loaded() {
 	recent | grep -q "^seq=$1 .* outcome=loaded .*[\" ]$2\"$"
 }
 
+# missing_for MODULE: what modprobe will load for it, in that order.
+missing_for() {
+	local module
+	for module in $(modprobe --show-depends "$1" | sed 's/.*\///; s/\.ko.*//'); do
+		[[ -d /sys/module/$module ]] || echo "$module"
+	done | xargs
+}
+
 # symbol_size FUNCTION: of the kernel, in hexadecimal: how far the next one is.
 symbol_size() {
 	local from to

@@ -94,7 +94,7 @@ is "call site in the kernel" "$(newest name) $(newest call_site | sed 's/+0x[0-9
 is "modprobe did not find it" "$(newest outcome) $(newest result)" "exit $NOT_FOUND"
 
 # What became of it.
-needed=$(modprobe --show-depends algif_hash | sed 's/.*\///; s/\.ko.*//' | xargs)
+needed=$(missing_for algif_hash)
 is "a module and what it needs" "$(ask w algif_hash)" 0
 is "loaded" "$(newest outcome) $(newest result)" "loaded 0"
 is "modules" "$(newest modules | tr -d '"')" "$needed"
