@@ -5,7 +5,7 @@
 # admin guide; and what the log is told (log_requests).
 
 . "$(dirname "$0")/lib.sh"
-plan 23
+plan 24
 
 WRAPPER=/usr/local/sbin/modprobe-for
 
@@ -50,7 +50,9 @@ is "one that does not wait" "$(told | sed -n 's/^KMOD_REQUEST=//p')" "$(newest s
 close_gate
 ask_in_background w hold-same
 ask_in_background w hold-same
+# One that follows would run its own after 5 s.
 holds "each has its own helper" started 2
+is "and did not wait for the other's" "$(in_flight | field queue_us | awk '$1 > 4000000')" ""
 open_gate
 await helpers_gone
 
