@@ -11,7 +11,8 @@ use crate::{
         Lineage, //
     },
     name::Name,
-    pid, //
+    pid,
+    record::Record, //
 };
 use kernel::{
     fmt,
@@ -173,6 +174,18 @@ impl InFlight {
         })
     }
 
+    /// The helper that the current task is, or descends from.
+    ///
+    /// Context: any with a task, interrupts enabled.
+    pub(crate) fn helper_of_current(&self) -> Option<Arc<Helper>> {
+        // ORDERING: A helper enters itself, before it can load a module or have a child that does.
+        if self.is_empty.load(Relaxed) {
+            return None;
+        }
+        let inner = self.inner.lock();
+        pid::find_ancestor(|group, _| Some(inner.running.get(&group)?.helper.clone()))
+    }
+
     /// Counts the helpers that hold slots, by name: those of the oldest ones.
     ///
     /// Context: any but interrupts. Takes time in proportion to the number of helpers.
@@ -205,13 +218,18 @@ impl InFlight {
 }
 
 impl Entry {
-    /// Enters the current task: a helper for `name`, whose request has this lineage.
+    /// Enters the current task: a helper for `name`, whose request has this lineage and record.
     ///
     /// To be called once. Returns [`ENOMEM`], or [`ESRCH`] for a task that is no process.
     ///
     /// Context: in the helper's own task; may sleep.
-    pub(crate) fn start(&self, name: Name, lineage: &Lineage) -> Result {
-        let helper = Helper::current(name, lineage)?;
+    pub(crate) fn start(
+        &self,
+        name: Name,
+        lineage: &Lineage,
+        record: Option<Arc<Record>>,
+    ) -> Result {
+        let helper = Helper::current(name, lineage, record)?;
         let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
 
         self.in_flight.change(|inner| {
@@ -287,10 +305,10 @@ mod tests {
     fn summary_of(names: [&CStr; SUMMARY_NAMES], helpers: &[&CStr]) -> Result<CString> {
         let mut summary = Summary::default();
         for (place, name) in summary.names.iter_mut().zip(names) {
-            *place = Some((Name::new(name).ok_or(EINVAL)?, 0));
+            *place = Some((Name::new(name), 0));
         }
         for name in helpers {
-            summary.count(&Name::new(name).ok_or(EINVAL)?);
+            summary.count(&Name::new(name));
         }
         CString::try_from_fmt(fmt!("{summary}"))
     }
@@ -318,16 +336,19 @@ mod tests {
     #[test]
     fn who_descends_from_a_helper_is_nested() -> Result {
         let in_flight = InFlight::new()?;
-        let name = Name::new(c"a").ok_or(EINVAL)?;
+        let name = Name::new(c"a");
         assert!(!in_flight.lineage_of_current(1).is_nested());
 
         let entry = in_flight.entry();
         assert!(!in_flight.lineage_of_current(1).is_nested());
-        entry.start(name, &Lineage::outermost(7))?;
+        entry.start(name, &Lineage::outermost(7), None)?;
         let lineage = in_flight.lineage_of_current(1);
         assert!(lineage.is_nested());
         assert_eq!(lineage.uid(), 7);
         assert!(in_flight.summary().has(&name));
+        assert!(in_flight
+            .helper_of_current()
+            .is_some_and(|helper| *helper.name() == name));
 
         // It runs on, so it is remembered.
         drop(entry);

@@ -21,6 +21,22 @@ int kmod_rs_trace_init(void);				/* trace.rs */
 void kmod_rs_trace_module_request(char *name, bool wait,
 				  unsigned long call_site); /* trace.rs */
 bool kmod_rs_log_allowed(void);				/* log.rs */
+bool kmod_rs_events_enabled(void);			/* events.rs */
+void kmod_rs_events_begin(u64 seq, const char *name, bool wait, const char *comm, u32 uid,
+			  s64 loginuid, const char *userns, int nspid, const char *cgroup,
+			  const char *call_site, const char *chain); /* events.rs */
+void kmod_rs_events_end(u64 seq, const char *name, const char *outcome, int result, int helper,
+			s64 queue_us, s64 helper_us);	/* events.rs */
+void kmod_rs_events_denied(u64 seq, const char *name, int result); /* events.rs */
+void kmod_rs_events_loop(u64 seq, const char *name, const char *chain); /* events.rs */
+void kmod_rs_events_timeout(u64 seq, const char *name, s64 queue_us); /* events.rs */
+void kmod_rs_events_module_loaded(u64 seq, const char *name, const char *module); /* events.rs */
+u32 kmod_rs_requester_loginuid(void);			/* requester.rs */
+bool kmod_rs_requester_is_in_init_userns(void);		/* requester.rs */
+int kmod_rs_requester_nspid(void);			/* requester.rs */
+void kmod_rs_requester_cgroup(char *buffer, size_t size); /* requester.rs */
+void kmod_rs_symbol(char *buffer, size_t size,
+		    unsigned long address);		/* requester.rs */
 
 /* Assembler, called from Rust: private symbols of the kernel. */
 int kmod_rs_security_kernel_module_request(char *name);	/* security.rs */

@@ -6,15 +6,22 @@
 //! unloaded. See README.md for how to use it, Documentation/design.rst for how it is made, and
 //! request.rs for what it does.
 
+mod autoloaded;
 mod concurrency;
 mod deadline;
+mod debugfs;
+mod environment;
+mod events;
 mod in_flight;
 mod lineage;
 mod livepatch;
 mod log;
 mod name;
+mod notifier;
 mod pid;
 mod question;
+mod record;
+mod recorder;
 mod request;
 mod requester;
 mod security;
@@ -25,16 +32,20 @@ mod usermode_helper;
 mod wait;
 
 use crate::{
+    autoloaded::Autoloaded,
     concurrency::Slots,
+    in_flight::InFlight,
     livepatch::{
         Active,
         Livepatch, //
     },
+    recorder::Recorder,
     request::{
         Kmod,
         Settings, //
     }, //
 };
+use core::borrow::Borrow;
 use kernel::{
     prelude::*,
     sync::{
@@ -49,6 +60,12 @@ module! {
     authors: ["The kmod_rs authors"],
     description: "request_module() in Rust",
     license: "GPL",
+    params: {
+        records: u32 {
+            default: 256,
+            description: "How many requests are remembered, 0 to 65536",
+        },
+    },
 }
 
 /// The module, from the end of init to exit. Dropped from top to bottom.
@@ -68,6 +85,22 @@ struct KmodRs {
     _chain_limit: sysctl::Registration<ChainLimit>,
     #[pin]
     _coalesce: sysctl::Registration<Coalesce>,
+    #[pin]
+    _recent: debugfs::File<recorder::Recent>,
+    #[pin]
+    _inflight: debugfs::File<recorder::Inflight>,
+    #[pin]
+    _stats: debugfs::File<recorder::Stats>,
+    #[pin]
+    _latency: debugfs::File<recorder::Latency>,
+    #[pin]
+    _autoloaded: debugfs::File<autoloaded::File>,
+    #[pin]
+    _watcher: notifier::Registration<autoloaded::Watcher>,
+    #[pin]
+    _helper_env: sysctl::Registration<HelperEnv>,
+    #[pin]
+    _log_requests: sysctl::Registration<LogRequests>,
     _livepatch: Livepatch,
 }
 
@@ -77,6 +110,13 @@ impl kernel::InPlaceModule for KmodRs {
         // all the others.
         let slots = Arc::pin_init(Slots::new(), GFP_KERNEL);
         let settings = Arc::new(Settings::new(), GFP_KERNEL);
+        let in_flight = InFlight::new();
+        // 7.2 gives a reference, 7.3 the value.
+        let recorder = Recorder::new(*Borrow::<u32>::borrow(&module_parameters::records.value()));
+        let autoloaded = in_flight
+            .clone()
+            .and_then(|in_flight| Autoloaded::new(in_flight, recorder.clone()?));
+        let directory = Arc::new(debugfs::Directory::new(c"kmod_rs"), GFP_KERNEL);
 
         try_pin_init!(Self {
             _active <- sysctl::Registration::new(Active),
@@ -86,7 +126,24 @@ impl kernel::InPlaceModule for KmodRs {
             _loop_repeats <- sysctl::Registration::new(LoopRepeats(settings.clone()?)),
             _chain_limit <- sysctl::Registration::new(ChainLimit(settings.clone()?)),
             _coalesce <- sysctl::Registration::new(Coalesce(settings.clone()?)),
-            _livepatch: Livepatch::enable(Kmod::new(settings?, slots?, module)?)?,
+            _helper_env <- sysctl::Registration::new(HelperEnv(settings.clone()?)),
+            _log_requests <- sysctl::Registration::new(LogRequests(settings.clone()?)),
+            _watcher <- notifier::Registration::new(autoloaded::Watcher(autoloaded.clone()?)),
+            _livepatch: Livepatch::enable(Kmod::new(
+                settings?,
+                slots?,
+                in_flight?,
+                recorder.clone()?,
+                autoloaded.clone()?,
+                module,
+            )?)?,
+            // Whoever has one of these open pins the module, once there is one: so they come when
+            // nothing can fail any more.
+            _recent <- debugfs::File::new(directory.clone()?, recorder::Recent(recorder.clone()?), module),
+            _inflight <- debugfs::File::new(directory.clone()?, recorder::Inflight(recorder.clone()?), module),
+            _stats <- debugfs::File::new(directory.clone()?, recorder::Stats(recorder.clone()?), module),
+            _latency <- debugfs::File::new(directory.clone()?, recorder::Latency(recorder?), module),
+            _autoloaded <- debugfs::File::new(directory?, autoloaded::File(autoloaded?), module),
         }? Error)
     }
 }
@@ -177,4 +234,14 @@ setting! {
 setting! {
     /// The file `kmod_rs/coalesce`: whether equal requests share one helper.
     Coalesce, c"coalesce", 0..=1, coalesce
+}
+
+setting! {
+    /// The file `kmod_rs/helper_env`: whether the helper is told of its request.
+    HelperEnv, c"helper_env", 0..=1, helper_env
+}
+
+setting! {
+    /// The file `kmod_rs/log_requests`: which requests are written to the log.
+    LogRequests, c"log_requests", 0..=2, log_requests
 }

@@ -8,7 +8,8 @@
 
 use crate::{
     name::Name,
-    pid::ThreadGroup, //
+    pid::ThreadGroup,
+    record::Record, //
 };
 use core::iter;
 use kernel::{
@@ -67,6 +68,8 @@ pub(crate) struct Helper {
     /// How many helpers the chain has, with this one.
     length: u32,
     parent: Option<Arc<Helper>>,
+    /// That of its request, if there is one.
+    record: Option<Arc<Record>>,
 }
 
 impl Helper {
@@ -75,7 +78,11 @@ impl Helper {
     /// Returns [`ENOMEM`], or [`ESRCH`] for a task that is no process.
     ///
     /// Context: in the helper's own task; may sleep.
-    pub(crate) fn current(name: Name, lineage: &Lineage) -> Result<Arc<Self>> {
+    pub(crate) fn current(
+        name: Name,
+        lineage: &Lineage,
+        record: Option<Arc<Record>>,
+    ) -> Result<Arc<Self>> {
         let parent = lineage.helper().cloned();
 
         Ok(Arc::new(
@@ -85,6 +92,7 @@ impl Helper {
                 uid: lineage.uid,
                 length: lineage.length() + 1,
                 parent,
+                record,
             },
             GFP_KERNEL,
         )?)
@@ -98,6 +106,11 @@ impl Helper {
     /// Which process it is.
     pub(crate) fn group(&self) -> &ThreadGroup {
         &self.group
+    }
+
+    /// The record of its request, if there is one.
+    pub(crate) fn record(&self) -> Option<&Arc<Record>> {
+        self.record.as_ref()
     }
 }
 
@@ -171,6 +184,22 @@ impl Lineage {
             return Err(Loop);
         }
         Ok(())
+    }
+
+    /// What the helpers of the chain were started for, the outermost first.
+    ///
+    /// Returns [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn names(&self) -> Result<KVec<Name>> {
+        // CAST: At most `MAX_CHAIN`.
+        let mut names = KVec::with_capacity(self.length() as usize, GFP_KERNEL)?;
+
+        for helper in self.helpers() {
+            names.push(*helper.name(), GFP_KERNEL)?;
+        }
+        names.reverse();
+        Ok(names)
     }
 
     /// The chain, ended by the request for `name`.
@@ -274,14 +303,14 @@ mod tests {
     const UID: u32 = 1000;
 
     fn name(name: &CStr) -> Result<Name> {
-        Name::new(name).ok_or(EINVAL)
+        Ok(Name::new(name))
     }
 
     /// The lineage of a request by a child of the last of these helpers, which all run.
     fn lineage(names: &[&CStr]) -> Result<Lineage> {
         let mut lineage = Lineage::outermost(UID);
         for helper in names {
-            lineage = Lineage::nested(Helper::current(name(helper)?, &lineage)?, false);
+            lineage = Lineage::nested(Helper::current(name(helper)?, &lineage, None)?, false);
         }
         Ok(lineage)
     }
@@ -332,7 +361,7 @@ mod tests {
     fn a_helper_does_not_wait_for_its_own_name() -> Result {
         let limits = Limits::new();
         let (a, b) = (name(c"a")?, name(c"b")?);
-        let helper = Helper::current(a, &Lineage::outermost(UID))?;
+        let helper = Helper::current(a, &Lineage::outermost(UID), None)?;
         let lineage = Lineage::nested(helper, true);
         assert_eq!(lineage.check(&a, true, &limits), Err(Loop));
         assert_eq!(lineage.check(&a, false, &limits), Ok(()));
@@ -345,6 +374,14 @@ mod tests {
         assert_eq!(lineage(&[c"a", c"b"])?.uid(), UID);
         assert!(!lineage(&[])?.is_nested());
         assert!(lineage(&[c"a"])?.is_nested());
+        Ok(())
+    }
+
+    #[test]
+    fn names_are_in_their_order() -> Result {
+        let names = lineage(&[c"a", c"b"])?.names()?;
+        assert!(names[..] == [name(c"a")?, name(c"b")?]);
+        assert!(lineage(&[])?.names()?.is_empty());
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 //! C header: [`include/linux/livepatch.h`](srctree/include/linux/livepatch.h)
 
 use crate::{
+    name::Name,
     request::{
         Kmod,
         Request, //
@@ -140,9 +141,9 @@ unsafe extern "C" fn kmod_rs_handle_request(
     let formatted = unsafe { CStr::from_char_ptr(name) };
 
     kmod.request_module(&Request {
-        // What was cut off is a name that does not fit.
+        name: Name::new(formatted),
         // CAST: `vsnprintf()` returns no negative length.
-        name: (formatted.to_bytes().len() >= len as usize).then_some(formatted),
+        is_cut: formatted.to_bytes().len() < len as usize,
         wait,
         call_site,
     })

@@ -40,3 +40,48 @@ impl fmt::Display for Escaped<'_> {
         Ok(())
     }
 }
+
+/// Text that comes from users, in double quotes: nothing in it can be taken for their end.
+///
+/// Blanks are shown as they are, everything else as by [`Escaped`].
+pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for (i, word) in self.0.split(|byte| *byte == b' ').enumerate() {
+            if i > 0 {
+                f.write_char(' ')?;
+            }
+            Escaped(word).fmt(f)?;
+        }
+        f.write_char('"')
+    }
+}
+
+/// A value, or `-` where it is not known.
+pub(crate) struct Known<T>(pub(crate) Option<T>);
+
+impl<T: fmt::Display> fmt::Display for Known<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+#[kunit_tests(kmod_rs_log)]
+mod tests {
+    use super::*;
+    use kernel::str::CString;
+
+    #[test]
+    fn quotes_hold_whatever_is_in_them() -> Result {
+        let shown = CString::try_from_fmt(fmt!("{}", Quoted(b" a\" uid=0\n\\x\x7f ")))?;
+        assert_eq!(shown.to_bytes(), b"\" a\\x22 uid=0\\x0a\\x5cx\\x7f \"");
+        let shown = CString::try_from_fmt(fmt!("{}", Quoted(b"")))?;
+        assert_eq!(shown.to_bytes(), b"\"\"");
+        Ok(())
+    }
+}

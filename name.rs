@@ -24,16 +24,16 @@ pub(crate) const NAME_LEN: usize = 56;
 pub(crate) struct Name([u8; NAME_LEN]);
 
 impl Name {
-    /// Copies a name, if it fits.
-    pub(crate) fn new(name: &CStr) -> Option<Self> {
+    /// Copies as much of a name as fits.
+    pub(crate) fn new(name: &CStr) -> Self {
         let mut bytes = [0; NAME_LEN];
+        let name = name.to_bytes();
+        let length = name.len().min(NAME_LEN - 1);
 
-        // The name is copied with its NUL, so what fits ends in one.
-        let name = name.to_bytes_with_nul();
-        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        bytes[..length].copy_from_slice(&name[..length]);
 
-        // INVARIANT: The last byte is that NUL, or was 0 from the beginning.
-        Some(Self(bytes))
+        // INVARIANT: The last byte was left alone.
+        Self(bytes)
     }
 
     /// The name.
@@ -68,21 +68,21 @@ mod tests {
     fn the_longest_name_that_fits() -> Result {
         let name = c"1234567890123456789012345678901234567890123456789012345";
         assert_eq!(name.to_bytes_with_nul().len(), NAME_LEN);
-        assert!(Name::new(name).is_some_and(|copy| copy.as_cstr() == name));
+        assert!(Name::new(name).as_cstr() == name);
         Ok(())
     }
 
     #[test]
-    fn a_name_that_is_too_long() -> Result {
+    fn a_name_that_is_too_long_is_cut() -> Result {
         let name = c"12345678901234567890123456789012345678901234567890123456";
         assert_eq!(name.to_bytes_with_nul().len(), NAME_LEN + 1);
-        assert!(Name::new(name).is_none());
+        assert_eq!(Name::new(name).as_cstr().to_bytes(), &name.to_bytes()[..55]);
         Ok(())
     }
 
     #[test]
     fn what_is_unusual_is_escaped() -> Result {
-        let name = Name::new(c"a\n\x1b\xff b").ok_or(EINVAL)?;
+        let name = Name::new(c"a\n\x1b\xff b");
         let shown = CString::try_from_fmt(fmt!("{name}"))?;
         assert_eq!(shown.to_bytes(), b"a\\x0a\\x1b\\xff\\x20b");
         Ok(())

@@ -6,6 +6,7 @@
 //! call into a file that can be understood alone; Documentation/design.rst has the picture.
 
 use crate::{
+    autoloaded::Autoloaded,
     concurrency::{
         Claim,
         NoSlot,
@@ -13,6 +14,8 @@ use crate::{
         Slots, //
     },
     deadline::Timeout,
+    environment::Environment,
+    events,
     in_flight::{
         Entry,
         InFlight, //
@@ -21,9 +24,18 @@ use crate::{
         self,
         Lineage, //
     },
-    log,
+    log::{
+        self,
+        Known,
+        Quoted, //
+    },
     name::Name,
     question::Question,
+    record::Outcome,
+    recorder::{
+        Recorder,
+        UnderWay, //
+    },
     requester::Requester,
     security,
     sharing::{
@@ -61,9 +73,11 @@ const MODPROBE_ENV: [&CStr; 3] = [
 ];
 
 /// What a caller of `request_module()` asks for.
-pub(crate) struct Request<'a> {
-    /// The name, already formatted; `None` if it is too long for one.
-    pub(crate) name: Option<&'a CStr>,
+pub(crate) struct Request {
+    /// The name, already formatted.
+    pub(crate) name: Name,
+    /// Whether that is only the beginning, as it is too long.
+    pub(crate) is_cut: bool,
     /// Whether the caller waits for modprobe to exit, or only for it to be started.
     pub(crate) wait: bool,
     /// The address in the caller.
@@ -76,6 +90,10 @@ pub(crate) struct Settings {
     pub(crate) helper_timeout_ms: Atomic<u32>,
     /// Whether equal requests share one helper: 0 or 1.
     pub(crate) coalesce: Atomic<u32>,
+    /// Whether the helper is told of its request, in its environment: 0 or 1.
+    pub(crate) helper_env: Atomic<u32>,
+    /// What is written to the log: 0 nothing, 1 failures that cost a helper, 2 all requests.
+    pub(crate) log_requests: Atomic<u32>,
     /// What counts as a loop.
     pub(crate) limits: lineage::Limits,
 }
@@ -86,6 +104,8 @@ impl Settings {
         Self {
             helper_timeout_ms: Atomic::new(0),
             coalesce: Atomic::new(1),
+            helper_env: Atomic::new(0),
+            log_requests: Atomic::new(0),
             limits: lineage::Limits::new(),
         }
     }
@@ -96,6 +116,8 @@ pub(crate) struct Kmod {
     settings: Arc<Settings>,
     slots: Arc<Slots>,
     in_flight: Arc<InFlight>,
+    recorder: Arc<Recorder>,
+    autoloaded: Arc<Autoloaded>,
     sharing: Arc<Sharing>,
     module_request: trace::ModuleRequest,
     module: &'static ThisModule,
@@ -135,6 +157,20 @@ impl Refusal {
     }
 }
 
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::SwitchedOff => Self::Off,
+            Refusal::NameTooLong => Self::TooLong,
+            Refusal::Denied(_) => Self::Denied,
+            Refusal::Loop => Self::Loop,
+            Refusal::Busy => Self::Timeout,
+            Refusal::Killed | Refusal::Failed(ERESTARTSYS) => Self::Killed,
+            Refusal::Failed(_) => Self::Errno,
+        }
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -157,6 +193,47 @@ impl From<NoSlot> for Refusal {
     }
 }
 
+/// What a request that was not refused is answered with.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// How its helper ended.
+    Helper(WaitStatus),
+    /// Its helper was started, and it does not wait for more.
+    Started,
+    /// What another's helper found.
+    Shared(Result<WaitStatus>),
+}
+
+impl Answer {
+    /// What the caller gets.
+    fn to_raw(self) -> c_int {
+        match self {
+            Self::Helper(status) | Self::Shared(Ok(status)) => status.into_raw(),
+            Self::Started => 0,
+            Self::Shared(Err(error)) => error.to_errno(),
+        }
+    }
+}
+
+impl From<Answer> for Outcome {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Helper(status) => Self::of_helper(Ok(status)),
+            Answer::Started => Self::Started,
+            Answer::Shared(_) => Self::Shared,
+        }
+    }
+}
+
+/// Who asks, and what is wanted of that, as found when the request began.
+struct Asker {
+    requester: Requester,
+    /// Its record, if anybody wants it and there was memory.
+    under_way: Option<UnderWay>,
+    /// Whether the helper is to be told.
+    helper_env: bool,
+}
+
 /// modprobe for one request, and what is to be given back when it has ended.
 ///
 /// Lives until the helper has exited, also if the request has been killed before that: its slot
@@ -167,6 +244,8 @@ struct Modprobe {
     timeout: Option<Timeout>,
     leader: Option<Leader>,
     entry: Entry,
+    environment: Option<Environment>,
+    under_way: Option<UnderWay>,
     _slot: Slot,
 }
 
@@ -182,11 +261,17 @@ impl usermode_helper::Command for Modprobe {
     }
 
     fn env(&self) -> impl Iterator<Item = &CStr> {
-        MODPROBE_ENV.into_iter()
+        let more = self.environment.iter().flat_map(Environment::strings);
+        Iterator::chain(MODPROBE_ENV.into_iter(), more)
     }
 
     fn starting(&self) -> Result {
-        self.entry.start(*self.question.name(), &self.lineage)?;
+        let record = self.under_way.as_ref().map(|it| it.record().clone());
+        self.entry
+            .start(*self.question.name(), &self.lineage, record)?;
+        if let Some(under_way) = &self.under_way {
+            under_way.helper_started(Requester::current().tgid());
+        }
         if let Some(timeout) = &self.timeout {
             timeout.start();
         }
@@ -198,6 +283,9 @@ impl usermode_helper::Command for Modprobe {
     }
 
     fn ended(self, result: Result<WaitStatus>) {
+        if let Some(under_way) = &self.under_way {
+            under_way.helper_ended(result);
+        }
         if let Some(leader) = self.leader {
             leader.tell(result);
         }
@@ -211,12 +299,17 @@ impl Kmod {
     pub(crate) fn new(
         settings: Arc<Settings>,
         slots: Arc<Slots>,
+        in_flight: Arc<InFlight>,
+        recorder: Arc<Recorder>,
+        autoloaded: Arc<Autoloaded>,
         module: &'static ThisModule,
     ) -> Result<Self> {
         Ok(Self {
             settings,
             slots,
-            in_flight: InFlight::new()?,
+            in_flight,
+            recorder,
+            autoloaded,
             sharing: Arc::pin_init(Sharing::new(), GFP_KERNEL)?,
             module_request: trace::ModuleRequest::find()?,
             module,
@@ -229,54 +322,118 @@ impl Kmod {
     /// status if it failed; or a negative errno if it was not run to its end.
     ///
     /// Context: may sleep; the caller may hold mutexes, and must not hold any that modprobe needs.
-    pub(crate) fn request_module(&self, request: &Request<'_>) -> c_int {
-        match self.serve(request) {
-            Ok(status) => status.into_raw(),
-            Err(refusal) => refusal.to_errno(),
+    pub(crate) fn request_module(&self, request: &Request) -> c_int {
+        // Who asks, also if the answer is no.
+        let requester = Requester::current();
+        let lineage = self.in_flight.lineage_of_current(requester.uid());
+        let helper_env = self.settings.helper_env.load(Relaxed) != 0;
+        let asker = Asker {
+            requester,
+            under_way: self.begin(request, &requester, &lineage, helper_env),
+            helper_env,
+        };
+
+        let (outcome, result) = match self.serve(request, &asker, lineage) {
+            Ok(answer) => (answer.into(), answer.to_raw()),
+            Err(refusal) => (refusal.into(), refusal.to_errno()),
+        };
+
+        // 10. The record.
+        self.recorder.count(outcome);
+        if let Some(under_way) = &asker.under_way {
+            self.finish(under_way, outcome, result);
         }
+        result
+    }
+
+    /// Begins the record of a request, if anybody wants it.
+    fn begin(
+        &self,
+        request: &Request,
+        requester: &Requester,
+        lineage: &Lineage,
+        helper_env: bool,
+    ) -> Option<UnderWay> {
+        let is_traced = events::enabled();
+        let is_logged = self.settings.log_requests.load(Relaxed) != 0;
+        if !self.recorder.keeps_records() && !is_traced && !is_logged && !helper_env {
+            return None;
+        }
+        let Request {
+            name,
+            wait,
+            call_site,
+            ..
+        } = *request;
+        let under_way = self
+            .recorder
+            .begin(name, wait, call_site, requester, lineage)?;
+
+        if is_traced {
+            // Without memory there is no event.
+            let _ = events::begin(under_way.record());
+        }
+        Some(under_way)
+    }
+
+    /// Ends the record of a request.
+    fn finish(&self, under_way: &UnderWay, outcome: Outcome, result: c_int) {
+        under_way.answered(outcome, result);
+        self.autoloaded.asked(under_way.record());
+        if events::enabled() {
+            // Without memory there is no event.
+            let _ = events::end(under_way.record(), outcome, result);
+        }
+        self.log_request(under_way, outcome, result);
     }
 
     /// The steps. Their numbers are those of Documentation/design.rst.
-    fn serve(&self, request: &Request<'_>) -> Result<WaitStatus, Refusal> {
+    fn serve(&self, request: &Request, asker: &Asker, lineage: Lineage) -> Result<Answer, Refusal> {
+        let Asker {
+            requester,
+            under_way,
+            helper_env,
+        } = asker;
+
         // 1. Preconditions. The path is read once; what is run is what was checked here.
         let path = ModprobePath::read()?;
         if path.as_cstr().is_empty() {
             return Err(Refusal::SwitchedOff);
         }
-        let name = request
-            .name
-            .and_then(Name::new)
-            .ok_or(Refusal::NameTooLong)?;
+        if request.is_cut {
+            return Err(Refusal::NameTooLong);
+        }
+        let name = request.name;
 
         // 2. The security modules.
         security::kernel_module_request(name.as_cstr()).map_err(Refusal::Denied)?;
 
-        // 3. Whether it comes from a helper.
-        let requester = Requester::current();
-        let lineage = self.in_flight.lineage_of_current(requester.uid());
-
         // 5. Loops end here.
         lineage
             .check(&name, request.wait, &self.settings.limits)
-            .inspect_err(|_| log_loop(&lineage, name, &requester))?;
+            .inspect_err(|_| log_loop(&lineage, name, requester))?;
 
-        // 6. Sharing. Who comes from a helper must not wait for another's: that may wait for it.
+        // 6. Sharing. Who comes from a helper must not wait for another's: that may wait for it. A
+        // helper that is told for whom it runs, runs for that one only.
         let question = Question::new(name, path)?;
+        if let Some(under_way) = under_way {
+            under_way.queued();
+        }
         let mut leader = None;
         let mut is_traced = false;
-        if !lineage.is_nested() && self.settings.coalesce.load(Relaxed) != 0 {
+        if !lineage.is_nested() && !helper_env && self.settings.coalesce.load(Relaxed) != 0 {
             match self.sharing.join(&question, request.wait)? {
                 Role::Leader(lead) => leader = Some(lead),
                 Role::Alone => (),
                 Role::Served => {
                     self.trace(&name, request);
-                    return Ok(WaitStatus::SUCCESS);
+                    return Ok(Answer::Shared(Ok(WaitStatus::SUCCESS)));
                 }
                 Role::Follower(follower) => {
                     self.trace(&name, request);
                     is_traced = true;
                     match follower.wait() {
-                        Followed::Outcome(outcome) => return Ok(outcome?),
+                        Followed::Outcome(outcome) => return Ok(Answer::Shared(outcome)),
                         Followed::Leader(lead) => leader = Some(lead),
                         Followed::Alone => (),
                         Followed::Killed => return Err(Refusal::Killed),
@@ -293,7 +450,10 @@ impl Kmod {
         let slot = self
             .slots
             .take(claim)
-            .inspect_err(|reason| self.log_no_slot(name, &requester, *reason))?;
+            .inspect_err(|reason| self.log_no_slot(name, requester, *reason))?;
+        if let Some(under_way) = under_way {
+            under_way.dequeued();
+        }
 
         // 8. The kernel's own trace event.
         if !is_traced {
@@ -305,23 +465,58 @@ impl Kmod {
             0 => None,
             timeout_ms => Some(Timeout::new(name, timeout_ms)?),
         };
+        let environment = match (helper_env, under_way) {
+            (false, _) => None,
+            (true, Some(under_way)) => Some(Environment::new(under_way.record())?),
+            (true, None) => return Err(Refusal::Failed(ENOMEM)),
+        };
         let modprobe = Modprobe {
             question,
             lineage,
             timeout,
             leader,
             entry: self.in_flight.entry(),
+            environment,
+            under_way: under_way.clone(),
             _slot: slot,
         };
-        let wait = if request.wait { Wait::Exit } else { Wait::Exec };
-
-        Ok(usermode_helper::run(modprobe, wait, self.module)?)
+        if request.wait {
+            let status = usermode_helper::run(modprobe, Wait::Exit, self.module)?;
+            Ok(Answer::Helper(status))
+        } else {
+            usermode_helper::run(modprobe, Wait::Exec, self.module)?;
+            Ok(Answer::Started)
+        }
     }
 
     /// Fires the kernel's trace event.
-    fn trace(&self, name: &Name, request: &Request<'_>) {
+    fn trace(&self, name: &Name, request: &Request) {
         self.module_request
             .fire(name.as_cstr(), request.wait, request.call_site);
+    }
+
+    /// Says that a request has returned, if the administrator wants that.
+    fn log_request(&self, under_way: &UnderWay, outcome: Outcome, result: c_int) {
+        let record = under_way.record();
+        let helper = record.progress().helper;
+        let is_logged = match self.settings.log_requests.load(Relaxed) {
+            0 => false,
+            1 => result != 0 && helper.is_some() && log::allowed(),
+            _ => true,
+        };
+
+        if is_logged {
+            pr_info!(
+                "request {} ({}) {}: seq={} result={} helper={} call_site={}\n",
+                record.name(),
+                record.requester(),
+                outcome,
+                record.seq(),
+                result,
+                Known(helper),
+                Quoted(record.origin().call_site()),
+            );
+        }
     }
 
     /// Says that a request has given up waiting for a slot.

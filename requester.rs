@@ -2,26 +2,63 @@
 
 //! Who asks for a module, as plain values.
 //!
-//! C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
+//! C headers: [`include/linux/sched.h`](srctree/include/linux/sched.h),
+//! [`include/linux/cgroup.h`](srctree/include/linux/cgroup.h)
 
 use crate::log::Escaped;
 use core::ptr;
 use kernel::{
     bindings,
+    ffi::{
+        c_char,
+        c_int,
+        c_ulong, //
+    },
     fmt,
     prelude::*,
     task::Pid, //
 };
 
+extern "C" {
+    /// See requester.c.
+    fn kmod_rs_requester_loginuid() -> u32;
+
+    /// See requester.c.
+    fn kmod_rs_requester_is_in_init_userns() -> bool;
+
+    /// See requester.c.
+    fn kmod_rs_requester_nspid() -> c_int;
+
+    /// See requester.c.
+    fn kmod_rs_requester_cgroup(buffer: *mut c_char, size: usize);
+
+    /// See requester.c.
+    fn kmod_rs_symbol(buffer: *mut c_char, size: usize, address: c_ulong);
+}
+
 /// The size of a task's name, `TASK_COMM_LEN`.
 const COMM_LEN: usize = bindings::TASK_COMM_LEN as usize;
+
+/// How much of the path of a cgroup is kept, with its final NUL.
+const CGROUP_LEN: usize = 128;
+
+/// How much of the name of a call site is kept, with its final NUL.
+const CALL_SITE_LEN: usize = 96;
+
+/// The bytes before the first NUL.
+fn text(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
+}
 
 /// The task that made a request.
 ///
 /// Shown as `comm[pid] uid n`; what is unusual in the name is escaped.
+#[derive(Clone, Copy)]
 pub(crate) struct Requester {
     /// Its id, in the initial namespace.
     pid: Pid,
+    /// The id of its thread group, in the initial namespace.
+    tgid: Pid,
     /// Its real user id, in the initial namespace.
     uid: u32,
     /// Its name, up to the first NUL; the last byte is one.
@@ -44,25 +81,99 @@ impl Requester {
 
         Self {
             pid: task.pid(),
+            // SAFETY: As above; it does not change.
+            tgid: unsafe { (*task.as_ptr()).tgid },
             uid: task.uid().into_raw().val,
             comm,
         }
+    }
+
+    /// Its id, in the initial namespace.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The id of its thread group, in the initial namespace.
+    pub(crate) fn tgid(&self) -> Pid {
+        self.tgid
     }
 
     /// Its real user id, in the initial namespace.
     pub(crate) fn uid(&self) -> u32 {
         self.uid
     }
+
+    /// Its name, which may be any bytes but NUL.
+    pub(crate) fn comm(&self) -> &[u8] {
+        text(&self.comm)
+    }
 }
 
 impl fmt::Display for Requester {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let comm = self
-            .comm
-            .split(|byte| *byte == 0)
-            .next()
-            .unwrap_or_default();
+        f.write_fmt(fmt!(
+            "{}[{}] uid {}",
+            Escaped(self.comm()),
+            self.pid,
+            self.uid,
+        ))
+    }
+}
 
-        f.write_fmt(fmt!("{}[{}] uid {}", Escaped(comm), self.pid, self.uid,))
+/// Where a request comes from: what is known of the task besides [`Requester`], and the place in
+/// the kernel.
+pub(crate) struct Origin {
+    /// The user who logged in, in the initial namespace.
+    pub(crate) loginuid: Option<u32>,
+    /// Whether the task is in the initial user namespace.
+    pub(crate) is_in_init_userns: bool,
+    /// The task's id in its own namespace.
+    pub(crate) nspid: Pid,
+    cgroup: [u8; CGROUP_LEN],
+    call_site: [u8; CALL_SITE_LEN],
+}
+
+impl Origin {
+    /// Describes the current task, and the call that returns to `call_site`.
+    ///
+    /// Context: may sleep; the caller may hold mutexes.
+    pub(crate) fn current(call_site: usize) -> Self {
+        // SAFETY: May be called wherever there is a task.
+        let (loginuid, is_in_init_userns, nspid) = unsafe {
+            (
+                kmod_rs_requester_loginuid(),
+                kmod_rs_requester_is_in_init_userns(),
+                kmod_rs_requester_nspid(),
+            )
+        };
+        let mut origin = Self {
+            loginuid: (loginuid != u32::MAX).then_some(loginuid),
+            is_in_init_userns,
+            nspid,
+            cgroup: [0; CGROUP_LEN],
+            call_site: [0; CALL_SITE_LEN],
+        };
+
+        // SAFETY: Each buffer has the size that is given with it.
+        unsafe {
+            kmod_rs_requester_cgroup(origin.cgroup.as_mut_ptr().cast(), CGROUP_LEN);
+            kmod_rs_symbol(
+                origin.call_site.as_mut_ptr().cast(),
+                CALL_SITE_LEN,
+                call_site,
+            );
+        }
+        origin
+    }
+
+    /// The path of its cgroup in the unified hierarchy; of a long one the end. Empty if it is not
+    /// known.
+    pub(crate) fn cgroup(&self) -> &[u8] {
+        text(&self.cgroup)
+    }
+
+    /// The place in the kernel, as symbol+offset/size.
+    pub(crate) fn call_site(&self) -> &[u8] {
+        text(&self.call_site)
     }
 }

@@ -426,7 +426,7 @@ mod tests {
     }
 
     fn question(name: &CStr) -> Result<Question> {
-        Question::new(Name::new(name).ok_or(EINVAL)?, ModprobePath::read()?)
+        Question::new(Name::new(name), ModprobePath::read()?)
     }
 
     fn lead(sharing: &Arc<Sharing>, question: &Question) -> Result<Leader> {

@@ -30,7 +30,7 @@ use kernel::{
 };
 
 /// The most arguments, and the most environment strings, that a [`Command`] may have.
-pub(crate) const MAX_STRINGS: usize = 4;
+pub(crate) const MAX_STRINGS: usize = 9;
 
 /// What a helper is run with, and what is to be dropped when it has ended.
 ///
@@ -89,6 +89,11 @@ impl WaitStatus {
         } else {
             Ok(Self(raw))
         }
+    }
+
+    /// Whether it is death by a signal.
+    pub(crate) fn is_signal(self) -> bool {
+        self.0 & 0x7f != 0
     }
 
     /// The status as the C code has it.

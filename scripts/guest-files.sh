@@ -61,7 +61,8 @@ new_overlay() {
 	mkdir -p "$OVERLAY/kmod_rs/scripts"
 	cp "$TOP"/scripts/{give-back,lib}.sh "$OVERLAY/kmod_rs/scripts/"
 	cp "$TOP"/tests/*.sh "$TOP"/tests/long/*.sh "$OUT"/{kmod-rs,not-post-linked}.ko \
-		"$OUT"/modules/*.ko "$OUT"/programs/* "$OVERLAY/kmod_rs/"
+		"$OUT"/modules/*.ko "$OUT"/programs/* "$TOP"/Documentation/admin-guide.rst \
+		"$OVERLAY/kmod_rs/"
 	unit_tests >"$OVERLAY/kmod_rs/unit-tests"
 }
 

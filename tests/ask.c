@@ -4,41 +4,69 @@
  * a shell cannot do: have another name, write a newline in one piece, run where
  * there are no other programs.
  *
- * usage: ask [-d DEVICE] [-c COMM] HOW NAME
+ * With -t a second thread asks, whose id and that of the process come on standard
+ * error.
+ *
+ * usage: ask [-d DEVICE] [-c COMM] [-t] HOW NAME
  */
+#define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-int main(int argc, char **argv)
+static const char *device = "/dev/kmod_ask";
+static char **arguments;
+
+static void ask(void)
 {
-	const char *device = "/dev/kmod_ask";
 	char question[256], answer[256];
 	ssize_t n;
-	int fd, option;
-
-	while ((option = getopt(argc, argv, "d:c:")) != -1) {
-		if (option == 'd')
-			device = optarg;
-		else if (option == 'c')
-			prctl(PR_SET_NAME, optarg);
-		else
-			return 2;
-	}
-	if (argc - optind != 2)
-		errx(2, "usage: ask [-d DEVICE] [-c COMM] HOW NAME");
+	int fd;
 
 	fd = open(device, O_RDWR);
 	if (fd < 0)
 		err(1, "%s", device);
-	n = snprintf(question, sizeof(question), "%s %s", argv[optind], argv[optind + 1]);
+	n = snprintf(question, sizeof(question), "%s %s", arguments[0], arguments[1]);
 	if (write(fd, question, n) != n)
 		err(1, "write to %s", device);
 	n = read(fd, answer, sizeof(answer));
 	if (n < 0)
 		err(1, "read from %s", device);
 	fwrite(answer, 1, n, stdout);
+}
+
+static void *thread(void *unused)
+{
+	fprintf(stderr, "%d %d\n", gettid(), getpid());
+	ask();
+	return unused;
+}
+
+int main(int argc, char **argv)
+{
+	int option, in_thread = 0;
+	pthread_t other;
+
+	while ((option = getopt(argc, argv, "d:c:t")) != -1) {
+		if (option == 'd')
+			device = optarg;
+		else if (option == 'c')
+			prctl(PR_SET_NAME, optarg);
+		else if (option == 't')
+			in_thread = 1;
+		else
+			return 2;
+	}
+	if (argc - optind != 2)
+		errx(2, "usage: ask [-d DEVICE] [-c COMM] [-t] HOW NAME");
+	arguments = argv + optind;
+
+	if (!in_thread)
+		ask();
+	else if (pthread_create(&other, NULL, thread, NULL) || pthread_join(other, NULL))
+		errx(1, "no thread");
 	return 0;
 }

@@ -19,6 +19,7 @@ MODPROBE=/proc/sys/kernel/modprobe
 LIVEPATCH=/sys/kernel/livepatch/kmod_rs
 HELPER=/kmod_rs/helper
 TRACING=/sys/kernel/tracing
+RECORDS=/sys/kernel/debug/kmod_rs
 # How many times as long things take here as on a stock kernel.
 SLOWER=${SLOWER:-1}
 TIMEOUT=${TIMEOUT:-$((60 * SLOWER))}
@@ -323,6 +324,63 @@ helpers_gone() {
 # that reads so much of each process that it takes a second on the debugging kernel.
 pids_of() {
 	grep -lxs -- "$1" /proc/[0-9]*/comm | sed 's|/proc/||; s|/comm||'
+}
+
+# --- Records --------------------------------------------------------------
+
+recent() {
+	cat "$RECORDS/recent"
+}
+
+in_flight() {
+	cat "$RECORDS/inflight"
+}
+
+# field KEY: the value in each line on standard input.
+field() {
+	sed -En "s/^(.* )?$1=(\"[^\"]*\"|[^ ]*).*/\2/p"
+}
+
+# The keys of the last line on standard input. In quotes there is no quote.
+keys() {
+	tail -n 1 | sed -E 's/"[^"]*"//g' | tr ' ' '\n' | cut -d= -f1 | xargs
+}
+
+# newest KEY: the value in the newest record.
+newest() {
+	recent | tail -n 1 | field "$1"
+}
+
+# stat_of KEY: a number of the file stats.
+stat_of() {
+	sed -n "s/^$1 //p" "$RECORDS/stats"
+}
+
+nothing_in_flight() {
+	[[ ! $(in_flight) ]]
+}
+
+# loaded SEQ MODULE: has it appeared because of this request?
+loaded() {
+	recent | grep -q "^seq=$1 .* outcome=loaded .*[\" ]$2\"$"
+}
+
+# missing_for MODULE: what modprobe will load for it, in that order.
+missing_for() {
+	local module
+	for module in $(modprobe --show-depends "$1" | sed 's/.*\///; s/\.ko.*//'); do
+		[[ -d /sys/module/$module ]] || echo "$module"
+	done | xargs
+}
+
+# symbol_size FUNCTION: of the kernel, in hexadecimal: how far the next one is.
+symbol_size() {
+	local from to
+	{
+		read -r from
+		read -r to
+	} < <(awk -v name="$1" 'found { print $1; exit } $3 == name { print $1; found = 1 }' /proc/kallsyms)
+	printf '0x%x\n' "$((0x$to - 0x$from))"
 }
 
 # --- The log --------------------------------------------------------------

@@ -7,7 +7,7 @@
 # Needs: CONFIG_BPF_LSM
 
 . "$(dirname "$0")/lib.sh"
-plan 7
+plan 9
 
 EVENT=$TRACING/events/module/module_request/enable
 
@@ -43,6 +43,13 @@ same_as_c allowed "768
 0
 0"
 echo 0 >"$EVENT"
+
+: >"$TRACING/trace"
+echo 1 >"$TRACING/events/kmod_rs/request_denied/enable"
+ask w deny-a >/dev/null
+is "its record" "$(newest name) $(newest outcome) $(newest result) $(newest helper)" "\"deny-a\" denied $EACCES -"
+is "its event" "$(sed -n 's/.* request_denied: //p' "$TRACING/trace")" "seq=$(newest seq) name=\"deny-a\" result=$EACCES"
+echo 0 >"$TRACING/events/kmod_rs/request_denied/enable"
 
 for how in off on; do
 	patch "$how"

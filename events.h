@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The trace events of the group kmod_rs. Strings from users are escaped when
+ * they get here, so that none can forge a line of the trace.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM kmod_rs
+
+#if !defined(KMOD_RS_EVENTS_H) || defined(TRACE_HEADER_MULTI_READ)
+#define KMOD_RS_EVENTS_H
+
+#include <linux/tracepoint.h>
+
+TRACE_EVENT(request_begin,
+	TP_PROTO(u64 seq, const char *name, bool wait, const char *comm, u32 uid,
+		 s64 loginuid, const char *userns, int nspid, const char *cgroup,
+		 const char *call_site, const char *chain),
+	TP_ARGS(seq, name, wait, comm, uid, loginuid, userns, nspid, cgroup, call_site, chain),
+	TP_STRUCT__entry(
+		__field(u64, seq)
+		__string(name, name)
+		__field(bool, wait)
+		__string(comm, comm)
+		__field(u32, uid)
+		__field(s64, loginuid)
+		__string(userns, userns)
+		__field(int, nspid)
+		__string(cgroup, cgroup)
+		__string(call_site, call_site)
+		__string(chain, chain)
+	),
+	TP_fast_assign(
+		__entry->seq = seq;
+		__assign_str(name);
+		__entry->wait = wait;
+		__assign_str(comm);
+		__entry->uid = uid;
+		__entry->loginuid = loginuid;
+		__assign_str(userns);
+		__entry->nspid = nspid;
+		__assign_str(cgroup);
+		__assign_str(call_site);
+		__assign_str(chain);
+	),
+	TP_printk("seq=%llu name=%s wait=%d comm=%s uid=%u loginuid=%lld userns=%s nspid=%d cgroup=%s call_site=%s chain=%s",
+		  __entry->seq, __get_str(name), __entry->wait, __get_str(comm), __entry->uid,
+		  __entry->loginuid, __get_str(userns), __entry->nspid, __get_str(cgroup),
+		  __get_str(call_site), __get_str(chain))
+);
+
+/* Times are -1 where there is none, the helper is 0. */
+TRACE_EVENT(request_end,
+	TP_PROTO(u64 seq, const char *name, const char *outcome, int result, int helper,
+		 s64 queue_us, s64 helper_us),
+	TP_ARGS(seq, name, outcome, result, helper, queue_us, helper_us),
+	TP_STRUCT__entry(
+		__field(u64, seq)
+		__string(name, name)
+		__string(outcome, outcome)
+		__field(int, result)
+		__field(int, helper)
+		__field(s64, queue_us)
+		__field(s64, helper_us)
+	),
+	TP_fast_assign(
+		__entry->seq = seq;
+		__assign_str(name);
+		__assign_str(outcome);
+		__entry->result = result;
+		__entry->helper = helper;
+		__entry->queue_us = queue_us;
+		__entry->helper_us = helper_us;
+	),
+	TP_printk("seq=%llu name=%s outcome=%s result=%d helper=%d queue_us=%lld helper_us=%lld",
+		  __entry->seq, __get_str(name), __get_str(outcome), __entry->result,
+		  __entry->helper, __entry->queue_us, __entry->helper_us)
+);
+
+TRACE_EVENT(request_denied,
+	TP_PROTO(u64 seq, const char *name, int result),
+	TP_ARGS(seq, name, result),
+	TP_STRUCT__entry(
+		__field(u64, seq)
+		__string(name, name)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->seq = seq;
+		__assign_str(name);
+		__entry->result = result;
+	),
+	TP_printk("seq=%llu name=%s result=%d", __entry->seq, __get_str(name), __entry->result)
+);
+
+TRACE_EVENT(request_loop,
+	TP_PROTO(u64 seq, const char *name, const char *chain),
+	TP_ARGS(seq, name, chain),
+	TP_STRUCT__entry(
+		__field(u64, seq)
+		__string(name, name)
+		__string(chain, chain)
+	),
+	TP_fast_assign(
+		__entry->seq = seq;
+		__assign_str(name);
+		__assign_str(chain);
+	),
+	TP_printk("seq=%llu name=%s chain=%s", __entry->seq, __get_str(name), __get_str(chain))
+);
+
+TRACE_EVENT(request_timeout,
+	TP_PROTO(u64 seq, const char *name, s64 queue_us),
+	TP_ARGS(seq, name, queue_us),
+	TP_STRUCT__entry(
+		__field(u64, seq)
+		__string(name, name)
+		__field(s64, queue_us)
+	),
+	TP_fast_assign(
+		__entry->seq = seq;
+		__assign_str(name);
+		__entry->queue_us = queue_us;
+	),
+	TP_printk("seq=%llu name=%s queue_us=%lld", __entry->seq, __get_str(name), __entry->queue_us)
+);
+
+TRACE_EVENT(module_loaded,
+	TP_PROTO(u64 seq, const char *name, const char *module),
+	TP_ARGS(seq, name, module),
+	TP_STRUCT__entry(
+		__field(u64, seq)
+		__string(name, name)
+		__string(module, module)
+	),
+	TP_fast_assign(
+		__entry->seq = seq;
+		__assign_str(name);
+		__assign_str(module);
+	),
+	TP_printk("seq=%llu name=%s module=%s", __entry->seq, __get_str(name), __get_str(module))
+);
+
+#endif /* KMOD_RS_EVENTS_H */
+
+/* This must be outside of the protection. */
+#undef TRACE_INCLUDE_PATH
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_PATH .
+#define TRACE_INCLUDE_FILE events
+#include <trace/define_trace.h>

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The trace events of the group `kmod_rs`, fired from records.
+//!
+//! See events.h for what they are. With nobody listening a request costs one call that looks at six
+//! static branches.
+
+use crate::{
+    log::{
+        Escaped,
+        Quoted, //
+    },
+    name::Name,
+    record::{
+        self,
+        Outcome,
+        Record, //
+    }, //
+};
+use kernel::{
+    ffi::{
+        c_char,
+        c_int, //
+    },
+    fmt,
+    prelude::*,
+    str::CString,
+    time::Delta, //
+};
+
+extern "C" {
+    /// See events.c.
+    fn kmod_rs_events_enabled() -> bool;
+
+    /// See events.c.
+    fn kmod_rs_events_begin(
+        seq: u64,
+        name: *const c_char,
+        wait: bool,
+        comm: *const c_char,
+        uid: u32,
+        loginuid: i64,
+        userns: *const c_char,
+        nspid: c_int,
+        cgroup: *const c_char,
+        call_site: *const c_char,
+        chain: *const c_char,
+    );
+
+    /// See events.c.
+    fn kmod_rs_events_end(
+        seq: u64,
+        name: *const c_char,
+        outcome: *const c_char,
+        result: c_int,
+        helper: c_int,
+        queue_us: i64,
+        helper_us: i64,
+    );
+
+    /// See events.c.
+    fn kmod_rs_events_denied(seq: u64, name: *const c_char, result: c_int);
+
+    /// See events.c.
+    fn kmod_rs_events_loop(seq: u64, name: *const c_char, chain: *const c_char);
+
+    /// See events.c.
+    fn kmod_rs_events_timeout(seq: u64, name: *const c_char, queue_us: i64);
+
+    /// See events.c.
+    fn kmod_rs_events_module_loaded(seq: u64, name: *const c_char, module: *const c_char);
+}
+
+/// Whether anybody listens.
+///
+/// Context: any.
+pub(crate) fn enabled() -> bool {
+    // SAFETY: May be called from any context.
+    unsafe { kmod_rs_events_enabled() }
+}
+
+/// The text of a value.
+fn text(value: impl fmt::Display) -> Result<CString> {
+    CString::try_from_fmt(fmt!("{value}"))
+}
+
+/// In microseconds; -1 if it is not known.
+fn us(time: Option<Delta>) -> i64 {
+    time.map_or(-1, |time| time.as_nanos() / 1000)
+}
+
+/// A request begins. Without memory for its texts there is no event.
+///
+/// Context: may sleep.
+pub(crate) fn begin(record: &Record) -> Result {
+    let origin = record.origin();
+    let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
+    let comm = text(Quoted(record.requester().comm()))?;
+    let userns = text(record::userns(origin.is_in_init_userns))?;
+    let cgroup = text(Quoted(origin.cgroup()))?;
+    let call_site = text(Quoted(origin.call_site()))?;
+    let chain = text(record.chain())?;
+
+    // SAFETY: The strings live as long as the call, which copies them.
+    unsafe {
+        kmod_rs_events_begin(
+            record.seq(),
+            name.as_char_ptr(),
+            record.waits(),
+            comm.as_char_ptr(),
+            record.requester().uid(),
+            origin.loginuid.map_or(-1, i64::from),
+            userns.as_char_ptr(),
+            origin.nspid,
+            cgroup.as_char_ptr(),
+            call_site.as_char_ptr(),
+            chain.as_char_ptr(),
+        );
+    }
+    Ok(())
+}
+
+/// A request returns. If it was refused there is an event of its own for that, before.
+///
+/// Context: may sleep.
+pub(crate) fn end(record: &Record, outcome: Outcome, result: c_int) -> Result {
+    let progress = record.progress();
+    let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
+    let chain = text(record.chain())?;
+    let (seq, queue_us) = (record.seq(), us(progress.queue_time));
+
+    // SAFETY: The strings live as long as the calls, which copy them.
+    unsafe {
+        match outcome {
+            Outcome::Denied => kmod_rs_events_denied(seq, name.as_char_ptr(), result),
+            Outcome::Loop => kmod_rs_events_loop(seq, name.as_char_ptr(), chain.as_char_ptr()),
+            Outcome::Timeout => kmod_rs_events_timeout(seq, name.as_char_ptr(), queue_us),
+            _ => (),
+        }
+        kmod_rs_events_end(
+            seq,
+            name.as_char_ptr(),
+            outcome.word().as_char_ptr(),
+            result,
+            progress.helper.unwrap_or(0),
+            queue_us,
+            us(progress.helper_time),
+        );
+    }
+    Ok(())
+}
+
+/// A module has appeared because of a request.
+///
+/// Context: may sleep.
+pub(crate) fn module_loaded(record: &Record, module: &Name) -> Result {
+    let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
+    let module = text(Escaped(module.as_cstr().to_bytes()))?;
+
+    // SAFETY: The strings live as long as the call, which copies them.
+    unsafe {
+        kmod_rs_events_module_loaded(record.seq(), name.as_char_ptr(), module.as_char_ptr());
+    }
+    Ok(())
+}

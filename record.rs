@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is remembered of one request: who asked for what, from where, and what became of it.
+//!
+//! Has no counterpart in the C code. A record is made when the request begins. Who asks does not
+//! change any more; what becomes of it is filled in as it is known, possibly after the request has
+//! returned, when its helper ends or a module appears.
+
+use crate::{
+    lineage::Lineage,
+    log::{
+        Escaped,
+        Known,
+        Quoted, //
+    },
+    name::Name,
+    requester::{
+        Origin,
+        Requester, //
+    },
+    usermode_helper::WaitStatus, //
+};
+use kernel::{
+    ffi::c_int,
+    fmt,
+    new_spinlock,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        SetOnce,
+        SpinLock, //
+    },
+    task::Pid,
+    time::{
+        ClockSource,
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
+};
+
+/// How many of the modules that a request has brought are listed; the others are counted.
+const MAX_MODULES: usize = 16;
+
+/// How a request ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// The helper succeeded.
+    Loaded,
+    /// The helper exited with another status than 0.
+    Exit,
+    /// The helper died of a signal.
+    Signal,
+    /// The helper could not be run.
+    Errno,
+    /// A security module said no.
+    Denied,
+    /// It was answered with what another's helper found.
+    Shared,
+    /// It is part of a loop.
+    Loop,
+    /// There was no slot for it.
+    Timeout,
+    /// It was killed, and its helper, if any, has not ended.
+    Killed,
+    /// The helper was started, and it does not wait for more.
+    Started,
+    /// There is no program to be run.
+    Off,
+    /// Its name is too long.
+    TooLong,
+}
+
+impl Outcome {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::ALL.len();
+
+    /// All of them, each at its own number.
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Loaded,
+        Self::Exit,
+        Self::Signal,
+        Self::Errno,
+        Self::Denied,
+        Self::Shared,
+        Self::Loop,
+        Self::Timeout,
+        Self::Killed,
+        Self::Started,
+        Self::Off,
+        Self::TooLong,
+    ];
+
+    /// What a helper amounts to that has ended like this.
+    pub(crate) fn of_helper(result: Result<WaitStatus>) -> Self {
+        match result {
+            Ok(WaitStatus::SUCCESS) => Self::Loaded,
+            Ok(status) if status.is_signal() => Self::Signal,
+            Ok(_) => Self::Exit,
+            Err(_) => Self::Errno,
+        }
+    }
+
+    /// The word that it is shown as.
+    pub(crate) fn word(self) -> &'static CStr {
+        match self {
+            Self::Loaded => c"loaded",
+            Self::Exit => c"exit",
+            Self::Signal => c"signal",
+            Self::Errno => c"errno",
+            Self::Denied => c"denied",
+            Self::Shared => c"shared",
+            Self::Loop => c"loop",
+            Self::Timeout => c"timeout",
+            Self::Killed => c"killed",
+            Self::Started => c"started",
+            Self::Off => c"off",
+            Self::TooLong => c"toolong",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Escaped(self.word().to_bytes()).fmt(f)
+    }
+}
+
+/// What has become of a request so far.
+#[derive(Clone, Copy)]
+pub(crate) struct Progress {
+    queued: Option<Instant<Monotonic>>,
+    /// How long it has waited for another's helper or for a slot.
+    pub(crate) queue_time: Option<Delta>,
+    helper_started: Option<Instant<Monotonic>>,
+    /// The process that its helper is.
+    pub(crate) helper: Option<Pid>,
+    /// How long the helper took.
+    pub(crate) helper_time: Option<Delta>,
+    /// How the helper ended, where somebody waited for that.
+    helper_outcome: Option<Outcome>,
+    /// How the request ended, and what it was answered.
+    answer: Option<(Outcome, c_int)>,
+    /// How many modules have appeared because of it.
+    modules: usize,
+}
+
+impl Progress {
+    const NONE: Self = Self {
+        queued: None,
+        queue_time: None,
+        helper_started: None,
+        helper: None,
+        helper_time: None,
+        helper_outcome: None,
+        answer: None,
+        modules: 0,
+    };
+
+    /// How the request ended, as far as is known now.
+    ///
+    /// Of one that was killed its helper tells more; of one that did not wait, a module.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        match self.answer?.0 {
+            Outcome::Killed => Some(self.helper_outcome.unwrap_or(Outcome::Killed)),
+            Outcome::Started if self.modules > 0 => Some(Outcome::Loaded),
+            outcome => Some(outcome),
+        }
+    }
+
+    /// What the request was answered.
+    pub(crate) fn result(&self) -> Option<c_int> {
+        self.answer.map(|(_, result)| result)
+    }
+}
+
+/// Counts the memory that records take.
+pub(crate) struct Memory(Atomic<u64>);
+
+impl Memory {
+    /// Nothing is taken yet.
+    pub(crate) fn new() -> Self {
+        Self(Atomic::new(0))
+    }
+
+    /// How many bytes are taken now.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    fn take(&self, bytes: usize) {
+        // CAST: As wide.
+        self.0.add(bytes as u64, Relaxed);
+    }
+
+    fn give_back(&self, bytes: usize) {
+        // CAST: As wide.
+        self.0.fetch_sub(bytes as u64, Relaxed);
+    }
+}
+
+/// One request.
+///
+/// Shown as one line of `key=value`.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Record {
+    seq: u64,
+    /// When it began, in nanoseconds since boot, without the time in suspend.
+    time: i64,
+    name: Name,
+    wait: bool,
+    requester: Requester,
+    origin: Origin,
+    /// What the helpers that it descends from run for, the outermost first.
+    chain: KVec<Name>,
+    /// The first modules that have appeared because of it. Has places for [`MAX_MODULES`].
+    modules: SetOnce<KVec<SetOnce<Name>>>,
+    memory: Arc<Memory>,
+    #[pin]
+    progress: SpinLock<Progress>,
+}
+
+impl Record {
+    /// Begins the record of a request that the current task makes now.
+    ///
+    /// Returns [`ENOMEM`].
+    ///
+    /// Context: may sleep; the caller may hold mutexes.
+    pub(crate) fn new(
+        seq: u64,
+        name: Name,
+        wait: bool,
+        call_site: usize,
+        requester: &Requester,
+        lineage: &Lineage,
+        memory: &Arc<Memory>,
+    ) -> Result<Arc<Self>> {
+        let time = Monotonic::ktime_get();
+        let chain = lineage.names()?;
+        let bytes = size_of::<Self>() + chain.capacity() * size_of::<Name>();
+
+        let record = Arc::pin_init(
+            pin_init!(Self {
+                seq,
+                time,
+                name,
+                wait,
+                requester: *requester,
+                origin: Origin::current(call_site),
+                chain,
+                modules: SetOnce::new(),
+                memory: memory.clone(),
+                progress <- new_spinlock!(Progress::NONE, "kmod_rs::Record::progress"),
+            }),
+            GFP_KERNEL,
+        )?;
+        memory.take(bytes);
+        Ok(record)
+    }
+
+    /// Its number: requests are counted as they begin.
+    pub(crate) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// What is asked for; of a name that is too long the beginning.
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Whether the request waits for the helper to exit.
+    pub(crate) fn waits(&self) -> bool {
+        self.wait
+    }
+
+    /// Who asks.
+    pub(crate) fn requester(&self) -> &Requester {
+        &self.requester
+    }
+
+    /// Where the request comes from.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The chain, if there is one, as a value of a line.
+    pub(crate) fn chain(&self) -> Chain<'_> {
+        Chain(self)
+    }
+
+    /// What has become of it so far.
+    pub(crate) fn progress(&self) -> Progress {
+        *self.progress.lock()
+    }
+
+    /// It begins to wait for another's helper or for a slot.
+    pub(crate) fn queued(&self) {
+        let now = Instant::now();
+        self.progress.lock().queued = Some(now);
+    }
+
+    /// It waits for that no more. Returns how long it has waited, the first time.
+    pub(crate) fn dequeued(&self) -> Option<Delta> {
+        let mut progress = self.progress.lock();
+        let waited = progress.queued.take()?.elapsed();
+
+        progress.queue_time = Some(waited);
+        Some(waited)
+    }
+
+    /// Its helper is this process, and is about to execute the program.
+    pub(crate) fn helper_started(&self, helper: Pid) {
+        let now = Instant::now();
+        let mut progress = self.progress.lock();
+
+        progress.helper = Some(helper);
+        progress.helper_started = Some(now);
+    }
+
+    /// Its helper has ended, or could not be run. Returns how long it took, if that is known.
+    ///
+    /// Of a request that does not wait it is not: it only knows that the program was executed.
+    pub(crate) fn helper_ended(&self, result: Result<WaitStatus>) -> Option<Delta> {
+        let mut progress = self.progress.lock();
+
+        if !self.wait && result == Ok(WaitStatus::SUCCESS) {
+            return None;
+        }
+        progress.helper_outcome = Some(Outcome::of_helper(result));
+        progress.helper_time = progress.helper_started.take().map(|start| start.elapsed());
+        progress.helper_time
+    }
+
+    /// It returns, with this answer.
+    pub(crate) fn answered(&self, outcome: Outcome, result: c_int) {
+        self.progress.lock().answer = Some((outcome, result));
+    }
+
+    /// A module has appeared because of it.
+    ///
+    /// Context: may sleep.
+    pub(crate) fn add_module(&self, module: Name) {
+        if self.modules.as_ref().is_none() {
+            if let Ok(places) = module_places() {
+                let bytes = places.capacity() * size_of::<SetOnce<Name>>();
+                if self.modules.populate(places) {
+                    self.memory.take(bytes);
+                }
+            }
+        }
+
+        let mut progress = self.progress.lock();
+        let places = self.modules.as_ref().map_or(&[][..], |places| places);
+        if let Some(place) = places.get(progress.modules) {
+            place.populate(module);
+        }
+        progress.modules += 1;
+    }
+
+    /// The bytes that this record takes.
+    fn bytes(&self) -> usize {
+        let modules = self.modules.as_ref().map_or(0, KVec::capacity);
+
+        size_of::<Self>()
+            + self.chain.capacity() * size_of::<Name>()
+            + modules * size_of::<SetOnce<Name>>()
+    }
+}
+
+/// Places for the names of modules.
+fn module_places() -> Result<KVec<SetOnce<Name>>> {
+    let mut places = KVec::with_capacity(MAX_MODULES, GFP_KERNEL)?;
+
+    for _ in 0..MAX_MODULES {
+        places.push(SetOnce::new(), GFP_KERNEL)?;
+    }
+    Ok(places)
+}
+
+#[pinned_drop]
+impl PinnedDrop for Record {
+    fn drop(self: Pin<&mut Self>) {
+        self.memory.give_back(self.bytes());
+    }
+}
+
+/// A time as seconds since boot.
+pub(crate) struct Seconds(pub(crate) i64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let us = self.0 / 1000;
+        f.write_fmt(fmt!("{}.{:06}", us / 1_000_000, us % 1_000_000))
+    }
+}
+
+/// The chain of a request in quotes, ended by its own name; `-` if it descends from no helper.
+pub(crate) struct Chain<'a>(&'a Record);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.chain.is_empty() {
+            return f.write_str("-");
+        }
+        f.write_str("\"")?;
+        for name in &self.0.chain {
+            f.write_fmt(fmt!("{name} -> "))?;
+        }
+        f.write_fmt(fmt!("{}\"", self.0.name))
+    }
+}
+
+/// Some of the modules of a record in quotes, and how many more there are; `-` if there is none.
+struct Modules<'a>(&'a Record, usize);
+
+impl fmt::Display for Modules<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(record, count) = *self;
+        if count == 0 {
+            return f.write_str("-");
+        }
+
+        let places = record.modules.as_ref().map_or(&[][..], |places| places);
+        let mut shown = 0;
+        f.write_str("\"")?;
+        for name in places.iter().take(count).filter_map(SetOnce::as_ref) {
+            let separator = if shown == 0 { "" } else { " " };
+            f.write_fmt(fmt!("{separator}{name}"))?;
+            shown += 1;
+        }
+        if shown < count {
+            f.write_fmt(fmt!(" +{}", count - shown))?;
+        }
+        f.write_str("\"")
+    }
+}
+
+/// The name of a user namespace.
+pub(crate) fn userns(is_initial: bool) -> &'static str {
+    if is_initial {
+        "initial"
+    } else {
+        "other"
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let progress = self.progress();
+        let Self {
+            requester, origin, ..
+        } = self;
+        let cgroup = origin.cgroup();
+
+        f.write_fmt(fmt!(
+            "seq={} t={} name={} wait={} pid={} tgid={} comm={} uid={} loginuid={} ",
+            self.seq,
+            Seconds(self.time),
+            Quoted(self.name.as_cstr().to_bytes()),
+            u8::from(self.wait),
+            requester.pid(),
+            requester.tgid(),
+            Quoted(requester.comm()),
+            requester.uid(),
+            Known(origin.loginuid),
+        ))?;
+        f.write_fmt(fmt!(
+            "userns={} nspid={} cgroup={} call_site={} chain={} ",
+            userns(origin.is_in_init_userns),
+            origin.nspid,
+            Known((!cgroup.is_empty()).then_some(Quoted(cgroup))),
+            Quoted(origin.call_site()),
+            self.chain(),
+        ))?;
+        f.write_fmt(fmt!(
+            "helper={} queue_us={} helper_us={} outcome={} result={} modules={}",
+            Known(progress.helper),
+            Known(progress.queue_time.map(|time| time.as_nanos() / 1000)),
+            Known(progress.helper_time.map(|time| time.as_nanos() / 1000)),
+            Known(progress.outcome()),
+            Known(progress.result()),
+            Modules(self, progress.modules),
+        ))
+    }
+}
+
+#[kunit_tests(kmod_rs_record)]
+mod tests {
+    use super::*;
+    use kernel::str::CString;
+
+    fn record(name: &CStr, wait: bool) -> Result<Arc<Record>> {
+        let memory = Arc::new(Memory::new(), GFP_KERNEL)?;
+        let requester = Requester::current();
+        let lineage = Lineage::outermost(requester.uid());
+        Record::new(7, Name::new(name), wait, 0, &requester, &lineage, &memory)
+    }
+
+    fn shown(record: &Record) -> Result<CString> {
+        CString::try_from_fmt(fmt!("{record}"))
+    }
+
+    fn ends_with(record: &Record, end: &[u8]) -> Result<bool> {
+        Ok(shown(record)?.to_bytes().ends_with(end))
+    }
+
+    #[test]
+    fn outcomes_stand_at_their_numbers() -> Result {
+        for (i, outcome) in Outcome::ALL.iter().enumerate() {
+            assert_eq!(*outcome as usize, i);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_killed_request_gets_the_outcome_of_its_helper() -> Result {
+        let record = record(c"a", true)?;
+        record.helper_started(3);
+        record.answered(Outcome::Killed, -512);
+        assert_eq!(record.progress().outcome(), Some(Outcome::Killed));
+        assert!(record.helper_ended(Err(EIO)).is_some());
+        assert_eq!(record.progress().outcome(), Some(Outcome::Errno));
+        assert_eq!(record.progress().result(), Some(-512));
+        Ok(())
+    }
+
+    #[test]
+    fn who_does_not_wait_learns_of_modules_only() -> Result {
+        let record = record(c"a", false)?;
+        record.helper_started(3);
+        assert!(record.helper_ended(Ok(WaitStatus::SUCCESS)).is_none());
+        record.answered(Outcome::Started, 0);
+        assert!(ends_with(
+            &record,
+            b"helper_us=- outcome=started result=0 modules=-"
+        )?);
+        record.add_module(Name::new(c"b"));
+        assert!(ends_with(
+            &record,
+            b"helper_us=- outcome=loaded result=0 modules=\"b\""
+        )?);
+        Ok(())
+    }
+
+    #[test]
+    fn more_modules_than_there_is_room_for() -> Result {
+        let record = record(c"a", true)?;
+        for _ in 0..MAX_MODULES + 2 {
+            record.add_module(Name::new(c"m"));
+        }
+        assert!(ends_with(&record, b" m m +2\"")?);
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_stays_in_its_field() -> Result {
+        let record = record(c"a\" wait=9\n", true)?;
+        let shown = shown(&record)?;
+        assert!(shown.to_bytes().starts_with(b"seq=7 t="));
+        assert!(!shown.to_bytes().contains(&b'\n'));
+        assert_eq!(
+            shown.to_bytes().split(|byte| *byte == b'"').nth(1),
+            Some(&b"a\\x22 wait=9\\x0a"[..])
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn memory_is_given_back() -> Result {
+        let record = record(c"a", true)?;
+        let memory = record.memory.clone();
+        record.add_module(Name::new(c"m"));
+        assert!(memory.bytes() > size_of::<Record>() as u64);
+        drop(record);
+        assert_eq!(memory.bytes(), 0);
+        Ok(())
+    }
+}

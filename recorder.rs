@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The records of requests: those that are under way, the last ones that have returned, and what
+//! they amount to.
+//!
+//! Who reads them takes a lock for as long as it takes to find one record, and shows it without
+//! any; so no request waits for a reader.
+
+use crate::{
+    debugfs::Entries,
+    lineage::Lineage,
+    name::Name,
+    record::{
+        Memory,
+        Outcome,
+        Record, //
+    },
+    requester::Requester,
+    usermode_helper::WaitStatus, //
+};
+use core::{
+    mem,
+    ops::Deref, //
+};
+use kernel::{
+    ffi::c_int,
+    new_spinlock,
+    prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNodeReservation, //
+    },
+    seq_file::SeqFile,
+    seq_print,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        ArcBorrow,
+        SpinLock, //
+    },
+    task::Pid,
+    time::Delta, //
+};
+
+/// How many records the administrator can have kept.
+pub(crate) const MAX_RECORDS: u32 = 65536;
+
+/// How many powers of two a [`Histogram`] has: the last is for a minute and more.
+const BUCKETS: usize = 28;
+
+/// How often something took how long: less than 1 us, less than 2, less than 4, and so on.
+struct Histogram([Atomic<u64>; BUCKETS]);
+
+impl Histogram {
+    fn new() -> Self {
+        Self([const { Atomic::new(0) }; BUCKETS])
+    }
+
+    /// The bucket for this many microseconds.
+    fn bucket(us: i64) -> usize {
+        // CAST: Negative ones would be a mistake; they count as none. The result is at most 64.
+        let bits = (i64::BITS - us.max(0).leading_zeros()) as usize;
+        bits.min(BUCKETS - 1)
+    }
+
+    fn count(&self, time: Delta) {
+        self.0[Self::bucket(time.as_nanos() / 1000)].add(1, Relaxed);
+    }
+}
+
+/// The last records.
+struct Ring {
+    /// As many places as there may be records; the one numbered n is at n modulo that.
+    places: KVVec<Option<Arc<Record>>>,
+    /// The number of the next.
+    next: u64,
+}
+
+/// All records.
+#[pin_data]
+pub(crate) struct Recorder {
+    /// How many records are kept.
+    size: u32,
+    next_seq: Atomic<u64>,
+    /// Requests that have returned, by outcome.
+    outcomes: [Atomic<u64>; Outcome::COUNT],
+    /// Modules that have appeared because of them.
+    modules: Atomic<u64>,
+    /// Requests that there was no memory to record.
+    lost: Atomic<u64>,
+    memory: Arc<Memory>,
+    queue_times: Histogram,
+    helper_times: Histogram,
+    #[pin]
+    ring: SpinLock<Ring>,
+    #[pin]
+    under_way: SpinLock<RBTree<u64, Arc<Record>>>,
+}
+
+impl Recorder {
+    /// Makes one that keeps the last `size` records.
+    ///
+    /// Returns [`EINVAL`] for more than [`MAX_RECORDS`], or [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn new(size: u32) -> Result<Arc<Self>> {
+        if size > MAX_RECORDS {
+            pr_err!("records={size} is too many: at most {MAX_RECORDS}\n");
+            return Err(EINVAL);
+        }
+        // CAST: Small.
+        let mut places = KVVec::with_capacity(size as usize, GFP_KERNEL)?;
+        for _ in 0..size {
+            places.push(None, GFP_KERNEL)?;
+        }
+        let memory = Arc::new(Memory::new(), GFP_KERNEL)?;
+
+        Arc::pin_init(
+            pin_init!(Self {
+                size,
+                next_seq: Atomic::new(1),
+                outcomes: [const { Atomic::new(0) }; Outcome::COUNT],
+                modules: Atomic::new(0),
+                lost: Atomic::new(0),
+                memory,
+                queue_times: Histogram::new(),
+                helper_times: Histogram::new(),
+                ring <- new_spinlock!(Ring { places, next: 0 }, "kmod_rs::Recorder::ring"),
+                under_way <- new_spinlock!(RBTree::new(), "kmod_rs::Recorder::under_way"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Whether any records are kept.
+    pub(crate) fn keeps_records(&self) -> bool {
+        self.size > 0
+    }
+
+    /// Begins the record of a request that the current task makes. Without memory for it, the
+    /// request goes on without, and is counted.
+    ///
+    /// Context: may sleep; the caller may hold mutexes.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        name: Name,
+        wait: bool,
+        call_site: usize,
+        requester: &Requester,
+        lineage: &Lineage,
+    ) -> Option<UnderWay> {
+        let seq = self.next_seq.fetch_add(1, Relaxed);
+        let record = Record::new(seq, name, wait, call_site, requester, lineage, &self.memory);
+
+        record
+            .and_then(|record| UnderWay::new(self, record))
+            .inspect_err(|_| {
+                self.lost.add(1, Relaxed);
+            })
+            .ok()
+    }
+
+    /// Counts a request that returns.
+    ///
+    /// Context: any.
+    pub(crate) fn count(&self, outcome: Outcome) {
+        self.outcomes[outcome as usize].add(1, Relaxed);
+    }
+
+    /// Counts a module that has appeared because of a request.
+    ///
+    /// Context: any.
+    pub(crate) fn count_module(&self) {
+        self.modules.add(1, Relaxed);
+    }
+
+    /// Keeps a record, and drops the oldest.
+    fn keep(&self, record: Arc<Record>) {
+        let mut ring = self.ring.lock();
+        let Some(place) = self.place(ring.next) else {
+            return;
+        };
+
+        let oldest = ring
+            .places
+            .get_mut(place)
+            .and_then(|place| mem::replace(place, Some(record)));
+        ring.next += 1;
+        drop(ring);
+        drop(oldest);
+    }
+
+    /// The place in the ring of what has this number; none if no records are kept.
+    fn place(&self, number: u64) -> Option<usize> {
+        // CAST: Less than `size`.
+        Some(number.checked_rem(self.size.into())? as usize)
+    }
+
+    /// The first record in the ring that is numbered `position` or higher.
+    fn recent(&self, position: u64) -> Option<(u64, Arc<Record>)> {
+        let ring = self.ring.lock();
+        let oldest = ring.next.saturating_sub(u64::from(self.size));
+        let position = position.max(oldest);
+        if position >= ring.next {
+            return None;
+        }
+        let place = self.place(position)?;
+
+        Some((position, ring.places.get(place)?.clone()?))
+    }
+
+    /// The first record under way whose sequence number is `seq` or higher.
+    fn under_way(&self, seq: u64) -> Option<(u64, Arc<Record>)> {
+        let under_way = self.under_way.lock();
+        let cursor = under_way.cursor_lower_bound(&seq)?;
+        let (seq, record) = cursor.current();
+
+        Some((*seq, record.clone()))
+    }
+
+    fn show_stats(&self, to: &SeqFile) {
+        let outcomes = || self.outcomes.iter().map(|count| count.load(Relaxed));
+
+        // A sum of what is read here, so that the lines add up.
+        let mut requests = 0;
+        for (outcome, count) in Outcome::ALL.iter().zip(outcomes()) {
+            requests += count;
+            seq_print!(to, "{outcome} {count}\n");
+        }
+        seq_print!(to, "requests {requests}\n");
+        seq_print!(to, "modules {}\n", self.modules.load(Relaxed));
+        seq_print!(to, "records {}\n", self.size);
+        seq_print!(to, "records_lost {}\n", self.lost.load(Relaxed));
+        seq_print!(to, "records_bytes {}\n", self.memory.bytes());
+    }
+
+    fn show_latency(&self, to: &SeqFile) {
+        for (i, (queue, helper)) in self
+            .queue_times
+            .0
+            .iter()
+            .zip(&self.helper_times.0)
+            .enumerate()
+        {
+            if i < BUCKETS - 1 {
+                seq_print!(to, "us_below={} ", 1u64 << i);
+            } else {
+                seq_print!(to, "us_below=- ");
+            }
+            seq_print!(
+                to,
+                "queue={} helper={}\n",
+                queue.load(Relaxed),
+                helper.load(Relaxed)
+            );
+        }
+    }
+}
+
+/// The record of a request that has not returned, or whose helper has not ended. Copies of it are
+/// held by both; when the last is dropped, nothing is under way any more.
+#[derive(Clone)]
+pub(crate) struct UnderWay(Arc<Listed>);
+
+/// A record that is listed among those under way, for as long as this lives.
+struct Listed {
+    record: Arc<Record>,
+    recorder: Arc<Recorder>,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let node = self
+            .recorder
+            .under_way
+            .lock()
+            .remove_node(&self.record.seq());
+        // Not with the lock held.
+        drop(node);
+    }
+}
+
+impl UnderWay {
+    fn new(recorder: &Arc<Recorder>, record: Arc<Record>) -> Result<Self> {
+        let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
+        let node = place.into_node(record.seq(), record.clone());
+        let listed = Arc::new(
+            Listed {
+                record,
+                recorder: recorder.clone(),
+            },
+            GFP_KERNEL,
+        )?;
+
+        recorder.under_way.lock().insert(node);
+        Ok(Self(listed))
+    }
+
+    /// The record, for who is interested in it beyond that.
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.0.record
+    }
+
+    /// It begins to wait for another's helper or for a slot.
+    pub(crate) fn queued(&self) {
+        self.0.record.queued();
+    }
+
+    /// It waits for that no more, if it did.
+    pub(crate) fn dequeued(&self) {
+        if let Some(time) = self.0.record.dequeued() {
+            self.0.recorder.queue_times.count(time);
+        }
+    }
+
+    /// Its helper is this process, and is about to execute the program.
+    pub(crate) fn helper_started(&self, helper: Pid) {
+        self.0.record.helper_started(helper);
+    }
+
+    /// Its helper has ended, or could not be run.
+    pub(crate) fn helper_ended(&self, result: Result<WaitStatus>) {
+        if let Some(time) = self.0.record.helper_ended(result) {
+            self.0.recorder.helper_times.count(time);
+        }
+    }
+
+    /// It returns, with this answer. From now on its record is among the last ones.
+    pub(crate) fn answered(&self, outcome: Outcome, result: c_int) {
+        self.dequeued();
+        self.0.record.answered(outcome, result);
+        self.0.recorder.keep(self.0.record.clone());
+    }
+}
+
+/// Defines a file that shows something of a [`Recorder`].
+macro_rules! file {
+    ($(#[doc = $doc:literal])+ $type:ident) => {
+        $(#[doc = $doc])+
+        pub(crate) struct $type(pub(crate) Arc<Recorder>);
+
+        impl Deref for $type {
+            type Target = Recorder;
+
+            fn deref(&self) -> &Recorder {
+                &self.0
+            }
+        }
+    };
+}
+
+file! {
+    /// The file `recent`: the requests that have returned, the newest last.
+    Recent
+}
+
+impl Entries for Recent {
+    type Entry = Arc<Record>;
+
+    const NAME: &'static CStr = c"recent";
+
+    fn find(&self, position: u64) -> Result<Option<(u64, Arc<Record>)>> {
+        Ok(self.recent(position))
+    }
+
+    fn show(&self, record: ArcBorrow<'_, Record>, to: &SeqFile) {
+        seq_print!(to, "{}\n", &*record);
+    }
+}
+
+file! {
+    /// The file `inflight`: the requests that have not returned, or whose helper has not ended.
+    Inflight
+}
+
+impl Entries for Inflight {
+    type Entry = Arc<Record>;
+
+    const NAME: &'static CStr = c"inflight";
+
+    fn find(&self, position: u64) -> Result<Option<(u64, Arc<Record>)>> {
+        Ok(self.under_way(position))
+    }
+
+    fn show(&self, record: ArcBorrow<'_, Record>, to: &SeqFile) {
+        seq_print!(to, "{}\n", &*record);
+    }
+}
+
+file! {
+    /// The file `stats`: counters.
+    Stats
+}
+
+impl Entries for Stats {
+    type Entry = KBox<()>;
+
+    const NAME: &'static CStr = c"stats";
+
+    fn find(&self, position: u64) -> Result<Option<(u64, KBox<()>)>> {
+        let whole = KBox::new((), GFP_KERNEL)?;
+        Ok((position == 0).then_some((0, whole)))
+    }
+
+    fn show(&self, (): &(), to: &SeqFile) {
+        self.show_stats(to);
+    }
+}
+
+file! {
+    /// The file `latency`: how long requests waited, and their helpers took.
+    Latency
+}
+
+impl Entries for Latency {
+    type Entry = KBox<()>;
+
+    const NAME: &'static CStr = c"latency";
+
+    fn find(&self, position: u64) -> Result<Option<(u64, KBox<()>)>> {
+        let whole = KBox::new((), GFP_KERNEL)?;
+        Ok((position == 0).then_some((0, whole)))
+    }
+
+    fn show(&self, (): &(), to: &SeqFile) {
+        self.show_latency(to);
+    }
+}
+
+#[kunit_tests(kmod_rs_recorder)]
+mod tests {
+    use super::*;
+
+    /// A request that begins and returns.
+    fn request(recorder: &Arc<Recorder>, name: &CStr) -> Result {
+        let requester = Requester::current();
+        let lineage = Lineage::outermost(requester.uid());
+        let under_way = recorder
+            .begin(Name::new(name), true, 0, &requester, &lineage)
+            .ok_or(ENOMEM)?;
+
+        assert!(recorder.under_way(0).is_some());
+        under_way.answered(Outcome::Loaded, 0);
+        Ok(())
+    }
+
+    fn name_at(recorder: &Recorder, position: u64) -> Option<(u64, Name)> {
+        recorder
+            .recent(position)
+            .map(|(position, record)| (position, *record.name()))
+    }
+
+    #[test]
+    fn the_last_ones_are_kept() -> Result {
+        let recorder = Recorder::new(2)?;
+        assert!(name_at(&recorder, 0).is_none());
+        for name in [c"a", c"b", c"c"] {
+            request(&recorder, name)?;
+        }
+        assert!(name_at(&recorder, 0) == Some((1, Name::new(c"b"))));
+        assert!(name_at(&recorder, 2) == Some((2, Name::new(c"c"))));
+        assert!(name_at(&recorder, 3).is_none());
+        assert!(recorder.under_way(0).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn none_is_kept_if_none_is_wanted() -> Result {
+        let recorder = Recorder::new(0)?;
+        request(&recorder, c"a")?;
+        assert!(name_at(&recorder, 0).is_none());
+        assert_eq!(recorder.memory.bytes(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn too_many_are_refused() -> Result {
+        assert!(Recorder::new(MAX_RECORDS + 1).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_helper_keeps_its_request_under_way() -> Result {
+        let recorder = Recorder::new(1)?;
+        let requester = Requester::current();
+        let lineage = Lineage::outermost(requester.uid());
+        let begin = || recorder.begin(Name::new(c"a"), true, 0, &requester, &lineage);
+        let of_request = begin().ok_or(ENOMEM)?;
+        let of_helper = of_request.clone();
+        let seq = of_request.record().seq();
+
+        of_request.answered(Outcome::Killed, -512);
+        drop(of_request);
+        assert!(recorder.under_way(0).is_some_and(|(found, _)| found == seq));
+        drop(of_helper);
+        assert!(recorder.under_way(0).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn times_are_counted_in_powers_of_two() -> Result {
+        for (us, bucket) in [
+            (0, 0),
+            (1, 1),
+            (2, 2),
+            (3, 2),
+            (4, 3),
+            (1 << 40, BUCKETS - 1),
+        ] {
+            assert_eq!(Histogram::bucket(us), bucket);
+        }
+        assert_eq!(Histogram::bucket(-1), 0);
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the helper is told of its request (helper_env), with the wrapper of the
+# admin guide; and what the log is told (log_requests).
+
+. "$(dirname "$0")/lib.sh"
+plan 24
+
+WRAPPER=/usr/local/sbin/modprobe-for
+
+told() {
+	sed -n 's/^envp\[[0-9]*\]=//p' /tmp/description
+}
+
+# The script in the admin guide, up to the next empty line.
+shown_wrapper() {
+	sed -n '/^    #!\/bin\/sh$/,/^$/s/^    //p' /kmod_rs/admin-guide.rst
+}
+
+# The lines about requests since the last call, without numbers.
+logged_requests() {
+	log | sed "1,/^env $MARKS\$/d" | sed -En 's/^kmod_rs: request (.*)\[[0-9]+\] uid ([0-9]+)\) (.*): seq=[0-9]+ result=(-?[0-9]+) helper=.*/\1 \2 \3 \4/p'
+	MARKS=$((MARKS + 1))
+	echo "env $MARKS" >/dev/kmsg
+}
+
+use_helper
+patch on
+ask w describe-x >/dev/null
+C=$(told)
+is "C's environment" "$(wc -l <<<"$C")" 3
+
+echo 1 >"$KNOBS/helper_env"
+setpriv --reuid=1234 --clear-groups /kmod_rs/ask -c "a task" w describe-x >/dev/null
+is "six more strings" "$(told)" "$C
+KMOD_REQUEST=$(newest seq)
+KMOD_REQUESTER_PID=$(newest pid)
+KMOD_REQUESTER_UID=1234
+KMOD_REQUESTER_COMM=a\\x20task
+KMOD_REQUESTER_USERNS=initial
+KMOD_CALL_SITE=$(newest call_site | tr -d '"' | sed 's/ /\\x20/')"
+unshare --user --map-root-user /kmod_rs/ask w describe-x >/dev/null
+is "in another user namespace" "$(told | sed -n 's/^KMOD_REQUESTER_USERNS=//p')" other
+events >/dev/null
+ask n describe-x >/dev/null
+event end describe-x
+is "one that does not wait" "$(told | sed -n 's/^KMOD_REQUEST=//p')" "$(newest seq)"
+
+close_gate
+ask_in_background w hold-same
+ask_in_background w hold-same
+# One that follows would run its own after 5 s.
+holds "each has its own helper" started 2
+is "and did not wait for the other's" "$(in_flight | field queue_us | awk '$1 > 4000000')" ""
+open_gate
+await helpers_gone
+
+mkdir -p "${WRAPPER%/*}" /var/log
+shown_wrapper >"$WRAPPER"
+chmod +x "$WRAPPER"
+echo "$WRAPPER" >"$MODPROBE"
+user() {
+	setpriv --reuid=1234 --clear-groups /kmod_rs/ask w "$1"
+}
+is "the wrapper: a file system for a user" "$(user fs-xfs)" 0
+rmmod xfs
+is "no other module" "$(user algif_hash)" 256
+is "nor for another user namespace" "$(unshare --user --map-root-user /kmod_rs/ask w algif_hash)" 256
+is "anything for root" "$(ask w algif_hash)" 0
+modprobe -r algif_hash
+is "its log" "$(sed 's/^[0-9]* //; s/\[[0-9]*\]//' /var/log/modprobe-for)" "fs-xfs for ask uid 1234
+algif_hash for ask uid 1234
+algif_hash for ask uid 0
+algif_hash for $(cat /proc/$$/comm) uid 0"
+is "with the numbers of the records" "$(cut -d' ' -f1 /var/log/modprobe-for | xargs)" "$(recent | tail -n 4 | field seq | xargs)"
+rm -f "$WRAPPER" /var/log/modprobe-for
+
+echo 0 >"$KNOBS/helper_env"
+use_helper
+ask w describe-x >/dev/null
+is "off again" "$(told)" "$C"
+is "2 is out of range" "$( (echo 2 >"$KNOBS/helper_env") 2>&1 | grep -c 'Invalid argument')" 1
+
+# The log.
+MARKS=0
+logged_requests >/dev/null
+MARKS=1
+ask w exit-3 >/dev/null
+is "log_requests 0" "$(logged_requests)" ""
+MARKS=2
+echo 1 >"$KNOBS/log_requests"
+/kmod_rs/ask -c "a task" w exit-3 >/dev/null
+/kmod_rs/ask w exit-0 >/dev/null
+/kmod_rs/ask w "$(printf 'x%.0s' {1..60})" >/dev/null
+is "1: failures that cost a helper" "$(logged_requests)" 'exit-3 (a\x20task 0 exit 768'
+MARKS=3
+for ((i = 0; i < 30; i++)); do
+	ask w exit-1 >/dev/null
+done
+holds "not without a limit" [ "$(logged_requests | wc -l)" -le 20 ]
+MARKS=4
+echo 2 >"$KNOBS/log_requests"
+/kmod_rs/ask w exit-0 >/dev/null
+/kmod_rs/ask n exit-0 >/dev/null
+/kmod_rs/ask w "$(printf 'x%.0s' {1..60})" >/dev/null
+is "2: all" "$(logged_requests)" "exit-0 (ask 0 loaded 0
+exit-0 (ask 0 started 0
+$(printf 'x%.0s' {1..55}) (ask 0 toolong $ENAMETOOLONG"
+is "3 is out of range" "$( (echo 3 >"$KNOBS/log_requests") 2>&1 | grep -c 'Invalid argument')" 1
+MARKS=5
+await helpers_gone
+give_back
+
+# Without records, both work as well; and the files are there.
+insmod /kmod_rs/kmod-rs.ko records=0
+await settled
+echo 1 >"$KNOBS/helper_env"
+echo 2 >"$KNOBS/log_requests"
+ask w describe-x >/dev/null
+is "records=0: told" "$(told | grep -c '^KMOD_')" 6
+is "logged" "$(logged_requests)" "describe-x ($(cat /proc/$$/comm) 0 loaded 0"
+is "not kept" "$(recent)" ""
+is "but counted" "$(stat_of requests) $(stat_of loaded) $(stat_of records) $(stat_of records_bytes)" "1 1 0 0"
+give_back
+is "records=65537" "$(insmod /kmod_rs/kmod-rs.ko records=65537 2>&1 | grep -c 'Invalid parameters\|Invalid argument')" 1
+
+finish

@@ -1,0 +1,98 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Many requests with readers at work: each line is whole and consistent, the
+# counters add up, and the memory is what it was. With FULL=1 100,000 requests.
+
+. "$(dirname "$0")/lib.sh"
+plan 13
+
+WITH_HELPER=$((1200 / SLOWER)) WITHOUT=$((8000 / SLOWER))
+[[ ! ${FULL:-} ]] || WITH_HELPER=20000 WITHOUT=80000
+TASKS=8
+READERS=3
+OUTCOMES='loaded|exit|signal|errno|denied|shared|loop|timeout|killed|started|off|toolong'
+TEXT='"[^"]*"'
+LINE="seq=[0-9]+ t=[0-9]+\.[0-9]{6} name=$TEXT wait=[01] pid=[0-9]+ tgid=[0-9]+ comm=$TEXT uid=[0-9]+ \
+loginuid=([0-9]+|-) userns=(initial|other) nspid=[0-9]+ cgroup=$TEXT call_site=$TEXT chain=($TEXT|-) \
+helper=([0-9]+|-) queue_us=([0-9]+|-) helper_us=([0-9]+|-) outcome=($OUTCOMES|-) result=(-?[0-9]+|-) modules=($TEXT|-)"
+# What goes together in the requests of this test.
+CONSISTENT='name="q-[0-9]+" wait=[01] .*( helper=[0-9]+ .* outcome=loaded result=0 | helper=[0-9]+ .* helper_us=- outcome=started result=0 | helper=- queue_us=- helper_us=- outcome=off result=-2 | outcome=- result=- )'
+
+# Reads until told to end; keeps the lines that are not whole or not consistent,
+# and those that come twice in one reading. Says how often it has read.
+reader() {
+	local readings=0
+	exec 8>&- 9>&-
+	while [[ ! -e /tmp/enough ]]; do
+		cat "$RECORDS/recent" >"/tmp/reading.$1"
+		grep -vExe "$LINE" "/tmp/reading.$1" >>/tmp/torn
+		grep -vEe "$CONSISTENT" "/tmp/reading.$1" >>/tmp/torn
+		field seq <"/tmp/reading.$1" | sort | uniq -d >>/tmp/twice
+		grep -vExe "$LINE" "$RECORDS/inflight" >>/tmp/torn
+		cat "$RECORDS"/{stats,latency,autoloaded} >/dev/null
+		readings=$((readings + 1))
+	done
+	echo "$readings" >"/tmp/readings.$1"
+}
+
+# many N ANSWER: that many requests by all tasks together.
+many() {
+	/kmod_rs/load --tasks="$TASKS" --rounds="$(($1 / TASKS / 2))" "w q-% $2" "n q-% $2" 2>/tmp/asked
+}
+
+# So many requests the last call of many made.
+asked() {
+	sed -En 's/^# asked ([0-9]+) times, .*/\1/p' /tmp/asked
+}
+
+sum() {
+	head -n 12 "$RECORDS/stats" | awk '{ sum += $2 } END { print sum }'
+}
+
+# Of one of the columns of the histogram.
+counted() {
+	sed -En "s/.* $1=([0-9]+).*/\1/p" "$RECORDS/latency" | awk '{ sum += $1 } END { print sum }'
+}
+
+rm -f /tmp/enough /tmp/torn /tmp/twice
+: >/tmp/torn
+: >/tmp/twice
+use_silent_helper
+patch on
+readers=()
+for ((i = 0; i < READERS; i++)); do
+	reader "$i" &
+	readers+=($!)
+done
+
+is "$WITH_HELPER with helpers" "$(many "$WITH_HELPER" 0)" "no other answers"
+await helpers_gone
+await nothing_in_flight
+asked=$(asked)
+full=$(stat_of records_bytes)
+echo >"$MODPROBE"
+is "$WITHOUT without" "$(many "$WITHOUT" "$ENOENT")" "no other answers"
+echo "$HELPER" >"$MODPROBE"
+without=$(asked)
+is "a few more with helpers" "$(many 320 0)" "no other answers"
+await helpers_gone
+await nothing_in_flight
+
+touch /tmp/enough
+for reader in "${readers[@]}"; do wait "$reader"; done
+is "no torn line" "$(sort /tmp/torn | uniq | head -n 5)" ""
+is "none twice in one reading" "$(cat /tmp/twice)" ""
+holds "all readers read: $(cat /tmp/readings.* | xargs) times" [ "$(sort -n /tmp/readings.* | head -n 1)" -gt 2 ]
+
+total=$((asked + without + $(asked)))
+is "each is counted" "$(stat_of requests)" "$total"
+is "the outcomes add up" "$(sum)" "$total"
+is "those without a helper" "$(stat_of off)" "$without"
+is "those that did not wait" "$(stat_of started)" "$(((total - without) / 2))"
+is "each that had one has a time" "$(counted queue) $(counted helper)" "$((total - without)) $(((total - without) / 2))"
+is "none was lost" "$(stat_of records_lost) $(recent | wc -l)" "0 256"
+is "the memory is what it was" "$(stat_of records_bytes)" "$full"
+rm -f /tmp/enough /tmp/torn /tmp/twice /tmp/asked /tmp/reading.* /tmp/readings.*
+
+finish

@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A file of records that is open pins the module: rmmod says "in use", the reader
+# reads on, and when it has closed rmmod succeeds. The same for the file of each.
+
+. "$(dirname "$0")/lib.sh"
+plan 37
+
+use_silent_helper
+for file in recent inflight stats latency autoloaded; do
+	patch on
+	for ((i = 0; i < 100; i++)); do
+		ask w "quick-$i" >/dev/null
+	done
+	whole=$(wc -l <"$RECORDS/$file")
+
+	exec 7<"$RECORDS/$file"
+	first=""
+	((whole == 0)) || read -r first <&7
+	echo 0 >"$LIVEPATCH/enabled"
+	await test ! -e "$LIVEPATCH"
+	matches "$file is open: rmmod" "$(rmmod kmod_rs 2>&1)" "Module kmod_rs is in use"
+	is "refcnt" "$(</sys/module/kmod_rs/refcnt)" 1
+	is "the reader reads on" "$(($(wc -l <&7) + (${#first} > 0)))" "$whole"
+	exec 7<&-
+	holds "it is closed" await references 0
+	holds "rmmod" rmmod kmod_rs
+	is "the files are gone" "$(ls -d "$RECORDS" 2>/dev/null)" ""
+	is "and the events" "$(ls -d "$TRACING/events/kmod_rs" 2>/dev/null)" ""
+done
+
+# With readers that open and close all the time it goes as soon as none has it open.
+patch on
+(
+	exec 8>&- 9>&-
+	while [[ ! -e /tmp/enough ]]; do cat "$RECORDS"/* 2>/dev/null; done
+) >/dev/null &
+reader=$!
+echo 0 >"$LIVEPATCH/enabled"
+await test ! -e "$LIVEPATCH"
+holds "rmmod between readers" await rmmod kmod_rs
+touch /tmp/enough
+wait "$reader"
+rm /tmp/enough
+holds "and it can be loaded again" take_over
+
+finish
