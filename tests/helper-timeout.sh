@@ -44,7 +44,7 @@ for how in off on; do
 	patch "$how"
 	hang 10
 	is "10 hang, others are served, patch $how" "$(ask w exit-3)" $((3 << 8))
-	hold 40
+	hold 40 more-
 	etime_after "50 hang, patch $how" 5000
 	open_gate
 	await helpers_gone

@@ -283,12 +283,12 @@ events() {
 	done
 }
 
-# hold N: have that many helpers run, which wait at the gate, and requests that
-# wait for them. Close it before.
+# hold N [NAME]: have that many helpers run, which wait at the gate, and requests
+# that wait for them; NAME tells them from others. Close it before.
 hold() {
 	local i
 	for ((i = 0; i < $1; i++)); do
-		ask_in_background w "hold-$i"
+		ask_in_background w "hold-${2:-}$i"
 	done
 	started "$1"
 }
