@@ -8,7 +8,8 @@
 . "$(dirname "$0")/lib.sh"
 plan 10
 
-TASKS=8 CALLS=$(often 2000)
+# As many by each task.
+TASKS=8 CALLS=$(often 2048)
 
 flood() {
 	/kmod_rs/load --tasks="$TASKS" --rounds=$(($1 / TASKS / 2)) 'n exit-0-% 0' 'n exit-3 0'
