@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Run the tests: those in tests/host here, those in tests in guests, with Debian's
-# kernel and with the debugging one of the same source. What they say, in KTAP, is
-# printed as it comes and kept below out/; the last line is "N passed, N failed",
-# counted in tests, and "N skipped" after that if some could run on neither kernel. A
-# guest that dies fails the tests that it had not yet run.
+# kernel and, if that is asked for, with the debugging one of the same source. What they
+# say, in KTAP, is printed as it comes and kept below out/; the last line is "N passed,
+# N failed", counted in tests, and "N skipped" after that if some could run on no kernel
+# that was asked for. A guest that dies fails the tests that it had not yet run.
 #
 # usage: [KERNEL=MINOR] [DEBUG=yes|no|only] [T="NAME..."] [GUEST_SETTINGS="NAME=VALUE..."]
 #        [VM_TIMEOUT=SECONDS] test.sh [--full]
@@ -241,8 +241,8 @@ main() {
 	local skipped
 	FULL=""
 	[[ ${1:-} != --full ]] || FULL=1
-	[[ ${DEBUG:=yes} =~ ^(yes|no|only)$ ]] ||
-		die "DEBUG=$DEBUG means nothing: DEBUG=no leaves the debugging kernel out, DEBUG=only runs the tests on no other"
+	[[ ${DEBUG:=no} =~ ^(yes|no|only)$ ]] ||
+		die "DEBUG=$DEBUG means nothing: DEBUG=yes runs the tests on the debugging kernel, too, DEBUG=only on no other"
 	check_names
 	mapfile -t HOST_TESTS < <(host_tests | wanted)
 	mapfile -t GUEST_TESTS < <(
