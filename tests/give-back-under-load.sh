@@ -14,21 +14,6 @@ plan $((2 * ROUNDS + 5))
 
 STOP=/tmp/stop
 
-# served FUNCTION: so many requests there, since it was counted.
-served() {
-	(($(calls "$1") > 64))
-}
-
-# Programs, that is, not kernel workers.
-processes() {
-	readlink /proc/[0-9]*/exe | wc -l
-}
-
-# As many as before, or fewer?
-processes_gone() {
-	(($(processes) <= PROCESSES))
-}
-
 rm -f "$STOP"
 use_silent_helper
 # The real one has to be there for some of them.
@@ -47,17 +32,7 @@ load=$!
 # Else all that is done here has its turn after 64 tasks and as many helpers.
 chrt --rr -p 1 $$
 
-for ((round = 1; round <= ROUNDS; round++)); do
-	patch on
-	count_calls kmod_rs_request_module
-	holds "requests come to Rust, $round" await served kmod_rs_request_module
-	forget_calls
-	# Waits for refcnt to be 0, and fails if the module cannot be removed.
-	patch off
-	count_calls security_kernel_module_request
-	holds "requests come to C, $round" await served security_kernel_module_request
-	forget_calls
-done
+switch_rounds "$ROUNDS" 64
 
 touch "$STOP"
 wait "$load"
@@ -65,7 +40,7 @@ is "each request was answered, once" "$?" 0
 is "each answer was right" "$(</tmp/load)" "no other answers"
 holds "no helper is left over" await helpers_gone
 holds "no module is" eval '! is_loaded'
-if await processes_gone; then pass "nor any process"; else fail "nor any process" "$(ps ax)"; fi
+if await processes_gone "$PROCESSES"; then pass "nor any process"; else fail "nor any process" "$(ps ax)"; fi
 
 rm -f "$STOP" /tmp/load
 finish

@@ -158,6 +158,28 @@ is_patched() {
 	[[ $(<"/proc/$1/patch_state") == 1 ]]
 }
 
+# served FUNCTION N: more requests than that there, since it was counted.
+served() {
+	(($(calls "$1") > $2))
+}
+
+# switch_rounds ROUNDS N: take over and give back so often, each time for more than N
+# requests, which others make meanwhile. Two points a round.
+switch_rounds() {
+	local round
+	for ((round = 1; round <= $1; round++)); do
+		patch on
+		count_calls kmod_rs_request_module
+		holds "requests come to Rust, $round" await served kmod_rs_request_module "$2"
+		forget_calls
+		# Waits for refcnt to be 0, and fails if the module cannot be removed.
+		patch off
+		count_calls security_kernel_module_request
+		holds "requests come to C, $round" await served security_kernel_module_request "$2"
+		forget_calls
+	done
+}
+
 # same_as_c FUNCTION EXPECTED: what the function prints, line by line, with the
 # patch off and with it on. Two points.
 same_as_c() {
@@ -318,6 +340,16 @@ open_gate() {
 
 helpers_gone() {
 	[[ ! $(pids_of helper) ]]
+}
+
+# Programs, that is, not kernel workers.
+processes() {
+	readlink /proc/[0-9]*/exe | wc -l
+}
+
+# processes_gone N: are there that many, or fewer?
+processes_gone() {
+	(($(processes) <= $1))
 }
 
 # pids_of NAME: of all processes that are called so, one a line. As pgrep has them, but

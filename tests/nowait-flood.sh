@@ -36,16 +36,6 @@ memory() {
 	awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo
 }
 
-# Programs, that is, not kernel workers.
-processes() {
-	readlink /proc/[0-9]*/exe | wc -l
-}
-
-# As many as before, or fewer?
-processes_gone() {
-	(($(processes) <= PROCESSES))
-}
-
 # So that caches are as small as they can be.
 shrink() {
 	local cache
@@ -69,7 +59,7 @@ PROCESSES=$(processes)
 is "all were started" "$(flood "$CALLS" 2>/tmp/load)" "no other answers"
 is "and asked for" "$(</tmp/load)" "# asked $CALLS times, answered $CALLS times"
 holds "no helper is left over" await helpers_gone
-if await processes_gone; then pass "nor any other process"; else fail "nor any other process" "$(ps ax)"; fi
+if await processes_gone "$PROCESSES"; then pass "nor any other process"; else fail "nor any other process" "$(ps ax)"; fi
 is "nor a reference" "$(</sys/module/kmod_rs/refcnt)" "$references"
 if [[ -e $KMEMLEAK ]]; then
 	ktap_test_skip "nor objects in caches: KASAN keeps what was freed; kmemleak looks for the rest"

@@ -10,11 +10,6 @@ plan $((2 * ROUNDS + 4))
 
 STOP=/tmp/stop
 
-# busy FUNCTION: are many requests served there?
-busy() {
-	(($(calls "$1") > 100))
-}
-
 rm -f "$STOP"
 use_silent_helper
 /kmod_rs/load --tasks=16 --until="$STOP" \
@@ -24,16 +19,7 @@ use_silent_helper
 	>/tmp/load &
 load=$!
 
-for ((round = 1; round <= ROUNDS; round++)); do
-	patch on
-	count_calls kmod_rs_request_module
-	holds "requests come to Rust, $round" await busy kmod_rs_request_module
-	forget_calls
-	patch off
-	count_calls security_kernel_module_request
-	holds "requests come to C, $round" await busy security_kernel_module_request
-	forget_calls
-done
+switch_rounds "$ROUNDS" 100
 
 touch "$STOP"
 wait "$load"

@@ -76,16 +76,6 @@ sum_of() {
 	awk -v word="$1" '{ for (i = 1; i < NF; i++) if ($i == word) sum += $(i + 1) } END { print sum + 0 }' /tmp/asked
 }
 
-# Programs, that is, not kernel workers.
-processes() {
-	readlink /proc/[0-9]*/exe | wc -l
-}
-
-# As many as before, or fewer?
-processes_gone() {
-	(($(processes) <= PROCESSES))
-}
-
 # memory KEY: in kB, when caches are as small as they can be.
 memory() {
 	local cache
@@ -134,7 +124,7 @@ is "and are given on" "$(answer_of "$ASKER")" $((6 << 8))
 await helpers_gone
 holds "no reference is left: it can be unloaded" give_back
 holds "no helper is left" await helpers_gone
-if await processes_gone; then pass "nor another process"; else fail "nor another process" "$(ps ax)"; fi
+if await processes_gone "$PROCESSES"; then pass "nor another process"; else fail "nor another process" "$(ps ax)"; fi
 more=$(($(memory Slab) - slab))
 holds "Slab: $more kB more" [ "$more" -lt 8192 ]
 less=$((available - $(memory MemAvailable)))
