@@ -7,7 +7,7 @@
 # cannot die keeps its slot, which the log says, too.
 
 . "$(dirname "$0")/lib.sh"
-plan 35
+plan 36
 
 KNOB=$KNOBS/helper_timeout_ms
 FROZEN=/tmp/frozen
@@ -131,6 +131,8 @@ exec 7<&-
 is "when it can, it dies" "$(answer_of "$stuck")" 9
 is "and its slot goes on" "$(answer_of "$next")" $((7 << 8))
 is "nothing more is said of it" "$(lines 'stuck-1') $(lines 'has not exited')" "2 1"
+# Those that ended in time had their 700 ms long ago.
+is "nor of any that ended in time" "$(log | sed -n 's/.*modprobe for \(.*\) took too long.*/\1/p' | xargs)" "hold-1 hold-3 stuck-1"
 umount "$FROZEN"
 
 finish
