@@ -102,6 +102,7 @@ struct KmodRs {
     #[pin]
     _log_requests: sysctl::Registration<LogRequests>,
     _livepatch: Livepatch,
+    _directory: Arc<debugfs::Directory>,
 }
 
 impl kernel::InPlaceModule for KmodRs {
@@ -129,6 +130,8 @@ impl kernel::InPlaceModule for KmodRs {
             _helper_env <- sysctl::Registration::new(HelperEnv(settings.clone()?)),
             _log_requests <- sysctl::Registration::new(LogRequests(settings.clone()?)),
             _watcher <- notifier::Registration::new(autoloaded::Watcher(autoloaded.clone()?)),
+            _directory: directory.clone()?,
+            // Nothing may fail from here on, so all that the files are made of is there by now.
             _livepatch: Livepatch::enable(Kmod::new(
                 settings?,
                 slots?,
@@ -137,8 +140,7 @@ impl kernel::InPlaceModule for KmodRs {
                 autoloaded.clone()?,
                 module,
             )?)?,
-            // Whoever has one of these open pins the module, once there is one: so they come when
-            // nothing can fail any more.
+            // Whoever has one of these open pins the module, once there is one.
             _recent <- debugfs::File::new(directory.clone()?, recorder::Recent(recorder.clone()?), module),
             _inflight <- debugfs::File::new(directory.clone()?, recorder::Inflight(recorder.clone()?), module),
             _stats <- debugfs::File::new(directory.clone()?, recorder::Stats(recorder.clone()?), module),
