@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Run the tests: those in tests/host here, those in tests in guests, with Debian's
-# kernel and, if that is asked for, with the debugging one of the same source. What they
-# say, in KTAP, is printed as it comes and kept below out/; the last line is "N passed,
-# N failed", counted in tests, and "N skipped" after that if some could run on no kernel
-# that was asked for. A guest that dies fails the tests that it had not yet run.
+# kernel and with the debugging one of the same source. What they say, in KTAP, is
+# printed and kept below out/; the last line is "N passed, N failed", counted in tests,
+# and "N skipped" after that if some could run on no kernel that was asked for. A guest
+# that dies fails the tests that it had not yet run.
+#
+# A guest mostly waits, so several run side by side: both kernels, and GUESTS of each.
+# What is printed is in order all the same. The debugging kernel gets what processor
+# time the other one leaves, as some tests of that one measure time.
 #
 # usage: [KERNEL=MINOR] [DEBUG=yes|no|only] [T="NAME..."] [GUEST_SETTINGS="NAME=VALUE..."]
-#        [VM_TIMEOUT=SECONDS] test.sh [--full]
+#        [VM_TIMEOUT=SECONDS] [GUESTS=N] test.sh [--full]
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -21,6 +25,10 @@ set -euo pipefail
 VM_TIMEOUT=${VM_TIMEOUT:-2400}
 # The debugging kernel does everything so much slower.
 DEBUG_SLOWER=4
+# In kB: what a guest takes, at most.
+GUEST_MEMORY=$((4 << 20))
+# A boot has to be worth it.
+TESTS_PER_BOOT=8
 
 # The names of the tests: of the kernel that is tested, and of all.
 PASSED=() FAILED=() SKIPPED=()
@@ -65,8 +73,20 @@ is_alone() {
 	grep -q '^# Boot: ' "$(file_of "$1")"
 }
 
+# The arrays from which SLUB hands out objects keep their addresses, which are references
+# for kmemleak; with SLUB's checks on there are no such arrays.
+WATCHED="kmemleak=on slab_debug=F"
+
 arguments_of() {
 	sed -n '/^# Boot: alone$/d; s/^# Boot: //p' "$(file_of "$1")"
+	! is_watched "$1" || echo "$WATCHED"
+}
+
+# Whether kmemleak watches: "# Watch: kmemleak". With it all takes two to three times as
+# long, so it is on in the boots of these tests, and with --full in all.
+is_watched() {
+	has_option CONFIG_DEBUG_KMEMLEAK=y &&
+		{ [[ $FULL ]] || grep -qx '# Watch: kmemleak' "$(file_of "$1")"; }
 }
 
 # The lines that the kernel's configuration has to have for a test, one after the
@@ -99,19 +119,95 @@ check_names() {
 	done
 }
 
+# --- Side by side ---------------------------------------------------------
+
+# aside FILE COMMAND...: start it as a process group of its own, which cleans up
+# like the script itself; what it prints comes to the file.
+aside() {
+	local file=$1
+	shift
+	mkdir -p "$(dirname "$file")"
+	: >"$file"
+	spawn as_script "$file" "$@"
+}
+
+as_script() {
+	local file=$1
+	shift
+	RUNNING=()
+	trap stop_running EXIT
+	trap 'exit 143' TERM
+	"$@" >"$file"
+}
+
+# follow PID FILE: what was started aside, as it comes, to its end.
+follow() {
+	tail --pid="$1" --sleep-interval=0.2 --lines=+1 --follow "$2"
+}
+
+# Jobs, each an index of JOBS, are run GUESTS at once; each takes a token and puts it
+# back. What they print comes in the order in which they were queued.
+JOBS=() JOB_FILES=()
+
+# queue NAME COMMAND...
+queue() {
+	local file=$OUT/$1.ktap
+	shift
+	aside "$file" with_token "$@"
+	JOBS+=("$!") JOB_FILES+=("$file")
+}
+
+with_token() {
+	local token
+	read -r -n 1 -u "$TOKENS" token
+	"$@"
+	printf '%s' "$token" >&"$TOKENS"
+}
+
+# As many tokens as guests may run at once.
+make_tokens() {
+	local i
+	rm -f "$OUT/tokens"
+	mkfifo "$OUT/tokens"
+	exec {TOKENS}<>"$OUT/tokens"
+	for ((i = 0; i < GUESTS; i++)); do printf + >&"$TOKENS"; done
+}
+
+# Prints what the jobs print; fails if one does.
+finish_jobs() {
+	local i
+	for i in "${!JOBS[@]}"; do
+		follow "${JOBS[i]}" "${JOB_FILES[i]}"
+		join "${JOBS[i]}"
+	done
+}
+
+# Two of a kernel, if there is room for both kernels.
+how_many_guests() {
+	local available
+	available=$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)
+	if ((available > 4 * GUEST_MEMORY)); then echo 2; else echo 1; fi
+}
+
 # --- Running --------------------------------------------------------------
 
-# Files the lines of KTAP that say how a test ended.
+# Files the lines of KTAP that say how a test ended; of one kernel.
 judge() {
 	local line
+	PASSED=() FAILED=() SKIPPED=()
 	while IFS= read -r line; do
 		printf '%s\n' "$line"
 		case $line in
+		"# kernel: "*) RELEASE=${line#"# kernel: "} ;;
 		"ok "*"# SKIP"*) SKIPPED+=("$(cut -d' ' -f3 <<<"$line")") ;;
 		"ok "*) PASSED+=("$(cut -d' ' -f3 <<<"$line")") ;;
 		"not ok "*) FAILED+=("$(cut -d' ' -f4 <<<"$line")") ;;
 		esac
 	done
+	echo "# kernel: $RELEASE: ${#PASSED[@]} passed, ${#FAILED[@]} failed, ${#SKIPPED[@]} skipped"
+	ALL_PASSED+=("${PASSED[@]}")
+	ALL_SKIPPED+=("${SKIPPED[@]}")
+	ALL_FAILED+=("${FAILED[@]/#/$RELEASE:}")
 }
 
 run_host_tests() {
@@ -129,22 +225,21 @@ run_host_tests() {
 
 # What a kernel is told in each boot. Unit tests would run whenever the module is
 # loaded, so all boots but theirs say that they shall not. KASAN would only report
-# the first mistake that it sees. The arrays from which SLUB hands out objects keep
-# their addresses, which are references for kmemleak; with SLUB's checks on there are
-# no such arrays.
+# the first mistake that it sees. A guest that gets little processor time from the machine
+# is not stalled.
 common_arguments() {
 	! has_option CONFIG_KUNIT=y || [[ $1 == *kunit.enable=* ]] || echo kunit.enable=0
-	! has_option CONFIG_KASAN=y || echo kasan_multi_shot
-	! has_option CONFIG_DEBUG_KMEMLEAK=y || echo slab_debug=F
+	! has_option CONFIG_KASAN=y || echo kasan_multi_shot rcupdate.rcu_cpu_stall_timeout=120
+	! has_option CONFIG_DEBUG_KMEMLEAK=y || [[ $1 == *kmemleak=on* ]] || echo kmemleak=off
 }
 
-# boot ARGUMENTS NAME...: run these tests in one guest. If that has kmemleak, run.sh
+# boot ARGUMENTS NAME...: run these tests in one guest. If kmemleak watches, run.sh
 # has a test of its own for it.
 boot() {
 	local arguments=$1 name names
 	shift
 	names=("$@")
-	! has_option CONFIG_DEBUG_KMEMLEAK=y || names+=(kmemleak)
+	[[ $arguments != *kmemleak=on* ]] || names+=(kmemleak)
 	new_overlay "guest-$1"
 	MACHINE=() MACHINE_ARGUMENTS=""
 	! is_debian "$1" || debian_files
@@ -155,80 +250,86 @@ boot() {
 	say "booting $RELEASE ${arguments:+($arguments) }for $# tests"
 	arguments+=" $(common_arguments "$arguments" | xargs)"
 	# shellcheck disable=SC2086 # Several arguments.
-	judge < <("$TOP/scripts/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
-		log_buf_len=4M $MACHINE_ARGUMENTS $arguments | tee "$WORK/results.ktap")
+	"$TOP/scripts/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
+		log_buf_len=4M $MACHINE_ARGUMENTS $arguments | tee "$WORK/results.ktap" || true
 
 	for name in "${names[@]}"; do
 		! grep -Eq "^(not )?ok [0-9]+ $name( |$)" "$WORK/results.ktap" || continue
 		tail -n 30 "$WORK/console.log" | sed 's/^/    # /'
-		judge <<<"not ok - $name # the guest ended before; its console is in $WORK/console.log"
+		echo "not ok - $name # the guest ended before; its console is in $WORK/console.log"
 	done
 }
 
 # run_debian_tests NAME...: in boots of their own, after one without the module.
 run_debian_tests() {
 	local name
-	(($# > 0)) || return 0
 	"$TOP/scripts/debian-root.sh" "$MINOR"
 	say "booting $RELEASE, a whole Debian without the module"
 	debian_without
 	for name in "$@"; do
-		boot "kmod_rs.load $(arguments_of "$name")" "$name"
+		boot "kmod_rs.load $(arguments_of "$name" | xargs)" "$name"
 	done
 }
 
-# run_guest_tests NAME...: in one boot, but for those that want one of their own.
-run_guest_tests() {
-	local together=() alone=() name missing
+# queue_together ARGUMENTS NAME...: in as many boots as can run at once, by turns.
+queue_together() {
+	local arguments=$1 boots i names
+	shift
+	boots=$((($# + TESTS_PER_BOOT - 1) / TESTS_PER_BOOT))
+	((boots <= GUESTS)) || boots=$GUESTS
+	for ((i = 0; i < boots; i++)); do
+		mapfile -t names < <(printf '%s\n' "$@" | awk -v boots="$boots" -v i="$i" 'NR % boots == i')
+		queue "tests-with-${names[0]}" boot "$arguments" "${names[@]}"
+	done
+}
+
+# queue_guest_tests NAME...: but for those that want a boot of their own, together.
+queue_guest_tests() {
+	local together=() watched=() alone=() name missing
 	for name in "$@"; do
 		missing=$(lacks "$name" | xargs)
 		if [[ $missing ]]; then
-			judge <<<"ok - $name # SKIP the kernel has no ${missing// /, }"
+			echo "ok - $name # SKIP the kernel has no ${missing// /, }"
 		elif is_alone "$name"; then
 			alone+=("$name")
+		elif is_watched "$name"; then
+			watched+=("$name")
 		else
 			together+=("$name")
 		fi
 	done
-	((${#together[@]} == 0)) || boot "" "${together[@]}"
+	((${#watched[@]} == 0)) || queue_together "$WATCHED" "${watched[@]}"
+	((${#together[@]} == 0)) || queue_together "" "${together[@]}"
 	for name in "${alone[@]}"; do
-		boot "$(arguments_of "$name")" "$name"
+		queue "test-$name" boot "$(arguments_of "$name" | xargs)" "$name"
 	done
 }
 
-# begin SLOWER ... end: the tests with the kernel in use, on a machine that takes
-# so many times as long.
+# begin SLOWER: the tests with the kernel in use, on a machine that takes so many
+# times as long.
 begin() {
 	SLOWER=$1
-	PASSED=() FAILED=() SKIPPED=()
 	echo "# kernel: $RELEASE"
 	step "building for $RELEASE" make_all
-}
-
-end() {
-	local name
-	echo "# kernel: $RELEASE: ${#PASSED[@]} passed, ${#FAILED[@]} failed, ${#SKIPPED[@]} skipped"
-	ALL_PASSED+=("${PASSED[@]}")
-	ALL_SKIPPED+=("${SKIPPED[@]}")
-	for name in "${FAILED[@]}"; do
-		ALL_FAILED+=("$RELEASE:$name")
-	done
+	make_tokens
 }
 
 test_stock() {
 	begin 1
-	judge < <(run_host_tests "${HOST_TESTS[@]}")
-	run_guest_tests "${GUEST_TESTS[@]}"
-	run_debian_tests "${DEBIAN_TESTS[@]}"
-	end
+	((${#HOST_TESTS[@]} == 0)) || queue host-tests run_host_tests "${HOST_TESTS[@]}"
+	queue_guest_tests "${GUEST_TESTS[@]}"
+	((${#DEBIAN_TESTS[@]} == 0)) || queue debian-tests run_debian_tests "${DEBIAN_TESTS[@]}"
+	finish_jobs
 }
 
 test_debug() {
+	renice --priority 5 --pid "$BASHPID" >/dev/null
+	export KMOD_RS_ASIDE=1
 	"$TOP/scripts/debug-kernel.sh" "$MINOR"
 	use_kernel "$MINOR-debug"
 	begin "$DEBUG_SLOWER"
-	run_guest_tests "${GUEST_TESTS[@]}"
-	end
+	queue_guest_tests "${GUEST_TESTS[@]}"
+	finish_jobs
 }
 
 # Tests that one kernel lacks something for and the other does not have been run.
@@ -238,10 +339,10 @@ never_run() {
 }
 
 main() {
-	local skipped
-	FULL=""
+	local suites=() pids=() suite i skipped
+	FULL="" GUESTS=${GUESTS:-$(how_many_guests)}
 	[[ ${1:-} != --full ]] || FULL=1
-	[[ ${DEBUG:=no} =~ ^(yes|no|only)$ ]] ||
+	[[ ${DEBUG:=yes} =~ ^(yes|no|only)$ ]] ||
 		die "DEBUG=$DEBUG means nothing: DEBUG=yes runs the tests on the debugging kernel, too, DEBUG=only on no other"
 	check_names
 	mapfile -t HOST_TESTS < <(host_tests | wanted)
@@ -252,8 +353,16 @@ main() {
 	mapfile -t DEBIAN_TESTS < <([[ ! ${T:-} && ! $FULL ]] || debian_tests | wanted)
 
 	prepare_kernel
-	[[ $DEBUG == only ]] || test_stock
-	[[ $DEBUG == no || ${#GUEST_TESTS[@]} == 0 ]] || test_debug
+	[[ $DEBUG == only ]] || suites+=(stock)
+	[[ $DEBUG == no || ${#GUEST_TESTS[@]} == 0 ]] || suites+=(debug)
+	for suite in "${suites[@]}"; do
+		aside "$TOP/out/$suite.ktap" "test_$suite"
+		pids+=("$!")
+	done
+	for i in "${!suites[@]}"; do
+		judge < <(follow "${pids[i]}" "$TOP/out/${suites[i]}.ktap")
+		join "${pids[i]}"
+	done
 
 	((${#ALL_FAILED[@]} == 0)) || echo "# failed: ${ALL_FAILED[*]}"
 	skipped=$(never_run | wc -l)

@@ -32,7 +32,7 @@ kvm_works() {
 }
 
 accelerator() {
-	local answer
+	local answer part=$CACHE/part-accelerator.$$
 	answer=$CACHE/accelerator-$(</proc/sys/kernel/random/boot_id)
 	if [[ ! -f $answer ]]; then
 		rm -f "$CACHE"/accelerator-*
@@ -40,8 +40,8 @@ accelerator() {
 			echo "kvm -cpu host"
 		else
 			echo "tcg,thread=multi -cpu max,la57=off"
-		fi >"$answer.part"
-		mv "$answer.part" "$answer"
+		fi >"$part"
+		mv "$part" "$answer"
 	fi
 	cat "$answer"
 }

@@ -11,6 +11,11 @@ SPLAT+='|non-static key|RCU used illegally|locking correctness validator|lockdep
 
 KMEMLEAK=/sys/kernel/debug/kmemleak
 
+# Is it there, and on?
+has_kmemleak() {
+	[[ -e $KMEMLEAK ]] && ! grep -qw kmemleak=off /proc/cmdline
+}
+
 # What the kernel has said since MARK, a line of the log.
 log_since() {
 	dmesg --notime | sed "1,/^$1\$/d"

@@ -3,6 +3,8 @@
 #
 # A modprobe that cannot be executed: the caller gets what execve(2) says, also
 # if it does not wait for the end.
+#
+# Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 plan 2

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What a waiting caller gets when modprobe has run: its wait status as it is.
+#
+# Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 plan 4

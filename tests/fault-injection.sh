@@ -7,6 +7,7 @@
 # no reference is lost; an init that failed leaves nothing.
 #
 # Needs: CONFIG_FAILSLAB CONFIG_FAULT_INJECTION_DEBUG_FS
+# Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 plan 18

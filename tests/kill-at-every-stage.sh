@@ -5,6 +5,8 @@
 # executed, while that runs, and at hundreds of random moments: -ERESTARTSYS at
 # once; a helper that there is keeps the slot until it has exited. Then all
 # slots are there, and the module can be unloaded.
+#
+# Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 plan 24

@@ -4,6 +4,8 @@
 # Thousands of requests that do not wait. When the last helper has ended, slots,
 # references, processes and memory are what they were: in no cache of the kernel
 # are there more objects than a few, let alone one for each request.
+#
+# Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 plan 10
@@ -61,7 +63,7 @@ is "and asked for" "$(</tmp/load)" "# asked $CALLS times, answered $CALLS times"
 holds "no helper is left over" await helpers_gone
 if await processes_gone "$PROCESSES"; then pass "nor any other process"; else fail "nor any other process" "$(ps ax)"; fi
 is "nor a reference" "$(</sys/module/kmod_rs/refcnt)" "$references"
-if [[ -e $KMEMLEAK ]]; then
+if has_kmemleak; then
 	ktap_test_skip "nor objects in caches: KASAN keeps what was freed; kmemleak looks for the rest"
 else
 	await nothing_grown

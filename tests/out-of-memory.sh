@@ -3,6 +3,8 @@
 #
 # No memory for what a request needs: -ENOMEM, nothing is run, and neither the
 # slot nor the reference on the module is lost. Each allocation fails in turn.
+#
+# Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 plan 11

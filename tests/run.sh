@@ -4,7 +4,7 @@
 # Run tests in the guest, one after the other, and say in KTAP how each ended.
 # A test fails if one of its points fails, if it does not come to its end, or
 # if the kernel complained meanwhile and the test had not announced that. Where
-# there is kmemleak, the last test is that all of them together lost no memory.
+# kmemleak is on, the last test is that all of them together lost no memory.
 #
 # usage: [SLOWER=N] [FULL=1] run.sh NAME...     N: how many times as long a test may take
 
@@ -64,10 +64,10 @@ run_kmemleak() {
 
 # Ahead of all tests, so that none can be confounded by what came before.
 echo "KTAP version 1"
-if [[ -e $KMEMLEAK ]]; then echo "1..$(($# + 1))"; else echo "1..$#"; fi
+if has_kmemleak; then echo "1..$(($# + 1))"; else echo "1..$#"; fi
 number=0
 for name in "$@"; do
 	number=$((number + 1))
 	run "$number" "$name"
 done
-[[ ! -e $KMEMLEAK ]] || run_kmemleak "$((number + 1))"
+! has_kmemleak || run_kmemleak "$((number + 1))"

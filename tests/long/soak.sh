@@ -5,6 +5,8 @@
 # tasks ask and are killed, knobs change, helpers are killed for being slow, the
 # patch is given back and taken over. SEED repeats the choices, not the moments.
 # In the end memory, slots, references and processes are what they were at first.
+#
+# Watch: kmemleak
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
