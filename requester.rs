@@ -71,13 +71,11 @@ impl Requester {
     /// Context: any with a task.
     pub(crate) fn current() -> Self {
         let task = current!();
-        let mut comm = [0; COMM_LEN];
 
-        for (i, byte) in comm[..COMM_LEN - 1].iter_mut().enumerate() {
-            // SAFETY: The current task lives, and `i` is within its name. Another thread may write
-            // to it at the same time, byte by byte; each is read once.
-            *byte = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).comm[i]) };
-        }
+        // SAFETY: The current task lives. Another thread may write to its name at the same time,
+        // whose bytes are then some of the old and some of the new one; each is read once.
+        let mut comm = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).comm) };
+        comm[COMM_LEN - 1] = 0;
 
         Self {
             pid: task.pid(),
