@@ -43,7 +43,9 @@ const COMM_LEN: usize = bindings::TASK_COMM_LEN as usize;
 const CGROUP_LEN: usize = 128;
 
 /// How much of the name of a call site is kept, with its final NUL.
-const CALL_SITE_LEN: usize = 96;
+///
+/// With 16 bytes more, a record and its reference count would not fit into 512.
+const CALL_SITE_LEN: usize = 80;
 
 /// The bytes before the first NUL.
 fn text(bytes: &[u8]) -> &[u8] {
