@@ -19,7 +19,9 @@ use kernel::{
 };
 
 /// Strings for the environment of a helper.
-pub(crate) struct Environment([CString; 6]);
+///
+/// Behind a pointer, as most helpers have none.
+pub(crate) struct Environment(KBox<[CString; 6]>);
 
 impl Environment {
     /// Describes a request.
@@ -31,7 +33,7 @@ impl Environment {
         let requester = record.requester();
         let origin = record.origin();
 
-        Ok(Self([
+        let strings = [
             CString::try_from_fmt(fmt!("KMOD_REQUEST={}", record.seq()))?,
             CString::try_from_fmt(fmt!("KMOD_REQUESTER_PID={}", requester.pid()))?,
             CString::try_from_fmt(fmt!("KMOD_REQUESTER_UID={}", requester.uid()))?,
@@ -41,7 +43,8 @@ impl Environment {
                 record::userns(origin.is_in_init_userns)
             ))?,
             CString::try_from_fmt(fmt!("KMOD_CALL_SITE={}", Escaped(origin.call_site())))?,
-        ]))
+        ];
+        Ok(Self(KBox::new(strings, GFP_KERNEL)?))
     }
 
     /// The strings.

@@ -44,9 +44,9 @@ impl Name {
 
     /// A number that is the same for equal names, and most often different for others: FNV-1a.
     pub(crate) fn hash(&self) -> u32 {
-        self.as_cstr()
-            .to_bytes()
+        self.0
             .iter()
+            .take_while(|byte| **byte != 0)
             .fold(0x811c_9dc5, |hash: u32, byte| {
                 (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
             })

@@ -20,6 +20,8 @@ pub(crate) struct Question(Arc<Content>);
 
 struct Content {
     name: Name,
+    /// [`Name::hash`].
+    hash: u32,
     path: ModprobePath,
 }
 
@@ -28,7 +30,9 @@ impl Question {
     ///
     /// Context: may sleep.
     pub(crate) fn new(name: Name, path: ModprobePath) -> Result<Self> {
-        Ok(Self(Arc::new(Content { name, path }, GFP_KERNEL)?))
+        let hash = name.hash();
+
+        Ok(Self(Arc::new(Content { name, hash, path }, GFP_KERNEL)?))
     }
 
     /// The name that is asked for.
@@ -43,7 +47,7 @@ impl Question {
 
     /// A number that is the same for equal questions, and most often different for others.
     pub(crate) fn hash(&self) -> u32 {
-        self.name().hash()
+        self.0.hash
     }
 }
 

@@ -419,28 +419,28 @@ impl Kmod {
         if let Some(under_way) = under_way {
             under_way.queued();
         }
-        let mut leader = None;
-        let mut is_traced = false;
-        if !lineage.is_nested() && !helper_env && self.settings.coalesce.load(Relaxed) != 0 {
-            match self.sharing.join(&question, request.wait)? {
-                Role::Leader(lead) => leader = Some(lead),
-                Role::Alone => (),
-                Role::Served => {
-                    self.trace(&name, request);
-                    return Ok(Answer::Shared(Ok(WaitStatus::SUCCESS)));
-                }
-                Role::Follower(follower) => {
-                    self.trace(&name, request);
-                    is_traced = true;
-                    match follower.wait() {
-                        Followed::Outcome(outcome) => return Ok(Answer::Shared(outcome)),
-                        Followed::Leader(lead) => leader = Some(lead),
-                        Followed::Alone => (),
-                        Followed::Killed => return Err(Refusal::Killed),
-                    }
-                }
-            }
+        let may_share =
+            !lineage.is_nested() && !helper_env && self.settings.coalesce.load(Relaxed) != 0;
+        let role = if may_share {
+            self.sharing.join(&question, request.wait)?
+        } else {
+            Role::Alone
+        };
+        let is_traced = matches!(role, Role::Served | Role::Follower(_));
+        if is_traced {
+            self.trace(&name, request);
         }
+        let leader = match role {
+            Role::Leader(leader) => Some(leader),
+            Role::Alone => None,
+            Role::Served => return Ok(Answer::Shared(Ok(WaitStatus::SUCCESS))),
+            Role::Follower(follower) => match follower.wait() {
+                Followed::Outcome(outcome) => return Ok(Answer::Shared(outcome)),
+                Followed::Leader(leader) => Some(leader),
+                Followed::Alone => None,
+                Followed::Killed => return Err(Refusal::Killed),
+            },
+        };
 
         // 7. A slot, or nothing is run.
         let claim = Claim {

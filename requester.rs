@@ -43,7 +43,9 @@ const COMM_LEN: usize = bindings::TASK_COMM_LEN as usize;
 const CGROUP_LEN: usize = 128;
 
 /// How much of the name of a call site is kept, with its final NUL.
-const CALL_SITE_LEN: usize = 96;
+///
+/// With 16 bytes more, a record and its reference count would not fit into 512.
+const CALL_SITE_LEN: usize = 80;
 
 /// The bytes before the first NUL.
 fn text(bytes: &[u8]) -> &[u8] {
@@ -71,13 +73,11 @@ impl Requester {
     /// Context: any with a task.
     pub(crate) fn current() -> Self {
         let task = current!();
-        let mut comm = [0; COMM_LEN];
 
-        for (i, byte) in comm[..COMM_LEN - 1].iter_mut().enumerate() {
-            // SAFETY: The current task lives, and `i` is within its name. Another thread may write
-            // to it at the same time, byte by byte; each is read once.
-            *byte = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).comm[i]) };
-        }
+        // SAFETY: The current task lives. Another thread may write to its name at the same time,
+        // whose bytes are then some of the old and some of the new one; each is read once.
+        let mut comm = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).comm) };
+        comm[COMM_LEN - 1] = 0;
 
         Self {
             pid: task.pid(),

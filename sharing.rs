@@ -153,7 +153,7 @@ pub(crate) enum Role {
     Follower(Follower),
     /// It does not wait, and the leader's helper has been started.
     Served,
-    /// It does not wait, and there is no leader.
+    /// It shares with nobody, as it does not wait, and there is no leader.
     Alone,
 }
 

@@ -21,6 +21,7 @@ use kernel::{
         c_void, //
     },
     prelude::*,
+    str::CString,
     types::Opaque, //
 };
 
@@ -173,11 +174,7 @@ extern "C" {
 }
 
 /// A copy of the path in `/proc/sys/kernel/modprobe`, taken at one time.
-///
-/// # Invariants
-///
-/// There is a NUL among the bytes.
-pub(crate) struct ModprobePath(KBox<[u8; PATH_LEN]>);
+pub(crate) struct ModprobePath(CString);
 
 impl ModprobePath {
     /// Whether the kernel's buffer can be reached.
@@ -195,23 +192,23 @@ impl ModprobePath {
     ///
     /// Context: may sleep.
     pub(crate) fn read() -> Result<Self> {
-        let mut path = KBox::new([0; PATH_LEN], GFP_KERNEL)?;
+        let mut bytes = [0; PATH_LEN];
 
-        copy_stable(&mut path, |i| {
+        copy_stable(&mut bytes, |i| {
             // SAFETY: `i` is not beyond the first NUL, and the last byte of the kernel's buffer,
             // which is never freed, always is one. Writers write single bytes, as this reads them;
             // a volatile load reads one once.
             unsafe { ptr::read_volatile(kmod_rs_modprobe_path.add(i)) }
         });
 
-        // INVARIANT: `copy_stable` sees to it.
-        Ok(Self(path))
+        // The last byte is NUL.
+        let path = CStr::from_bytes_until_nul(&bytes).unwrap_or_default();
+        Ok(Self(path.to_cstring()?))
     }
 
     /// The path, empty if automatic loading is switched off.
     pub(crate) fn as_cstr(&self) -> &CStr {
-        // By the type invariants there is a NUL.
-        CStr::from_bytes_until_nul(&*self.0).unwrap_or_default()
+        &self.0
     }
 }
 

@@ -162,15 +162,15 @@ pub(crate) fn run<C: Command>(
     wait: Wait,
     module: &'static ThisModule,
 ) -> Result<WaitStatus> {
-    let mut in_flight = KBox::new(
-        InFlight {
+    let mut in_flight = KBox::init(
+        init!(InFlight {
             argv: [ptr::null_mut(); MAX_STRINGS + 1],
             envp: [ptr::null_mut(); MAX_STRINGS + 1],
             command,
             module,
             retval: 0,
             left: Atomic::new(false),
-        },
+        }),
         GFP_KERNEL,
     )?;
 

@@ -45,28 +45,26 @@ wrong() {
 	echo "bench wrong $WHO: $*"
 }
 
-# Who serves from now on: "c" or "rust".
+# Who serves from now on: "c" or "rust", the latter with these parameters.
 serve_by() {
 	WHO=$1
 	case $WHO in
 	c) give_back ;;
-	rust) take_over ;;
+	rust) give_back && insmod /kmod_rs/kmod-rs.ko "${@:2}" && await settled ;;
 	esac || wrong "cannot switch over"
 }
 
 # --- Instructions ---------------------------------------------------------
 
-# Of single requests, and of what they cannot do without.
+# measure_one ROW HOW: of one of many calls in a row; HOW as in kmod_bench.c.
 measure_one() {
-	local how took
+	local took
 	exec {BENCH}<>/dev/kmod_bench || return
-	for how in bare request; do
-		if printf '%s %s %s' "$how" "$REQUESTS" bench-exit >&"$BENCH" && read -r took <&"$BENCH"; then
-			figure "one-$how" $((took / REQUESTS))
-		else
-			wrong "a $how was not answered with 0"
-		fi
-	done
+	if printf '%s %s %s' "$2" "$REQUESTS" bench-exit >&"$BENCH" && read -r took <&"$BENCH"; then
+		figure "$1" $((took / REQUESTS))
+	else
+		wrong "a $2 was not answered with 0"
+	fi
 	exec {BENCH}>&-
 }
 
@@ -84,6 +82,11 @@ measure_tasks() {
 		read -r tasks rounds <<<"$entry"
 		figure "tasks-$tasks" $(($(load --tasks="$tasks" --rounds="$rounds" "w bench-%-exit 0") / (tasks * rounds)))
 	done
+}
+
+# What the kernel does aside, after booting most of all, would be measured, too.
+come_to_rest() {
+	await is_idle || wrong "the guest does not come to rest"
 }
 
 # Was nearly all of the last second idle?
@@ -112,11 +115,14 @@ instructions() {
 	for ((round = 0; round < ROUNDS; round++)); do
 		for who in c rust; do
 			serve_by "$who"
-			# What the kernel does aside, after booting most of all, would be measured, too.
-			await is_idle || wrong "the guest does not come to rest"
-			measure_one
+			come_to_rest
+			measure_one one-bare bare
+			measure_one one-request request
 			measure_tasks
 		done
+		serve_by rust records=0
+		come_to_rest
+		measure_one one-request-off request
 	done
 }
 

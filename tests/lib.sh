@@ -415,6 +415,33 @@ symbol_size() {
 	printf '0x%x\n' "$((0x$to - 0x$from))"
 }
 
+# --- The kernel's memory --------------------------------------------------
+
+# Objects in use, by cache: those that a request could have left there.
+objects() {
+	local cache
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	# So that caches are as small as they can be.
+	for cache in /sys/kernel/slab/*/shrink; do
+		echo 1 >"$cache"
+	done 2>/dev/null
+	awk '/^(kmalloc|task_struct|pid|cred|files_cache|signal_cache|filp|vm_area|anon_vma|mm_struct|maple)/ { print $1, $2 }' /proc/slabinfo
+}
+
+remember_objects() {
+	objects | sort >/tmp/objects
+}
+
+# grown N: the caches with over N objects more than there were.
+grown() {
+	join /tmp/objects <(objects | sort) | awk -v more="$1" '$3 - $2 > more { print $1, $2, $3 }'
+}
+
+nothing_grown() {
+	[[ ! $(grown "$1") ]]
+}
+
 # --- The log --------------------------------------------------------------
 
 # What the kernel said since the test began.
@@ -467,7 +494,7 @@ clean_up() {
 	forget_calls
 	await helpers_gone
 	give_back
-	rm -rf /tmp/answers /tmp/events /tmp/gate /tmp/description
+	rm -rf /tmp/answers /tmp/events /tmp/gate /tmp/description /tmp/objects
 	exit "$status"
 }
 trap clean_up EXIT

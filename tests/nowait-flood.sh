@@ -17,35 +17,9 @@ flood() {
 	/kmod_rs/load --tasks="$TASKS" --rounds=$(($1 / TASKS / 2)) 'n exit-0-% 0' 'n exit-3 0'
 }
 
-# Objects in use, by cache: those that a request could have left there.
-objects() {
-	awk '/^(kmalloc|task_struct|pid|cred|files_cache|signal_cache|filp|vm_area|anon_vma|mm_struct|maple)/ { print $1, $2 }' /proc/slabinfo
-}
-
-# grown: caches with more than half an object for each of the calls.
-grown() {
-	join <(sort /tmp/objects) <(objects | sort) |
-		awk -v calls="$CALLS" '$3 - $2 > calls / 2 { print $1, $2, $3 }'
-}
-
-nothing_grown() {
-	shrink
-	[[ ! $(grown) ]]
-}
-
 # memory KEY: of /proc/meminfo, in kB.
 memory() {
 	awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo
-}
-
-# So that caches are as small as they can be.
-shrink() {
-	local cache
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	for cache in /sys/kernel/slab/*/shrink; do
-		echo 1 >"$cache"
-	done 2>/dev/null
 }
 
 use_silent_helper
@@ -53,8 +27,7 @@ patch on
 # What grows once.
 flood 400 >/dev/null 2>&1
 await helpers_gone
-shrink
-objects >/tmp/objects
+remember_objects
 slab=$(memory Slab) available=$(memory MemAvailable) references=$(</sys/module/kmod_rs/refcnt)
 PROCESSES=$(processes)
 
@@ -66,8 +39,8 @@ is "nor a reference" "$(</sys/module/kmod_rs/refcnt)" "$references"
 if has_kmemleak; then
 	ktap_test_skip "nor objects in caches: KASAN keeps what was freed; kmemleak looks for the rest"
 else
-	await nothing_grown
-	is "nor objects in caches" "$(grown)" ""
+	await nothing_grown $((CALLS / 2))
+	is "nor objects in caches" "$(grown $((CALLS / 2)))" ""
 fi
 # Half a kilobyte for each call, and what is usual.
 more=$(($(memory Slab) - slab))
@@ -85,5 +58,5 @@ holds "and no more than that" await in_queue 1
 open_gate
 answer_of "$ASKER" >/dev/null
 
-rm -f /tmp/objects /tmp/load
+rm -f /tmp/load
 finish
