@@ -5,8 +5,6 @@
 # present, slow and failing, waiting and not, while the module is loaded, its
 # patch switched off and the module removed, again and again. Each request is
 # answered once, as C could have answered it, and nothing is left over.
-#
-# Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 

@@ -4,8 +4,6 @@
 # A request that does not wait returns 0 once modprobe has been started, and
 # holds its slot only until then: the limit does not bound how many such run.
 # It does need a slot to start.
-#
-# Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 plan 7
