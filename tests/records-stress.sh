@@ -8,7 +8,7 @@
 # Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
-plan 14
+plan 15
 
 WITH_HELPER=$((1200 / SLOWER)) WITHOUT=$((8000 / SLOWER))
 [[ ! ${FULL:-} ]] || WITH_HELPER=20000 WITHOUT=80000
@@ -61,6 +61,13 @@ reader() {
 		}' >"/tmp/readings.$1"
 }
 
+# Reads on where it has come to the end, so that most records are read when they have just been
+# kept.
+follower() {
+	exec 8>&- 9>&-
+	while [[ ! -e /tmp/enough ]]; do cat; done <"$RECORDS/recent" >/tmp/followed
+}
+
 # many N ANSWER: that many requests by all tasks together.
 many() {
 	/kmod_rs/load --tasks="$TASKS" --rounds="$(($1 / TASKS / 2))" "w q-% $2" "n q-% $2" 2>/tmp/asked
@@ -90,6 +97,8 @@ for ((i = 0; i < READERS; i++)); do
 	reader "$i" &
 	readers+=($!)
 done
+follower &
+readers+=($!)
 
 is "$WITH_HELPER with helpers" "$(many "$WITH_HELPER" 0)" "no other answers"
 await helpers_gone
@@ -107,7 +116,11 @@ await nothing_in_flight
 
 touch /tmp/enough
 for reader in "${readers[@]}"; do wait "$reader"; done
+grep -vxE "$LINE" /tmp/followed >>/tmp/torn
+grep -vE "$RETURNED" /tmp/followed >>/tmp/torn
+field seq </tmp/followed | sort | uniq -d >>/tmp/twice
 is "no torn line" "$(sort /tmp/torn | uniq | head -n 5)" ""
+holds "one reader followed: $(wc -l </tmp/followed) records" [ -s /tmp/followed ]
 is "none twice in one reading" "$(head -n 5 /tmp/twice)" ""
 holds "all readers read: $(cat /tmp/readings.* | xargs) times" [ "$(sort -n /tmp/readings.* | head -n 1)" -gt 20 ]
 
@@ -125,6 +138,6 @@ else
 	await nothing_grown $((WITHOUT / 2))
 	is "by the kernel's account as well" "$(grown $((WITHOUT / 2)))" ""
 fi
-rm -f /tmp/enough /tmp/torn /tmp/twice /tmp/asked /tmp/readings.*
+rm -f /tmp/enough /tmp/torn /tmp/twice /tmp/asked /tmp/followed /tmp/readings.*
 
 finish
