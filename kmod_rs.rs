@@ -170,8 +170,13 @@ impl sysctl::Uint for KmodLimit {
         self.0.limit()
     }
 
-    fn set(&self, limit: u32) {
+    fn may_write(&self) -> Result {
+        requester::may_configure()
+    }
+
+    fn set(&self, limit: u32) -> Result {
         self.0.set_limit(limit);
+        Ok(())
     }
 }
 
@@ -188,8 +193,9 @@ impl sysctl::Uint for BusyTimeoutMs {
         self.0.busy_timeout_ms()
     }
 
-    fn set(&self, timeout: u32) {
+    fn set(&self, timeout: u32) -> Result {
         self.0.set_busy_timeout_ms(timeout);
+        Ok(())
     }
 }
 
@@ -209,8 +215,9 @@ macro_rules! setting {
                 self.0.$($field).+.load(Relaxed)
             }
 
-            fn set(&self, value: u32) {
+            fn set(&self, value: u32) -> Result {
                 self.0.$($field).+.store(value, Relaxed);
+                Ok(())
             }
         }
     };

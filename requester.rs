@@ -120,6 +120,24 @@ impl fmt::Display for Requester {
     }
 }
 
+/// Whether the current task may say which modules are loaded by request, and how many programs run
+/// for that: who may load any module itself.
+///
+/// Owning the file is not enough: in a container, whose root has lost the capability, that is root.
+///
+/// Returns [`EPERM`].
+///
+/// Context: with a task.
+pub(crate) fn may_configure() -> Result {
+    // CAST: A small number.
+    // SAFETY: May be called from process context.
+    if unsafe { bindings::capable(bindings::CAP_SYS_MODULE as c_int) } {
+        Ok(())
+    } else {
+        Err(EPERM)
+    }
+}
+
 /// Where a request comes from: what is known of the task besides [`Requester`], and the place in
 /// the kernel.
 pub(crate) struct Origin {

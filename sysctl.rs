@@ -44,8 +44,20 @@ pub(crate) trait Uint: Send + Sync {
     /// Returns the value that the file shows.
     fn get(&self) -> u32;
 
+    /// Whether the current task may write to the file, whose permissions allow it. Asked before what
+    /// is written is looked at.
+    ///
+    /// Context: may sleep.
+    fn may_write(&self) -> Result {
+        Ok(())
+    }
+
     /// Takes over a value between [`Self::MIN`] and [`Self::MAX`] that was written to the file.
-    fn set(&self, _value: u32) {}
+    ///
+    /// Context: may sleep.
+    fn set(&self, _value: u32) -> Result {
+        Ok(())
+    }
 }
 
 /// A file below `/proc/sys`, for as long as this value lives.
@@ -127,6 +139,12 @@ impl<T: Uint> Registration<T> {
         // until `unregister_sysctl_table()` has waited for the end of this function.
         let number = unsafe { &*(*table).data.cast::<T>() };
 
+        if write != 0 {
+            if let Err(error) = number.may_write() {
+                return error.to_errno();
+            }
+        }
+
         let before: c_uint = number.get();
         let mut value = before;
         let mut min: c_uint = T::MIN;
@@ -145,7 +163,9 @@ impl<T: Uint> Registration<T> {
 
         // A write that is ignored (one that does not start at the beginning) leaves the value.
         if write != 0 && ret == 0 && value != before {
-            number.set(value);
+            if let Err(error) = number.set(value) {
+                return error.to_errno();
+            }
         }
         ret
     }
