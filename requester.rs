@@ -3,6 +3,7 @@
 //! Who asks for a module, as plain values.
 //!
 //! C headers: [`include/linux/sched.h`](srctree/include/linux/sched.h),
+//! [`include/linux/capability.h`](srctree/include/linux/capability.h),
 //! [`include/linux/cgroup.h`](srctree/include/linux/cgroup.h)
 
 use crate::log::Escaped;
@@ -12,7 +13,8 @@ use kernel::{
     ffi::{
         c_char,
         c_int,
-        c_ulong, //
+        c_ulong,
+        c_void, //
     },
     fmt,
     prelude::*,
@@ -34,6 +36,9 @@ extern "C" {
 
     /// See requester.c.
     fn kmod_rs_symbol(buffer: *mut c_char, size: usize, address: c_ulong);
+
+    /// See ksyms.S.
+    fn kmod_rs_has_capability_noaudit(task: *mut c_void, capability: c_int) -> bool;
 }
 
 /// The size of a task's name, `TASK_COMM_LEN`.
@@ -117,6 +122,59 @@ impl fmt::Display for Requester {
             self.pid,
             self.uid,
         ))
+    }
+}
+
+/// Whether the current task is a thread or a worker of the kernel, not of a program.
+///
+/// Context: any with a task.
+pub(crate) fn is_kernel_thread() -> bool {
+    // SAFETY: The current task lives. Only it changes its flags, and this one never.
+    unsafe { (*current!().as_ptr()).flags & bindings::PF_KTHREAD != 0 }
+}
+
+/// What a task may do, by its objective credentials: what it is, not what it does something as for
+/// a moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Credentials {
+    /// Whether it is a thread or a worker of the kernel.
+    pub(crate) is_kernel_thread: bool,
+    /// Whether it has CAP_SYS_MODULE in the initial user namespace.
+    pub(crate) may_load_modules: bool,
+    /// Whether it has CAP_NET_ADMIN in the initial user namespace.
+    pub(crate) may_configure_network: bool,
+    /// Its effective user id, if it is in the initial user namespace.
+    pub(crate) euid: Option<u32>,
+}
+
+impl Credentials {
+    /// Those of the current task. Asks the security modules about the capabilities.
+    ///
+    /// Context: any with a task.
+    pub(crate) fn current() -> Self {
+        let task = current!().as_ptr();
+
+        // CAST: Small numbers.
+        // SAFETY: The current task lives, and its credentials with it, which no other replaces; they
+        // do not change themselves. Of the namespace only the address is taken.
+        unsafe {
+            let credentials = (*task).real_cred;
+            let is_in_init_userns =
+                ptr::eq((*credentials).user_ns, &raw const bindings::init_user_ns);
+
+            Self {
+                is_kernel_thread: is_kernel_thread(),
+                may_load_modules: kmod_rs_has_capability_noaudit(
+                    task.cast(),
+                    bindings::CAP_SYS_MODULE as c_int,
+                ),
+                may_configure_network: kmod_rs_has_capability_noaudit(
+                    task.cast(),
+                    bindings::CAP_NET_ADMIN as c_int,
+                ),
+                euid: is_in_init_userns.then_some((*credentials).euid.val),
+            }
+        }
     }
 }
 
