@@ -29,7 +29,8 @@ void kmod_rs_events_begin(u64 seq, const char *name, bool wait, const char *comm
 			  const char *call_site, const char *chain); /* events.rs */
 void kmod_rs_events_end(u64 seq, const char *name, const char *outcome, int result, int helper,
 			s64 queue_us, s64 helper_us);	/* events.rs */
-void kmod_rs_events_denied(u64 seq, const char *name, int result); /* events.rs */
+void kmod_rs_events_denied(u64 seq, const char *name, int result,
+			   const char *rule);		/* events.rs */
 void kmod_rs_events_loop(u64 seq, const char *name, const char *chain); /* events.rs */
 void kmod_rs_events_timeout(u64 seq, const char *name, s64 queue_us); /* events.rs */
 void kmod_rs_events_module_loaded(u64 seq, const char *name, const char *module); /* events.rs */

@@ -438,9 +438,14 @@ impl Kmod {
         security::kernel_module_request(name.as_cstr()).map_err(Refusal::Denied)?;
 
         // 4. The firewall.
-        let verdict = self.firewall.check(&subject);
-        if verdict.is_some_and(|verdict| verdict.ruling == Ruling::Denied) {
-            return Err(Refusal::Denied(EPERM));
+        if let Some(verdict) = self.firewall.check(&subject) {
+            self.recorder.count_verdict(verdict);
+            if let Some(under_way) = under_way {
+                under_way.record().judged(verdict);
+            }
+            if verdict.ruling == Ruling::Denied {
+                return Err(Refusal::Denied(EPERM));
+            }
         }
 
         // 5. Loops end here.
