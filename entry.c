@@ -26,7 +26,7 @@ static_assert(MODULE_NAME_LEN == KMOD_RS_NAME_LEN);
 
 /*
  * modprobe gets no name that is longer, but a request for such a one is not
- * without consequences: see crypto_decisions.rs.
+ * without consequences: see ciphers.rs.
  */
 static_assert(KMOD_RS_WHOLE_LEN == sizeof("crypto-") - 1 + CRYPTO_MAX_ALG_NAME + 1);
 

@@ -9,9 +9,9 @@
 //! whole. While nothing can be denied, a request looks at one flag and no more.
 
 use crate::{
-    crypto_decisions::{
+    ciphers::{
         self,
-        CryptoDecisions, //
+        Decisions, //
     },
     log,
     module,
@@ -77,7 +77,7 @@ pub(crate) struct Firewall {
     #[pin]
     rules: SpinLock<Arc<Rules>>,
     #[pin]
-    crypto: Mutex<CryptoDecisions>,
+    crypto: Mutex<Decisions>,
     /// Whether the rules are to stay as they are.
     #[pin]
     is_locked: Mutex<bool>,
@@ -92,7 +92,7 @@ impl Firewall {
     /// Context: may sleep.
     pub(crate) fn new(module: &'static ThisModule) -> Result<Arc<Self>> {
         let rules = Arc::new(Rules::new()?, GFP_KERNEL)?;
-        let crypto = CryptoDecisions::new()?;
+        let crypto = Decisions::new()?;
 
         // INVARIANT: Such rules deny nothing.
         Arc::pin_init(
@@ -140,7 +140,7 @@ impl Firewall {
             return None;
         }
         let rules = self.rules();
-        let algorithm = crypto_decisions::algorithm(subject.name);
+        let algorithm = ciphers::algorithm(subject.name);
         let is_thread = algorithm.is_some() && requester::is_kernel_thread();
         let now = Monotonic::ktime_get();
 

@@ -7,8 +7,8 @@
 //! request.rs for what it does.
 
 mod autoloaded;
+mod ciphers;
 mod concurrency;
-mod crypto_decisions;
 mod deadline;
 mod debugfs;
 mod environment;

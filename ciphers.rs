@@ -108,14 +108,14 @@ impl Table {
 }
 
 /// The decisions of the last minute. Times are in nanoseconds, of a clock that does not go back.
-pub(crate) struct CryptoDecisions {
+pub(crate) struct Decisions {
     allowed: Table,
     denied: Table,
     /// Until when one counts that denied, and that there was no room for.
     forgotten_until: i64,
 }
 
-impl CryptoDecisions {
+impl Decisions {
     /// There are none yet.
     ///
     /// Returns [`ENOMEM`].
@@ -226,18 +226,15 @@ fn parts(algorithm: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|word| !word.is_empty())
 }
 
-#[kunit_tests(kmod_rs_crypto_decisions)]
+#[kunit_tests(kmod_rs_ciphers)]
 mod tests {
     use super::*;
-    use kernel::{
-        fmt,
-        str::CString, //
-    };
+    use kernel::str::CString;
 
     const SECOND: i64 = 1_000_000_000;
 
     /// Whether a thread may have this part; none if nothing is known.
-    fn part(decisions: &mut CryptoDecisions, algorithm: &[u8], now: i64) -> Option<bool> {
+    fn part(decisions: &mut Decisions, algorithm: &[u8], now: i64) -> Option<bool> {
         decisions
             .inherited(algorithm, now)
             .map(|decision| decision.is_allowed)
@@ -282,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_newest_counts() -> Result {
-        let mut decisions = CryptoDecisions::new()?;
+        let mut decisions = Decisions::new()?;
         assert_eq!(part(&mut decisions, b"serpent", 0), None);
         decisions.note(b"cbc(serpent)", false, 1);
         assert_eq!(part(&mut decisions, b"serpent", 2), Some(false));
@@ -299,7 +296,7 @@ mod tests {
 
     #[test]
     fn all_is_another_word_for_the_same() -> Result {
-        let mut decisions = CryptoDecisions::new()?;
+        let mut decisions = Decisions::new()?;
         decisions.note(b"cbc(serpent)", true, 1);
         decisions.note(b"cbc(serpent)-all", false, 2);
         assert_eq!(part(&mut decisions, b"serpent", 3), Some(true));
@@ -311,7 +308,7 @@ mod tests {
 
     #[test]
     fn what_is_made_of_parts_is_as_these() -> Result {
-        let mut decisions = CryptoDecisions::new()?;
+        let mut decisions = Decisions::new()?;
         decisions.note(b"xts(serpent)", false, 1);
         assert_eq!(part(&mut decisions, b"ecb(serpent)", 2), Some(false));
         assert_eq!(part(&mut decisions, b"ecb", 3), Some(false));
@@ -322,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_minute_and_no_longer() -> Result {
-        let mut decisions = CryptoDecisions::new()?;
+        let mut decisions = Decisions::new()?;
         decisions.note(b"cbc(serpent)", false, SECOND);
         assert_eq!(part(&mut decisions, b"serpent", 60 * SECOND), Some(false));
         assert_eq!(part(&mut decisions, b"serpent", 61 * SECOND), None);
@@ -331,7 +328,7 @@ mod tests {
 
     #[test]
     fn many_do_not_make_one_be_forgotten() -> Result {
-        let mut decisions = CryptoDecisions::new()?;
+        let mut decisions = Decisions::new()?;
         decisions.note(b"cbc(aes)", true, 0);
         decisions.note(b"cbc(serpent)", false, 1);
         for i in 0..10 * MAX_DECISIONS {
@@ -349,7 +346,7 @@ mod tests {
 
     #[test]
     fn the_same_takes_one_place() -> Result {
-        let mut decisions = CryptoDecisions::new()?;
+        let mut decisions = Decisions::new()?;
         decisions.note(b"cbc(serpent)", false, 0);
         for i in 0..2 * MAX_DECISIONS {
             // CAST: Small.
