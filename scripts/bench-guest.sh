@@ -58,16 +58,30 @@ serve_by() {
 
 # Of single requests, and of what they cannot do without.
 measure_one() {
-	local how took
+	measure one-bare bare
+	measure one-request request
+	[[ $WHO == c ]] || measure_rules
+}
+
+# measure ROW HOW: as in kmod_bench.c.
+measure() {
+	local took
 	exec {BENCH}<>/dev/kmod_bench || return
-	for how in bare request; do
-		if printf '%s %s %s' "$how" "$REQUESTS" bench-exit >&"$BENCH" && read -r took <&"$BENCH"; then
-			figure "one-$how" $((took / REQUESTS))
-		else
-			wrong "a $how was not answered with 0"
-		fi
-	done
+	if printf '%s %s %s' "$2" "$REQUESTS" bench-exit >&"$BENCH" && read -r took <&"$BENCH"; then
+		figure "$1" $((took / REQUESTS))
+	else
+		wrong "a $2 was not answered with 0"
+	fi
 	exec {BENCH}>&-
+}
+
+# With 100 patterns, of which none matches, for who is privileged.
+measure_rules() {
+	set_rule autoload_deny "$(printf 'net-pf-%d-proto-* ' {1..100})"
+	set_rule autoload_mode 1
+	measure one-rules request
+	set_rule autoload_mode 0
+	set_rule autoload_deny $'\n'
 }
 
 # In nanoseconds, of a load that had no other answers than expected.
