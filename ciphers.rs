@@ -65,6 +65,8 @@ impl Algorithm {
 /// A decision on an algorithm.
 struct Entry {
     algorithm: Algorithm,
+    /// Whether nobody but a thread has asked for it, for the sake of another.
+    is_derived: bool,
     /// When it was made, in nanoseconds.
     time: i64,
 }
@@ -72,6 +74,11 @@ struct Entry {
 impl Entry {
     fn is_fresh(&self, now: i64) -> bool {
         now - self.time < LIFETIME
+    }
+
+    /// Whether it takes the place of another.
+    fn replaces(&self, old: &Self) -> bool {
+        self.algorithm == old.algorithm && self.is_derived == old.is_derived
     }
 }
 
@@ -86,7 +93,7 @@ impl Table {
     /// Adds an entry. Returns one that is still fresh and had to go for it, if there is one.
     fn add(&mut self, entry: Entry, now: i64) -> Option<Entry> {
         self.0
-            .retain(|old| old.is_fresh(now) && old.algorithm != entry.algorithm);
+            .retain(|old| old.is_fresh(now) && !entry.replaces(old));
 
         let oldest = self.0.iter().enumerate().min_by_key(|(_, old)| old.time);
         let lost = match oldest {
@@ -98,11 +105,21 @@ impl Table {
         lost
     }
 
-    /// The newest entry that is fresh and of such an algorithm.
-    fn newest(&self, now: i64, is_meant: impl Fn(&[u8]) -> bool) -> Option<&Entry> {
+    /// The newest entry that is fresh and of such an algorithm, among those that are derived or
+    /// those that are not.
+    fn newest(
+        &self,
+        now: i64,
+        is_derived: bool,
+        is_meant: impl Fn(&[u8]) -> bool,
+    ) -> Option<&Entry> {
         self.0
             .iter()
-            .filter(|entry| entry.is_fresh(now) && is_meant(entry.algorithm.bytes()))
+            .filter(|entry| {
+                entry.is_derived == is_derived
+                    && entry.is_fresh(now)
+                    && is_meant(entry.algorithm.bytes())
+            })
             .max_by_key(|entry| entry.time)
     }
 }
@@ -137,18 +154,25 @@ impl Decisions {
     pub(crate) fn note(&mut self, algorithm: &[u8], is_allowed: bool, now: i64) {
         if let Some(first) = algorithm.strip_suffix(ALL) {
             let first = Algorithm::new(first);
-            if self.newest(now, |name| name == first.bytes()).is_some() {
+            let is_first = |name: &[u8]| name == first.bytes();
+            if self.newest(now, false, is_first).is_some() {
                 return;
             }
         }
-        self.add(Algorithm::new(algorithm), is_allowed, now, now);
+        let entry = Entry {
+            algorithm: Algorithm::new(algorithm),
+            is_derived: false,
+            time: now,
+        };
+        self.add(entry, is_allowed, now);
     }
 
     /// What counts for a thread that asks for an algorithm as a part of another.
     ///
     /// That is what was decided last on one that has it as a word. If there is none, it may be that
     /// a template has it made of its own parts, `ecb(serpent)` for the sake of `xts(serpent)`: then
-    /// what was decided last on one that has a part of it.
+    /// what was decided last on one that has a part of it, which then counts for what it is made
+    /// of, `ecb`, as well.
     ///
     /// Context: any. Does not allocate.
     pub(crate) fn inherited(&mut self, algorithm: &[u8], now: i64) -> Option<Decision> {
@@ -156,12 +180,20 @@ impl Decisions {
         let has_it = |name: &[u8]| has_word(name, algorithm) || has_word(name, first);
         let has_part = |name: &[u8]| parts(first).any(|part| has_word(name, part));
 
-        if let Some((_, decision)) = self.newest(now, has_it) {
+        if let Some((_, decision)) = self.newest(now, false, has_it) {
             return Some(decision);
         }
-        if let Some((time, decision)) = self.newest(now, has_part) {
+        if let Some((time, decision)) = self.newest(now, false, has_part) {
             // Its own parts come next.
-            self.add(Algorithm::new(first), decision.is_allowed, time, now);
+            let entry = Entry {
+                algorithm: Algorithm::new(first),
+                is_derived: true,
+                time,
+            };
+            self.add(entry, decision.is_allowed, now);
+            return Some(decision);
+        }
+        if let Some((_, decision)) = self.newest(now, true, has_it) {
             return Some(decision);
         }
         (now < self.forgotten_until).then_some(Decision {
@@ -170,8 +202,7 @@ impl Decisions {
         })
     }
 
-    fn add(&mut self, algorithm: Algorithm, is_allowed: bool, time: i64, now: i64) {
-        let entry = Entry { algorithm, time };
+    fn add(&mut self, entry: Entry, is_allowed: bool, now: i64) {
         if is_allowed {
             self.allowed.add(entry, now);
         } else if let Some(lost) = self.denied.add(entry, now) {
@@ -181,9 +212,14 @@ impl Decisions {
 
     /// The newest decision on such an algorithm, and when it was made. Of two at the same time, the
     /// one that denied.
-    fn newest(&self, now: i64, is_meant: impl Fn(&[u8]) -> bool) -> Option<(i64, Decision)> {
-        let allowed = self.allowed.newest(now, &is_meant);
-        let denied = self.denied.newest(now, &is_meant);
+    fn newest(
+        &self,
+        now: i64,
+        is_derived: bool,
+        is_meant: impl Fn(&[u8]) -> bool,
+    ) -> Option<(i64, Decision)> {
+        let allowed = self.allowed.newest(now, is_derived, &is_meant);
+        let denied = self.denied.newest(now, is_derived, &is_meant);
         let is_allowed = match (allowed, denied) {
             (Some(allowed), Some(denied)) => allowed.time > denied.time,
             (allowed, _) => allowed.is_some(),
@@ -312,8 +348,12 @@ mod tests {
         decisions.note(b"xts(serpent)", false, 1);
         assert_eq!(part(&mut decisions, b"ecb(serpent)", 2), Some(false));
         assert_eq!(part(&mut decisions, b"ecb", 3), Some(false));
+        // Not for another who may.
+        decisions.note(b"lrw(serpent)", true, 4);
+        assert_eq!(part(&mut decisions, b"ecb(serpent)", 5), Some(true));
+        assert_eq!(part(&mut decisions, b"ecb", 6), Some(true));
         // For no longer than what it comes from.
-        assert_eq!(part(&mut decisions, b"ecb", 1 + LIFETIME), None);
+        assert_eq!(part(&mut decisions, b"ecb", 4 + LIFETIME), None);
         Ok(())
     }
 
