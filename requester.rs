@@ -152,30 +152,32 @@ impl Credentials {
     ///
     /// Context: any with a task.
     pub(crate) fn current() -> Self {
-        let task = current!().as_ptr();
+        // SAFETY: The current task lives, and its credentials with it: no other task replaces them, and
+        // they do not change themselves. Of the namespace only the address is taken.
+        let (euid, is_in_init_userns) = unsafe {
+            let credentials = (*current!().as_ptr()).real_cred;
+            (
+                (*credentials).euid.val,
+                ptr::eq((*credentials).user_ns, &raw const bindings::init_user_ns),
+            )
+        };
 
-        // CAST: Small numbers.
-        // SAFETY: The current task lives, and its credentials with it, which no other replaces; they
-        // do not change themselves. Of the namespace only the address is taken.
-        unsafe {
-            let credentials = (*task).real_cred;
-            let is_in_init_userns =
-                ptr::eq((*credentials).user_ns, &raw const bindings::init_user_ns);
-
-            Self {
-                is_kernel_thread: is_kernel_thread(),
-                may_load_modules: kmod_rs_has_capability_noaudit(
-                    task.cast(),
-                    bindings::CAP_SYS_MODULE as c_int,
-                ),
-                may_configure_network: kmod_rs_has_capability_noaudit(
-                    task.cast(),
-                    bindings::CAP_NET_ADMIN as c_int,
-                ),
-                euid: is_in_init_userns.then_some((*credentials).euid.val),
-            }
+        Self {
+            is_kernel_thread: is_kernel_thread(),
+            may_load_modules: has_capability(bindings::CAP_SYS_MODULE),
+            may_configure_network: has_capability(bindings::CAP_NET_ADMIN),
+            euid: is_in_init_userns.then_some(euid),
         }
     }
+}
+
+/// Whether the current task has a capability in the initial user namespace, by its objective
+/// credentials. Leaves no trace in the audit log.
+fn has_capability(capability: u32) -> bool {
+    // SAFETY: The jump was given its target when the module was loaded, or the load had failed. The
+    // current task lives.
+    // CAST: A small number.
+    unsafe { kmod_rs_has_capability_noaudit(current!().as_ptr().cast(), capability as c_int) }
 }
 
 /// Whether the current task may say which modules are loaded by request, and how many programs run
