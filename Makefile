@@ -9,7 +9,7 @@ RELEASE ?= $(shell uname -r)
 DESTDIR ?=
 INSTALL_DIR := $(DESTDIR)/lib/modules/$(RELEASE)/updates
 
-export KDIR KERNEL T DEBUG GUESTS ROUNDS SOAK_MINUTES SEED
+export KDIR KERNEL T DEBUG GUESTS ROUNDS SOAK_MINUTES FUZZ_MINUTES SEED
 
 .PHONY: module
 module:
@@ -23,6 +23,7 @@ help:
 	@echo '  test-full   the same, with the long counts of the kernel'"'"'s own kmod.sh, and'
 	@echo '              the boot of a whole Debian'
 	@echo '  soak        a random mixture of everything on a debugging kernel: SOAK_MINUTES=30 SEED=N'
+	@echo '  fuzz        random lists and names for the firewall, likewise: FUZZ_MINUTES=60 SEED=N'
 	@echo '  bench       compare with the C code, as a table; ROUNDS=N (5) is how often'
 	@echo '  shell       a shell in a guest with the module loaded'
 	@echo '  prepare     only the set-up: Debian 13 tools, kernel, metadata, guest'
@@ -45,9 +46,9 @@ test-full:
 	@scripts/test.sh --full
 
 # Not a part of "make test".
-.PHONY: soak
-soak:
-	@scripts/soak.sh
+.PHONY: soak fuzz
+soak fuzz:
+	@scripts/$@.sh
 
 # After post-link, never before: what is signed is the file as it is loaded.
 .PHONY: sign

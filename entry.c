@@ -12,6 +12,7 @@
 #include <linux/async.h>
 #include <linux/bug.h>
 #include <linux/compiler.h>
+#include <linux/crypto.h>
 #include <linux/kernel.h>
 #include <linux/kmod.h>
 #include <linux/livepatch.h>
@@ -24,6 +25,12 @@
 static_assert(MODULE_NAME_LEN == KMOD_RS_NAME_LEN);
 
 /*
+ * modprobe gets no name that is longer, but a request for such a one is not
+ * without consequences: see ciphers.rs.
+ */
+static_assert(KMOD_RS_WHOLE_LEN == sizeof("crypto-") - 1 + CRYPTO_MAX_ALG_NAME + 1);
+
+/*
  * Livepatch looks for this very function on the stacks of sleeping tasks, and
  * for nothing else of this module: it must stay there for as long as the Rust
  * side runs. So it is not inlined, and the barrier keeps the call to Rust from
@@ -32,7 +39,7 @@ static_assert(MODULE_NAME_LEN == KMOD_RS_NAME_LEN);
 static noinline __printf(2, 3)
 int kmod_rs_request_module(bool wait, const char *fmt, ...)
 {
-	char name[MODULE_NAME_LEN];
+	char name[KMOD_RS_WHOLE_LEN];
 	va_list args;
 	int len, ret;
 
@@ -59,10 +66,17 @@ static struct klp_func kmod_rs_funcs[] = {
 	{ }
 };
 
+/* The patch is about to be disabled, by the current task. */
+static void kmod_rs_pre_unpatch(struct klp_object *object)
+{
+	kmod_rs_handle_unpatch();
+}
+
 static struct klp_object kmod_rs_objects[] = {
 	{
 		/* No name: vmlinux. */
 		.funcs = kmod_rs_funcs,
+		.callbacks.pre_unpatch = kmod_rs_pre_unpatch,
 	},
 	{ }
 };

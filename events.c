@@ -38,9 +38,9 @@ void kmod_rs_events_end(u64 seq, const char *name, const char *outcome, int resu
 	trace_request_end(seq, name, outcome, result, helper, queue_us, helper_us);
 }
 
-void kmod_rs_events_denied(u64 seq, const char *name, int result)
+void kmod_rs_events_denied(u64 seq, const char *name, int result, const char *rule)
 {
-	trace_request_denied(seq, name, result);
+	trace_request_denied(seq, name, result, rule);
 }
 
 void kmod_rs_events_loop(u64 seq, const char *name, const char *chain)

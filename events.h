@@ -76,20 +76,24 @@ TRACE_EVENT(request_end,
 		  __entry->helper, __entry->queue_us, __entry->helper_us)
 );
 
+/* The rule is that of the firewall, "-" if a security module said no. */
 TRACE_EVENT(request_denied,
-	TP_PROTO(u64 seq, const char *name, int result),
-	TP_ARGS(seq, name, result),
+	TP_PROTO(u64 seq, const char *name, int result, const char *rule),
+	TP_ARGS(seq, name, result, rule),
 	TP_STRUCT__entry(
 		__field(u64, seq)
 		__string(name, name)
 		__field(int, result)
+		__string(rule, rule)
 	),
 	TP_fast_assign(
 		__entry->seq = seq;
 		__assign_str(name);
 		__entry->result = result;
+		__assign_str(rule);
 	),
-	TP_printk("seq=%llu name=%s result=%d", __entry->seq, __get_str(name), __entry->result)
+	TP_printk("seq=%llu name=%s result=%d rule=%s", __entry->seq, __get_str(name),
+		  __entry->result, __get_str(rule))
 );
 
 TRACE_EVENT(request_loop,

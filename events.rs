@@ -11,6 +11,7 @@ use crate::{
         Quoted, //
     },
     name::Name,
+    policy::Ruling,
     record::{
         self,
         Outcome,
@@ -59,7 +60,7 @@ extern "C" {
     );
 
     /// See events.c.
-    fn kmod_rs_events_denied(seq: u64, name: *const c_char, result: c_int);
+    fn kmod_rs_events_denied(seq: u64, name: *const c_char, result: c_int, rule: *const c_char);
 
     /// See events.c.
     fn kmod_rs_events_loop(seq: u64, name: *const c_char, chain: *const c_char);
@@ -127,12 +128,20 @@ pub(crate) fn end(record: &Record, outcome: Outcome, result: c_int) -> Result {
     let progress = record.progress();
     let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
     let chain = text(record.chain())?;
+    let rule = match record.verdict() {
+        Some(verdict) if verdict.ruling == Ruling::Denied => {
+            CString::try_from_fmt(fmt!("\"{}\"", verdict.rule))?
+        }
+        _ => CString::try_from(c"-")?,
+    };
     let (seq, queue_us) = (record.seq(), us(progress.queue_time));
 
     // SAFETY: The strings live as long as the calls, which copy them.
     unsafe {
         match outcome {
-            Outcome::Denied => kmod_rs_events_denied(seq, name.as_char_ptr(), result),
+            Outcome::Denied => {
+                kmod_rs_events_denied(seq, name.as_char_ptr(), result, rule.as_char_ptr());
+            }
             Outcome::Loop => kmod_rs_events_loop(seq, name.as_char_ptr(), chain.as_char_ptr()),
             Outcome::Timeout => kmod_rs_events_timeout(seq, name.as_char_ptr(), queue_us),
             _ => (),

@@ -9,10 +9,12 @@
 #include <linux/types.h>
 
 #define KMOD_RS_NAME_LEN 56				/* name.rs: NAME_LEN */
+#define KMOD_RS_WHOLE_LEN 136				/* entry.c */
 
 /* Rust, called from C. */
 int kmod_rs_handle_request(const char *name, int len, bool wait,
 			   unsigned long call_site);	/* livepatch.rs */
+void kmod_rs_handle_unpatch(void);			/* livepatch.rs */
 
 /* C, called from Rust. */
 int kmod_rs_livepatch_enable(void);			/* livepatch.rs */
@@ -27,7 +29,8 @@ void kmod_rs_events_begin(u64 seq, const char *name, bool wait, const char *comm
 			  const char *call_site, const char *chain); /* events.rs */
 void kmod_rs_events_end(u64 seq, const char *name, const char *outcome, int result, int helper,
 			s64 queue_us, s64 helper_us);	/* events.rs */
-void kmod_rs_events_denied(u64 seq, const char *name, int result); /* events.rs */
+void kmod_rs_events_denied(u64 seq, const char *name, int result,
+			   const char *rule);		/* events.rs */
 void kmod_rs_events_loop(u64 seq, const char *name, const char *chain); /* events.rs */
 void kmod_rs_events_timeout(u64 seq, const char *name, s64 queue_us); /* events.rs */
 void kmod_rs_events_module_loaded(u64 seq, const char *name, const char *module); /* events.rs */
@@ -40,6 +43,7 @@ void kmod_rs_symbol(char *buffer, size_t size,
 
 /* Assembler, called from Rust: private symbols of the kernel. */
 int kmod_rs_security_kernel_module_request(char *name);	/* security.rs */
+bool kmod_rs_has_capability_noaudit(void *task, int capability); /* requester.rs */
 extern char *const kmod_rs_modprobe_path;		/* sysctl.rs */
 
 #endif /* KMOD_RS_H */

@@ -7,18 +7,24 @@
 //! request.rs for what it does.
 
 mod autoloaded;
+mod ciphers;
 mod concurrency;
 mod deadline;
 mod debugfs;
 mod environment;
 mod events;
+mod firewall;
+mod glob;
 mod in_flight;
 mod lineage;
 mod livepatch;
 mod log;
+mod module;
 mod name;
 mod notifier;
+mod patterns;
 mod pid;
+mod policy;
 mod question;
 mod record;
 mod recorder;
@@ -34,6 +40,15 @@ mod wait;
 use crate::{
     autoloaded::Autoloaded,
     concurrency::Slots,
+    firewall::{
+        AutoloadAllow,
+        AutoloadDeny,
+        AutoloadEnforce,
+        AutoloadLock,
+        AutoloadMode,
+        AutoloadSystemUids,
+        Firewall, //
+    },
     in_flight::InFlight,
     livepatch::{
         Active,
@@ -86,6 +101,18 @@ struct KmodRs {
     #[pin]
     _coalesce: sysctl::Registration<Coalesce>,
     #[pin]
+    _autoload_mode: sysctl::Registration<AutoloadMode>,
+    #[pin]
+    _autoload_allow: sysctl::Registration<AutoloadAllow>,
+    #[pin]
+    _autoload_deny: sysctl::Registration<AutoloadDeny>,
+    #[pin]
+    _autoload_system_uids: sysctl::Registration<AutoloadSystemUids>,
+    #[pin]
+    _autoload_enforce: sysctl::Registration<AutoloadEnforce>,
+    #[pin]
+    _autoload_lock: sysctl::Registration<AutoloadLock>,
+    #[pin]
     _recent: debugfs::File<recorder::Recent>,
     #[pin]
     _inflight: debugfs::File<recorder::Inflight>,
@@ -111,6 +138,7 @@ impl kernel::InPlaceModule for KmodRs {
         // all the others.
         let slots = Arc::pin_init(Slots::new(), GFP_KERNEL);
         let settings = Arc::new(Settings::new(), GFP_KERNEL);
+        let firewall = Firewall::new(module);
         let in_flight = InFlight::new();
         // 7.2 gives a reference, 7.3 the value.
         let recorder = Recorder::new(*Borrow::<u32>::borrow(&module_parameters::records.value()));
@@ -129,11 +157,18 @@ impl kernel::InPlaceModule for KmodRs {
             _coalesce <- sysctl::Registration::new(Coalesce(settings.clone()?)),
             _helper_env <- sysctl::Registration::new(HelperEnv(settings.clone()?)),
             _log_requests <- sysctl::Registration::new(LogRequests(settings.clone()?)),
+            _autoload_mode <- sysctl::Registration::new(AutoloadMode(firewall.clone()?)),
+            _autoload_allow <- sysctl::Registration::text(AutoloadAllow(firewall.clone()?)),
+            _autoload_deny <- sysctl::Registration::text(AutoloadDeny(firewall.clone()?)),
+            _autoload_system_uids <- sysctl::Registration::new(AutoloadSystemUids(firewall.clone()?)),
+            _autoload_enforce <- sysctl::Registration::new(AutoloadEnforce(firewall.clone()?)),
+            _autoload_lock <- sysctl::Registration::new(AutoloadLock(firewall.clone()?)),
             _watcher <- notifier::Registration::new(autoloaded::Watcher(autoloaded.clone()?)),
             _directory: directory.clone()?,
             // Nothing may fail from here on, so all that the files are made of is there by now.
             _livepatch: Livepatch::enable(Kmod::new(
                 settings?,
+                firewall?,
                 slots?,
                 in_flight?,
                 recorder.clone()?,
@@ -172,8 +207,13 @@ impl sysctl::Uint for KmodLimit {
         self.0.limit()
     }
 
-    fn set(&self, limit: u32) {
+    fn may_write(&self) -> Result {
+        requester::may_configure()
+    }
+
+    fn set(&self, limit: u32) -> Result {
         self.0.set_limit(limit);
+        Ok(())
     }
 }
 
@@ -190,8 +230,9 @@ impl sysctl::Uint for BusyTimeoutMs {
         self.0.busy_timeout_ms()
     }
 
-    fn set(&self, timeout: u32) {
+    fn set(&self, timeout: u32) -> Result {
         self.0.set_busy_timeout_ms(timeout);
+        Ok(())
     }
 }
 
@@ -211,8 +252,9 @@ macro_rules! setting {
                 self.0.$($field).+.load(Relaxed)
             }
 
-            fn set(&self, value: u32) {
+            fn set(&self, value: u32) -> Result {
                 self.0.$($field).+.store(value, Relaxed);
+                Ok(())
             }
         }
     };

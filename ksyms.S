@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The two private symbols of the kernel that the module needs, reached by
+ * The private symbols of the kernel that the module needs, reached by
  * livepatch relocations.
  *
  * Why this is assembler: the relocation has to be named place by place, which
@@ -43,6 +43,13 @@ SYM_FUNC_START(kmod_rs_security_kernel_module_request)
 .Lafter_jmp:
 	KLP_RELOC .Lafter_jmp-4, security_kernel_module_request, -4, R_X86_64_PLT32
 SYM_FUNC_END(kmod_rs_security_kernel_module_request)
+
+/* bool kmod_rs_has_capability_noaudit(struct task_struct *task, int capability) */
+SYM_FUNC_START(kmod_rs_has_capability_noaudit)
+	jmp	".klp.tombstone.has_capability_noaudit"
+.Lafter_second_jmp:
+	KLP_RELOC .Lafter_second_jmp-4, has_capability_noaudit, -4, R_X86_64_PLT32
+SYM_FUNC_END(kmod_rs_has_capability_noaudit)
 
 	.data
 	.balign	8

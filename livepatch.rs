@@ -8,7 +8,10 @@
 //! C header: [`include/linux/livepatch.h`](srctree/include/linux/livepatch.h)
 
 use crate::{
-    name::Name,
+    name::{
+        Name,
+        NAME_LEN, //
+    },
     request::{
         Kmod,
         Request, //
@@ -142,11 +145,25 @@ unsafe extern "C" fn kmod_rs_handle_request(
 
     kmod.request_module(&Request {
         name: Name::new(formatted),
+        whole_name: formatted,
         // CAST: `vsnprintf()` returns no negative length.
-        is_cut: formatted.to_bytes().len() < len as usize,
+        is_cut: len as usize >= NAME_LEN,
         wait,
         call_site,
     })
+}
+
+/// The livepatch is about to be disabled: called by the livepatch core.
+#[no_mangle]
+extern "C" fn kmod_rs_handle_unpatch() {
+    // ORDERING: With the store in `enable()`.
+    let kmod = KMOD.load(Acquire);
+
+    // SAFETY: By the invariant of `Livepatch`: while the patch is enabled requests may arrive, so it
+    // lives. Null it is not.
+    if let Some(kmod) = unsafe { kmod.as_ref() } {
+        kmod.given_back();
+    }
 }
 
 /// The file `kmod_rs/active`: 1 while requests come here.

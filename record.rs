@@ -14,6 +14,7 @@ use crate::{
         Quoted, //
     },
     name::Name,
+    policy::Verdict,
     requester::{
         Origin,
         Requester, //
@@ -57,7 +58,7 @@ pub(crate) enum Outcome {
     Signal,
     /// The helper could not be run.
     Errno,
-    /// A security module said no.
+    /// A security module, or the firewall, said no.
     Denied,
     /// It was answered with what another's helper found.
     Shared,
@@ -217,6 +218,8 @@ pub(crate) struct Record {
     origin: Origin,
     /// What the helpers that it descends from run for, the outermost first.
     chain: KVec<Name>,
+    /// What the firewall said, if it was asked.
+    verdict: SetOnce<Verdict>,
     /// The first modules that have appeared because of it. Has places for [`MAX_MODULES`].
     modules: SetOnce<KVec<SetOnce<Name>>>,
     memory: Arc<Memory>,
@@ -252,6 +255,7 @@ impl Record {
                 requester: *requester,
                 origin: Origin::current(call_site),
                 chain,
+                verdict: SetOnce::new(),
                 modules: SetOnce::new(),
                 memory: memory.clone(),
                 progress <- new_spinlock!(Progress::NONE, "kmod_rs::Record::progress"),
@@ -295,6 +299,16 @@ impl Record {
     /// What has become of it so far.
     pub(crate) fn progress(&self) -> Progress {
         *self.progress.lock()
+    }
+
+    /// The firewall was asked, and has said this.
+    pub(crate) fn judged(&self, verdict: Verdict) {
+        self.verdict.populate(verdict);
+    }
+
+    /// What the firewall said, if it was asked.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        self.verdict.copy()
     }
 
     /// It begins to wait for another's helper or for a slot.
@@ -484,13 +498,22 @@ impl fmt::Display for Record {
             Known(progress.outcome()),
             Known(progress.result()),
             Modules(self, progress.modules),
-        ))
+        ))?;
+        // Only where there is a firewall.
+        match self.verdict() {
+            Some(verdict) => f.write_fmt(fmt!(" {verdict}")),
+            None => Ok(()),
+        }
     }
 }
 
 #[kunit_tests(kmod_rs_record)]
 mod tests {
     use super::*;
+    use crate::policy::{
+        Rule,
+        Ruling, //
+    };
     use kernel::str::CString;
 
     fn record(name: &CStr, wait: bool) -> Result<Arc<Record>> {
@@ -542,6 +565,22 @@ mod tests {
         assert!(ends_with(
             &record,
             b"helper_us=- outcome=loaded result=0 modules=\"b\""
+        )?);
+        Ok(())
+    }
+
+    #[test]
+    fn what_the_firewall_said_comes_last() -> Result {
+        let record = record(c"a", true)?;
+        assert!(record.verdict().is_none());
+        record.judged(Verdict {
+            ruling: Ruling::Denied,
+            rule: Rule::Deny(Name::new(c"a*")),
+        });
+        record.answered(Outcome::Denied, EPERM.to_errno());
+        assert!(ends_with(
+            &record,
+            b"outcome=denied result=-1 modules=- policy=denied rule=\"autoload_deny a*\""
         )?);
         Ok(())
     }

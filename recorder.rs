@@ -10,6 +10,10 @@ use crate::{
     debugfs::Entries,
     lineage::Lineage,
     name::Name,
+    policy::{
+        Ruling,
+        Verdict, //
+    },
     record::{
         Memory,
         Outcome,
@@ -89,6 +93,10 @@ pub(crate) struct Recorder {
     outcomes: [Atomic<u64>; Outcome::COUNT],
     /// Modules that have appeared because of them.
     modules: Atomic<u64>,
+    /// Requests that the firewall denied.
+    denied_by_policy: Atomic<u64>,
+    /// Requests that it would have denied.
+    would_be_denied: Atomic<u64>,
     /// Requests that there was no memory to record.
     lost: Atomic<u64>,
     memory: Arc<Memory>,
@@ -124,6 +132,8 @@ impl Recorder {
                 next_seq: Atomic::new(1),
                 outcomes: [const { Atomic::new(0) }; Outcome::COUNT],
                 modules: Atomic::new(0),
+                denied_by_policy: Atomic::new(0),
+                would_be_denied: Atomic::new(0),
                 lost: Atomic::new(0),
                 memory,
                 queue_times: Histogram::new(),
@@ -168,6 +178,18 @@ impl Recorder {
     /// Context: any.
     pub(crate) fn count(&self, outcome: Outcome) {
         self.outcomes[outcome as usize].add(1, Relaxed);
+    }
+
+    /// Counts what the firewall said.
+    ///
+    /// Context: any.
+    pub(crate) fn count_verdict(&self, verdict: Verdict) {
+        let counter = match verdict.ruling {
+            Ruling::Allowed => return,
+            Ruling::Denied => &self.denied_by_policy,
+            Ruling::WouldBeDenied => &self.would_be_denied,
+        };
+        counter.add(1, Relaxed);
     }
 
     /// Counts a module that has appeared because of a request.
@@ -235,6 +257,16 @@ impl Recorder {
         seq_print!(to, "records {}\n", self.size);
         seq_print!(to, "records_lost {}\n", self.lost.load(Relaxed));
         seq_print!(to, "records_bytes {}\n", self.memory.bytes());
+        seq_print!(
+            to,
+            "denied_by_policy {}\n",
+            self.denied_by_policy.load(Relaxed)
+        );
+        seq_print!(
+            to,
+            "would_be_denied {}\n",
+            self.would_be_denied.load(Relaxed)
+        );
     }
 
     fn show_latency(&self, to: &SeqFile) {

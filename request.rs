@@ -16,6 +16,10 @@ use crate::{
     deadline::Timeout,
     environment::Environment,
     events,
+    firewall::{
+        Firewall,
+        Subject, //
+    },
     in_flight::{
         Entry,
         InFlight, //
@@ -30,6 +34,7 @@ use crate::{
         Quoted, //
     },
     name::Name,
+    policy::Ruling,
     question::Question,
     record::Outcome,
     recorder::{
@@ -73,11 +78,13 @@ const MODPROBE_ENV: [&CStr; 3] = [
 ];
 
 /// What a caller of `request_module()` asks for.
-pub(crate) struct Request {
+pub(crate) struct Request<'a> {
     /// The name, already formatted.
     pub(crate) name: Name,
     /// Whether that is only the beginning, as it is too long.
     pub(crate) is_cut: bool,
+    /// The name, or a longer part of it.
+    pub(crate) whole_name: &'a CStr,
     /// Whether the caller waits for modprobe to exit, or only for it to be started.
     pub(crate) wait: bool,
     /// The address in the caller.
@@ -114,6 +121,7 @@ impl Settings {
 /// All that requests have in common.
 pub(crate) struct Kmod {
     settings: Arc<Settings>,
+    firewall: Arc<Firewall>,
     slots: Arc<Slots>,
     in_flight: Arc<InFlight>,
     recorder: Arc<Recorder>,
@@ -130,7 +138,7 @@ enum Refusal {
     SwitchedOff,
     /// -ENAMETOOLONG.
     NameTooLong,
-    /// A security module said no, with its errno.
+    /// A security module said no, with its errno; or the firewall, with -EPERM.
     Denied(Error),
     /// It is part of a loop: -ELOOP.
     Loop,
@@ -298,6 +306,7 @@ impl Kmod {
     /// Returns [`ENOENT`] if the kernel lacks the tracepoint.
     pub(crate) fn new(
         settings: Arc<Settings>,
+        firewall: Arc<Firewall>,
         slots: Arc<Slots>,
         in_flight: Arc<InFlight>,
         recorder: Arc<Recorder>,
@@ -306,6 +315,7 @@ impl Kmod {
     ) -> Result<Self> {
         Ok(Self {
             settings,
+            firewall,
             slots,
             in_flight,
             recorder,
@@ -322,7 +332,7 @@ impl Kmod {
     /// status if it failed; or a negative errno if it was not run to its end.
     ///
     /// Context: may sleep; the caller may hold mutexes, and must not hold any that modprobe needs.
-    pub(crate) fn request_module(&self, request: &Request) -> c_int {
+    pub(crate) fn request_module(&self, request: &Request<'_>) -> c_int {
         // Who asks, also if the answer is no.
         let requester = Requester::current();
         let lineage = self.in_flight.lineage_of_current(requester.uid());
@@ -346,10 +356,17 @@ impl Kmod {
         result
     }
 
+    /// Requests are about to be given back to the kernel.
+    ///
+    /// Context: in the task that gives back; may sleep.
+    pub(crate) fn given_back(&self) {
+        self.firewall.given_back();
+    }
+
     /// Begins the record of a request, if anybody wants it.
     fn begin(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         requester: &Requester,
         lineage: &Lineage,
         helper_env: bool,
@@ -388,7 +405,12 @@ impl Kmod {
     }
 
     /// The steps. Their numbers are those of Documentation/design.rst.
-    fn serve(&self, request: &Request, asker: &Asker, lineage: Lineage) -> Result<Answer, Refusal> {
+    fn serve(
+        &self,
+        request: &Request<'_>,
+        asker: &Asker,
+        lineage: Lineage,
+    ) -> Result<Answer, Refusal> {
         let Asker {
             requester,
             under_way,
@@ -400,13 +422,31 @@ impl Kmod {
         if path.as_cstr().is_empty() {
             return Err(Refusal::SwitchedOff);
         }
+        let subject = Subject {
+            name: request.whole_name,
+            requester,
+            is_nested: lineage.is_nested(),
+        };
         if request.is_cut {
+            // What comes of it may depend on what would have been decided.
+            let _ = self.firewall.decide(&subject);
             return Err(Refusal::NameTooLong);
         }
         let name = request.name;
 
         // 2. The security modules.
         security::kernel_module_request(name.as_cstr()).map_err(Refusal::Denied)?;
+
+        // 4. The firewall.
+        if let Some(verdict) = self.firewall.check(&subject) {
+            self.recorder.count_verdict(verdict);
+            if let Some(under_way) = under_way {
+                under_way.record().judged(verdict);
+            }
+            if verdict.ruling == Ruling::Denied {
+                return Err(Refusal::Denied(EPERM));
+            }
+        }
 
         // 5. Loops end here.
         lineage
@@ -490,7 +530,7 @@ impl Kmod {
     }
 
     /// Fires the kernel's trace event.
-    fn trace(&self, name: &Name, request: &Request) {
+    fn trace(&self, name: &Name, request: &Request<'_>) {
         self.module_request
             .fire(name.as_cstr(), request.wait, request.call_site);
     }

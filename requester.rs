@@ -3,6 +3,7 @@
 //! Who asks for a module, as plain values.
 //!
 //! C headers: [`include/linux/sched.h`](srctree/include/linux/sched.h),
+//! [`include/linux/capability.h`](srctree/include/linux/capability.h),
 //! [`include/linux/cgroup.h`](srctree/include/linux/cgroup.h)
 
 use crate::log::Escaped;
@@ -12,7 +13,8 @@ use kernel::{
     ffi::{
         c_char,
         c_int,
-        c_ulong, //
+        c_ulong,
+        c_void, //
     },
     fmt,
     prelude::*,
@@ -34,6 +36,9 @@ extern "C" {
 
     /// See requester.c.
     fn kmod_rs_symbol(buffer: *mut c_char, size: usize, address: c_ulong);
+
+    /// See ksyms.S.
+    fn kmod_rs_has_capability_noaudit(task: *mut c_void, capability: c_int) -> bool;
 }
 
 /// The size of a task's name, `TASK_COMM_LEN`.
@@ -117,6 +122,79 @@ impl fmt::Display for Requester {
             self.pid,
             self.uid,
         ))
+    }
+}
+
+/// Whether the current task is a thread or a worker of the kernel, not of a program.
+///
+/// Context: any with a task.
+pub(crate) fn is_kernel_thread() -> bool {
+    // SAFETY: The current task lives. Only it changes its flags, and this one never.
+    unsafe { (*current!().as_ptr()).flags & bindings::PF_KTHREAD != 0 }
+}
+
+/// What a task may do, by its objective credentials: what it is, not what it does something as for
+/// a moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Credentials {
+    /// Whether it is a thread or a worker of the kernel.
+    pub(crate) is_kernel_thread: bool,
+    /// Whether it has CAP_SYS_MODULE in the initial user namespace.
+    pub(crate) may_load_modules: bool,
+    /// Whether it has CAP_NET_ADMIN in the initial user namespace.
+    pub(crate) may_configure_network: bool,
+    /// Its effective user id, if it is in the initial user namespace.
+    pub(crate) euid: Option<u32>,
+}
+
+impl Credentials {
+    /// Those of the current task. Asks the security modules about the capabilities.
+    ///
+    /// Context: any with a task.
+    pub(crate) fn current() -> Self {
+        // SAFETY: The current task lives, and its credentials with it: no other task replaces them, and
+        // they do not change themselves. Of the namespace only the address is taken.
+        let (euid, is_in_init_userns) = unsafe {
+            let credentials = (*current!().as_ptr()).real_cred;
+            (
+                (*credentials).euid.val,
+                ptr::eq((*credentials).user_ns, &raw const bindings::init_user_ns),
+            )
+        };
+
+        Self {
+            is_kernel_thread: is_kernel_thread(),
+            may_load_modules: has_capability(bindings::CAP_SYS_MODULE),
+            may_configure_network: has_capability(bindings::CAP_NET_ADMIN),
+            euid: is_in_init_userns.then_some(euid),
+        }
+    }
+}
+
+/// Whether the current task has a capability in the initial user namespace, by its objective
+/// credentials. Leaves no trace in the audit log.
+fn has_capability(capability: u32) -> bool {
+    // SAFETY: The jump was given its target when the module was loaded, or the load had failed. The
+    // current task lives.
+    // CAST: A small number.
+    unsafe { kmod_rs_has_capability_noaudit(current!().as_ptr().cast(), capability as c_int) }
+}
+
+/// Whether the current task may say which modules are loaded by request, and how many programs run
+/// for that: who may load any module itself.
+///
+/// Owning the file is not enough: in a container, whose root has lost the capability, that is root.
+///
+/// Returns [`EPERM`].
+///
+/// Context: with a task.
+pub(crate) fn may_configure() -> Result {
+    // CAST: A small number.
+    // SAFETY: May be called from process context.
+    if unsafe { bindings::capable(bindings::CAP_SYS_MODULE as c_int) } {
+        Ok(())
+    } else {
+        Err(EPERM)
     }
 }
 

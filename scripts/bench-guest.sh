@@ -68,6 +68,15 @@ measure_one() {
 	exec {BENCH}>&-
 }
 
+# With 100 patterns, of which none matches, for who is privileged.
+measure_rules() {
+	set_rule autoload_deny "$(printf 'net-pf-%d-proto-* ' {1..100})"
+	set_rule autoload_mode 1
+	measure_one one-rules request
+	set_rule autoload_mode 0
+	set_rule autoload_deny $'\n'
+}
+
 # In nanoseconds, of a load that had no other answers than expected.
 load() {
 	local took rest
@@ -118,6 +127,7 @@ instructions() {
 			come_to_rest
 			measure_one one-bare bare
 			measure_one one-request request
+			[[ $who == c ]] || measure_rules
 			measure_tasks
 		done
 		serve_by rust records=0

@@ -34,6 +34,8 @@ ROWS = [
     ("one-request", "one request, instructions", at_most(1.03, RATIO)),
     ("one-request-off", "one request, records=0: instructions", at_most(1.01, RATIO)),
     ("one-over-bare", "one request / bare helper", NO_TARGET),
+    ("one-rules", "one request, 100 patterns: instructions", NO_TARGET),
+    ("one-rules-over", "one request: 100 patterns / no rules", at_most(1.02)),
     ("tasks-1", "1 task: instructions per request", NO_TARGET),
     ("tasks-10", "10 tasks: instructions per request", NO_TARGET),
     ("tasks-100", "100 tasks: instructions per request", NO_TARGET),
@@ -75,7 +77,7 @@ def read_figures(lines):
 def add_quotient(values, row, dividend, divisor):
     """Adds a row: one as a multiple of another of the same round."""
     for who in ("c", "rust"):
-        pairs = zip(values[dividend, who], values[divisor, who])
+        pairs = zip(values.get((dividend, who), []), values.get((divisor, who), []))
         values[row, who] = [value / base for value, base in pairs]
 
 
@@ -145,6 +147,7 @@ def main():
     facts, values, complaints = read_figures(sys.stdin)
     add_same(values, "one-request-off", "one-request")
     add_quotient(values, "one-over-bare", "one-request", "one-bare")
+    add_quotient(values, "one-rules-over", "one-rules", "one-request")
     add_quotient(values, "tasks-growth", "tasks-1000", "tasks-1")
     rows = [make_row(*row, values) for row in ROWS]
     kvm = "TCG" not in facts["cpu"]

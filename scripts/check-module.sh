@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PRIVATE="modprobe_path security_kernel_module_request"
+PRIVATE="has_capability_noaudit modprobe_path security_kernel_module_request"
 ENTRY=kmod_rs_request_module
 HANDLER=kmod_rs_handle_request
 
@@ -20,7 +20,7 @@ check_modinfo() {
 		die "$1 is not marked as a livepatch (no livepatch=Y in .modinfo)"
 }
 
-# Relocations for the two private symbols, and for no other.
+# Relocations for the private symbols, and for no other.
 check_relocations() {
 	local found
 	found=$(readelf -rW "$1" | awk '

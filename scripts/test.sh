@@ -90,7 +90,7 @@ is_watched() {
 }
 
 # The lines that the kernel's configuration has to have for a test, one after the
-# other: "# Needs: CONFIG_...", which stands for CONFIG_...=y.
+# other: "# Needs: CONFIG_...", which stands for CONFIG_...=y or =m.
 needs_of() {
 	sed -n 's/^# Needs: //p' "$(file_of "$1")" | xargs -n 1
 }
@@ -99,7 +99,7 @@ needs_of() {
 lacks() {
 	local option
 	for option in $(needs_of "$1"); do
-		has_option "$option=y" || echo "$option"
+		has_option "$option=[ym]" || echo "$option"
 	done
 }
 

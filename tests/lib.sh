@@ -442,6 +442,38 @@ nothing_grown() {
 	[[ ! $(grown "$1") ]]
 }
 
+# --- The firewall ---------------------------------------------------------
+
+# as_nobody COMMAND...: as an ordinary user without any capability.
+AS_NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --inh-caps=-all)
+as_nobody() {
+	"${AS_NOBODY[@]}" "$@"
+}
+
+# nobody_asks NAME: what such a user gets.
+nobody_asks() {
+	as_nobody /kmod_rs/ask w "$1"
+}
+
+# verdict: what the firewall said of the newest request, and why.
+verdict() {
+	echo "$(newest policy) $(newest rule | tr -d '"')"
+}
+
+# write_to FILE VALUE: in one piece, and what the kernel says, or nothing.
+write_to() {
+	local output
+	output=$(printf '%s' "$2" | dd of="$1" bs=16K iflag=fullblock status=none 2>&1)
+	echo "${output##*: }"
+}
+
+# set_rule NAME VALUE: of the module; fails the test if the kernel refuses.
+set_rule() {
+	local said
+	said=$(write_to "$KNOBS/$1" "$2")
+	[[ ! $said ]] || fail "$1=$2" "$said"
+}
+
 # --- The log --------------------------------------------------------------
 
 # What the kernel said since the test began.

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The firewall: who may have which module loaded by a request, as the administrator has set it.
+//!
+//! Has no counterpart in the C code. What is decided is in policy.rs; here are the rules that are in
+//! force, the knobs that change them, and the lock on these.
+//!
+//! The rules are one value, which a request takes as it is at one time, and which is replaced as a
+//! whole. While nothing can be denied, a request looks at one flag and no more.
+
+use crate::{
+    ciphers::{
+        self,
+        Decisions, //
+    },
+    log,
+    module,
+    patterns::{
+        self,
+        Patterns, //
+    },
+    policy::{
+        Mode,
+        Rules,
+        Ruling,
+        Verdict, //
+    },
+    requester::{
+        self,
+        Credentials,
+        Requester, //
+    },
+    sysctl, //
+};
+use core::mem;
+use kernel::{
+    new_mutex,
+    new_spinlock,
+    prelude::*,
+    str::CString,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex,
+        SpinLock, //
+    },
+    time::{
+        ClockSource,
+        Monotonic, //
+    }, //
+};
+
+/// The name of the threads that put algorithms together.
+const CRYPTO_THREAD: &[u8] = b"cryptomgr_probe";
+
+/// What is asked for.
+pub(crate) struct Subject<'a> {
+    /// The name; of one that is too long more than modprobe would get.
+    pub(crate) name: &'a CStr,
+    /// Who asks: the current task.
+    pub(crate) requester: &'a Requester,
+    /// Whether that is a helper, or a descendant of one.
+    pub(crate) is_nested: bool,
+}
+
+/// The rules, and what is remembered for them.
+///
+/// # Invariants
+///
+/// `is_in_force` says whether `rules` are, and both change only with `is_locked` held.
+#[pin_data]
+pub(crate) struct Firewall {
+    is_in_force: Atomic<bool>,
+    #[pin]
+    rules: SpinLock<Arc<Rules>>,
+    #[pin]
+    crypto: Mutex<Decisions>,
+    /// Whether the rules are to stay as they are.
+    #[pin]
+    is_locked: Mutex<bool>,
+    module: &'static ThisModule,
+}
+
+impl Firewall {
+    /// Makes one that lets everything pass.
+    ///
+    /// Returns [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn new(module: &'static ThisModule) -> Result<Arc<Self>> {
+        let rules = Arc::new(Rules::new()?, GFP_KERNEL)?;
+        let crypto = Decisions::new()?;
+
+        // INVARIANT: Such rules deny nothing.
+        Arc::pin_init(
+            pin_init!(Self {
+                is_in_force: Atomic::new(false),
+                rules <- new_spinlock!(rules, "kmod_rs::Firewall::rules"),
+                crypto <- new_mutex!(crypto, "kmod_rs::Firewall::crypto"),
+                is_locked <- new_mutex!(false, "kmod_rs::Firewall::is_locked"),
+                module,
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Decides on a request, and says in the log if it is, or would be, denied. Returns nothing if
+    /// no request can be.
+    ///
+    /// Context: with a task; may sleep. The caller may hold mutexes.
+    pub(crate) fn check(&self, subject: &Subject<'_>) -> Option<Verdict> {
+        let verdict = self.decide(subject)?;
+
+        let how = match verdict.ruling {
+            Ruling::Allowed => return Some(verdict),
+            Ruling::Denied => "denied",
+            Ruling::WouldBeDenied => "would be denied",
+        };
+        if log::allowed() {
+            pr_warn!(
+                "autoload {}: {} ({}) rule=\"{}\"\n",
+                how,
+                log::Escaped(subject.name.to_bytes()),
+                subject.requester,
+                verdict.rule,
+            );
+        }
+        Some(verdict)
+    }
+
+    /// Decides on a request. Returns nothing if no request can be denied.
+    ///
+    /// Context: with a task; may sleep. The caller may hold mutexes.
+    pub(crate) fn decide(&self, subject: &Subject<'_>) -> Option<Verdict> {
+        // ORDERING: What belongs together is behind the lock.
+        if !self.is_in_force.load(Relaxed) {
+            return None;
+        }
+        let rules = self.rules();
+        let algorithm = ciphers::algorithm(subject.name);
+        let is_thread = algorithm.is_some() && requester::is_kernel_thread();
+        let now = Monotonic::ktime_get();
+
+        let cipher = match algorithm {
+            Some(algorithm) if is_thread && subject.requester.comm() == CRYPTO_THREAD => {
+                self.crypto.lock().inherited(algorithm, now)
+            }
+            _ => None,
+        };
+        let decision = rules.decide(
+            subject.name,
+            subject.is_nested,
+            Credentials::current,
+            cipher,
+        );
+        if let (Some(algorithm), false) = (algorithm, is_thread) {
+            self.crypto.lock().note(algorithm, decision.is_allowed, now);
+        }
+        Some(rules.judge(decision))
+    }
+
+    /// The rules as they are now.
+    fn rules(&self) -> Arc<Rules> {
+        self.rules.lock().clone()
+    }
+
+    /// Replaces the rules by what `change` makes of them.
+    ///
+    /// Returns [`EPERM`] if they are locked, or [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    fn change(&self, change: impl FnOnce(&mut Rules)) -> Result {
+        let is_locked = self.is_locked.lock();
+        if *is_locked {
+            return Err(EPERM);
+        }
+        let mut rules = Rules::clone(&self.rules());
+        change(&mut rules);
+        let is_in_force = rules.are_in_force();
+        let rules = Arc::new(rules, GFP_KERNEL)?;
+
+        // INVARIANT: With the lock held.
+        let before = mem::replace(&mut *self.rules.lock(), rules);
+        self.is_in_force.store(is_in_force, Relaxed);
+        drop(is_locked);
+        drop(before);
+        Ok(())
+    }
+
+    /// Whether the current task may change the rules now.
+    ///
+    /// Returns [`EPERM`].
+    ///
+    /// Context: may sleep.
+    fn may_change(&self) -> Result {
+        requester::may_configure()?;
+        if self.is_locked() {
+            return Err(EPERM);
+        }
+        Ok(())
+    }
+
+    fn is_locked(&self) -> bool {
+        *self.is_locked.lock()
+    }
+
+    /// Has the rules stay as they are, and the module with them.
+    ///
+    /// Returns [`EPERM`] if they do already, or [`EBUSY`] if the module is about to be unloaded.
+    ///
+    /// Context: may sleep.
+    fn lock(&self) -> Result {
+        let mut is_locked = self.is_locked.lock();
+        if *is_locked {
+            return Err(EPERM);
+        }
+        module::keep(self.module)?;
+        *is_locked = true;
+        pr_info!(
+            "autoload rules are locked until reboot ({})\n",
+            Requester::current(),
+        );
+        Ok(())
+    }
+
+    /// Requests are about to be given back to the kernel. Says in the log that the rules are, too,
+    /// if that was not to be.
+    ///
+    /// Context: in the task that gives back; may sleep.
+    pub(crate) fn given_back(&self) {
+        if self.is_locked() {
+            pr_warn!(
+                "autoload rules were locked, and are given up with the livepatch ({})\n",
+                Requester::current(),
+            );
+        }
+    }
+}
+
+/// Defines a file in `kmod_rs` that shows a number of the rules.
+macro_rules! number {
+    (
+        $(#[doc = $doc:literal])+
+        $type:ident, $name:literal, 0..=$max:expr, |$rules:ident| $get:expr, |$value:ident| $set:expr
+    ) => {
+        $(#[doc = $doc])+
+        pub(crate) struct $type(pub(crate) Arc<Firewall>);
+
+        impl sysctl::Uint for $type {
+            const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
+            const NAME: &'static CStr = $name;
+            const MIN: u32 = 0;
+            const MAX: u32 = $max;
+
+            fn get(&self) -> u32 {
+                let $rules = self.0.rules();
+                $get
+            }
+
+            fn may_write(&self) -> Result {
+                self.0.may_change()
+            }
+
+            fn set(&self, $value: u32) -> Result {
+                self.0.change(|$rules| $set)
+            }
+        }
+    };
+}
+
+number! {
+    /// The file `kmod_rs/autoload_mode`: who may have modules loaded that are in no list.
+    AutoloadMode, c"autoload_mode", 0..=Mode::MAX,
+    |rules| rules.mode.number(),
+    |value| rules.mode = Mode::from_number(value).unwrap_or(rules.mode)
+}
+
+number! {
+    /// The file `kmod_rs/autoload_system_uids`: up to which number users count as privileged.
+    AutoloadSystemUids, c"autoload_system_uids", 0..=u32::MAX - 1,
+    |rules| rules.system_uids,
+    |value| rules.system_uids = value
+}
+
+number! {
+    /// The file `kmod_rs/autoload_enforce`: whether requests are denied, or only said to be.
+    AutoloadEnforce, c"autoload_enforce", 0..=1,
+    |rules| rules.enforce.into(),
+    |value| rules.enforce = value != 0
+}
+
+/// Defines a file in `kmod_rs` that shows a list of the rules.
+macro_rules! list {
+    ($(#[doc = $doc:literal])+ $type:ident, $name:literal, $field:ident) => {
+        $(#[doc = $doc])+
+        pub(crate) struct $type(pub(crate) Arc<Firewall>);
+
+        impl sysctl::Text for $type {
+            const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
+            const NAME: &'static CStr = $name;
+            const MAX: usize = patterns::MAX_WRITTEN;
+
+            fn get(&self) -> Result<CString> {
+                self.0.rules().$field.text()
+            }
+
+            fn may_write(&self) -> Result {
+                self.0.may_change()
+            }
+
+            fn set(&self, written: &[u8]) -> Result {
+                let list = Arc::new(Patterns::parse(written)?, GFP_KERNEL)?;
+                self.0.change(|rules| rules.$field = list)
+            }
+        }
+    };
+}
+
+list! {
+    /// The file `kmod_rs/autoload_allow`: names that anybody may have loaded.
+    AutoloadAllow, c"autoload_allow", allow
+}
+
+list! {
+    /// The file `kmod_rs/autoload_deny`: names that nobody may have loaded.
+    AutoloadDeny, c"autoload_deny", deny
+}
+
+/// The file `kmod_rs/autoload_lock`: whether the rules, and the module, are to stay until reboot.
+pub(crate) struct AutoloadLock(pub(crate) Arc<Firewall>);
+
+impl sysctl::Uint for AutoloadLock {
+    const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
+    const NAME: &'static CStr = c"autoload_lock";
+    const MIN: u32 = 0;
+    const MAX: u32 = 1;
+
+    fn get(&self) -> u32 {
+        self.0.is_locked().into()
+    }
+
+    fn may_write(&self) -> Result {
+        self.0.may_change()
+    }
+
+    fn set(&self, _value: u32) -> Result {
+        // The only one that is not there already.
+        self.0.lock()
+    }
+}

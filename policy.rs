@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who may have which module loaded by a request.
+//!
+//! Has no counterpart in the C code, where everybody may have any. What decides is, in this order:
+//!
+//! 1. the list of names that nobody may have loaded;
+//! 2. the list of names that anybody may have loaded;
+//! 3. for a kernel thread that puts a cipher together, what was decided on that cipher;
+//! 4. the mode: everybody, only privileged requesters, nobody.
+
+use crate::{
+    name::Name,
+    patterns::Patterns,
+    requester::Credentials, //
+};
+use kernel::{
+    fmt,
+    prelude::*,
+    sync::Arc, //
+};
+
+/// What the names of modules for network devices begin with.
+const NETWORK_DEVICE: &[u8] = b"netdev-";
+
+/// Who may have modules loaded that are in no list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mode {
+    /// Everybody: 0.
+    Everybody,
+    /// Only privileged requesters: 1.
+    Privileged,
+    /// Nobody: 2.
+    Nobody,
+}
+
+impl Mode {
+    /// All of them, each at its own number.
+    const ALL: [Self; 3] = [Self::Everybody, Self::Privileged, Self::Nobody];
+
+    /// The greatest number that stands for one.
+    pub(crate) const MAX: u32 = 2;
+
+    /// The one that a number stands for.
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        // CAST: Small, or not found.
+        Self::ALL.get(number as usize).copied()
+    }
+
+    /// Its number.
+    pub(crate) fn number(self) -> u32 {
+        // CAST: Small.
+        self as u32
+    }
+}
+
+/// What decided on a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// A pattern of the names that nobody may have loaded, or its beginning.
+    Deny(Name),
+    /// A pattern of the names that anybody may have loaded, or its beginning.
+    Allow(Name),
+    /// The mode, as the requester is not privileged, or as that is no matter.
+    Mode(Mode),
+    /// A helper asks, or a descendant of one.
+    Nested,
+    /// A kernel thread or worker asks.
+    KernelThread,
+    /// The requester has the capability.
+    Capability,
+    /// It is one of the users that the system's daemons have.
+    SystemUid,
+    /// What was decided on this algorithm, or its beginning.
+    Crypto(Name),
+    /// There were so many decisions on algorithms that this one may be forgotten.
+    CryptoForgotten,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deny(pattern) => f.write_fmt(fmt!("autoload_deny {pattern}")),
+            Self::Allow(pattern) => f.write_fmt(fmt!("autoload_allow {pattern}")),
+            Self::Mode(mode) => f.write_fmt(fmt!("autoload_mode {}", mode.number())),
+            Self::Nested => f.write_str("nested"),
+            Self::KernelThread => f.write_str("kernel thread"),
+            Self::Capability => f.write_str("capability"),
+            Self::SystemUid => f.write_str("autoload_system_uids"),
+            Self::Crypto(algorithm) => f.write_fmt(fmt!("crypto {algorithm}")),
+            Self::CryptoForgotten => f.write_str("crypto, forgotten"),
+        }
+    }
+}
+
+/// Whether a request is allowed, and why.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// Whether it is.
+    pub(crate) is_allowed: bool,
+    /// What decided.
+    pub(crate) rule: Rule,
+}
+
+impl Decision {
+    fn allowed(rule: Rule) -> Self {
+        Self {
+            is_allowed: true,
+            rule,
+        }
+    }
+
+    fn denied(rule: Rule) -> Self {
+        Self {
+            is_allowed: false,
+            rule,
+        }
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ruling {
+    /// It goes on.
+    Allowed,
+    /// It ends here.
+    Denied,
+    /// It goes on, as the administrator only wants to know what would be denied.
+    WouldBeDenied,
+}
+
+/// What becomes of a request, and why.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// What becomes of it.
+    pub(crate) ruling: Ruling,
+    /// What decided.
+    pub(crate) rule: Rule,
+}
+
+impl fmt::Display for Verdict {
+    /// As fields of a line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ruling = match self.ruling {
+            Ruling::Allowed => "allowed",
+            Ruling::Denied => "denied",
+            Ruling::WouldBeDenied => "would-be-denied",
+        };
+        f.write_fmt(fmt!("policy={ruling} rule=\"{}\"", self.rule))
+    }
+}
+
+/// What the administrator wants. It does not change: what takes its place is another value.
+#[derive(Clone)]
+pub(crate) struct Rules {
+    /// Who may have modules loaded that are in no list.
+    pub(crate) mode: Mode,
+    /// Names that anybody may have loaded.
+    pub(crate) allow: Arc<Patterns>,
+    /// Names that nobody may have loaded.
+    pub(crate) deny: Arc<Patterns>,
+    /// The last of the user ids, from 1 on, that count as privileged; 0 for none.
+    pub(crate) system_uids: u32,
+    /// Whether requests are denied, or only said to.
+    pub(crate) enforce: bool,
+}
+
+impl Rules {
+    /// What holds until the administrator says otherwise: everybody may have everything.
+    ///
+    /// Returns [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            mode: Mode::Everybody,
+            allow: Arc::new(Patterns::EMPTY, GFP_KERNEL)?,
+            deny: Arc::new(Patterns::EMPTY, GFP_KERNEL)?,
+            system_uids: 0,
+            enforce: true,
+        })
+    }
+
+    /// Whether there is anything that may be denied.
+    pub(crate) fn are_in_force(&self) -> bool {
+        self.mode != Mode::Everybody || !self.deny.is_empty()
+    }
+
+    /// Decides on a request for `name`.
+    ///
+    /// `credentials` are those of the requester; they are asked for only if they matter. `cipher` is
+    /// what was decided on the cipher that it puts together.
+    ///
+    /// Context: any that `credentials` may be called in.
+    pub(crate) fn decide(
+        &self,
+        name: &CStr,
+        is_nested: bool,
+        credentials: impl FnOnce() -> Credentials,
+        cipher: Option<Decision>,
+    ) -> Decision {
+        if let Some(pattern) = self.deny.find(name) {
+            return Decision::denied(Rule::Deny(Name::new(pattern)));
+        }
+        if let Some(pattern) = self.allow.find(name) {
+            return Decision::allowed(Rule::Allow(Name::new(pattern)));
+        }
+        if let Some(decision) = cipher {
+            return decision;
+        }
+        let by_mode = Rule::Mode(self.mode);
+        match self.mode {
+            Mode::Everybody => Decision::allowed(by_mode),
+            Mode::Privileged => match self.privilege(name, is_nested, credentials) {
+                Some(privilege) => Decision::allowed(privilege),
+                None => Decision::denied(by_mode),
+            },
+            Mode::Nobody => Decision::denied(by_mode),
+        }
+    }
+
+    /// Why the requester is privileged, if it is.
+    fn privilege(
+        &self,
+        name: &CStr,
+        is_nested: bool,
+        credentials: impl FnOnce() -> Credentials,
+    ) -> Option<Rule> {
+        if is_nested {
+            return Some(Rule::Nested);
+        }
+        let credentials = credentials();
+        let is_network_device = name.to_bytes().starts_with(NETWORK_DEVICE);
+
+        if credentials.is_kernel_thread {
+            Some(Rule::KernelThread)
+        } else if credentials.may_load_modules
+            || is_network_device && credentials.may_configure_network
+        {
+            Some(Rule::Capability)
+        } else if credentials
+            .euid
+            .is_some_and(|euid| (1..=self.system_uids).contains(&euid))
+        {
+            Some(Rule::SystemUid)
+        } else {
+            None
+        }
+    }
+
+    /// What becomes of a request that was decided on.
+    pub(crate) fn judge(&self, decision: Decision) -> Verdict {
+        let ruling = match (decision.is_allowed, self.enforce) {
+            (true, _) => Ruling::Allowed,
+            (false, true) => Ruling::Denied,
+            (false, false) => Ruling::WouldBeDenied,
+        };
+        Verdict {
+            ruling,
+            rule: decision.rule,
+        }
+    }
+}
+
+#[kunit_tests(kmod_rs_policy)]
+mod tests {
+    use super::*;
+    use kernel::str::CString;
+
+    /// Somebody without any privilege.
+    const USER: Credentials = Credentials {
+        is_kernel_thread: false,
+        may_load_modules: false,
+        may_configure_network: false,
+        euid: Some(1000),
+    };
+
+    const ROOT: Credentials = Credentials {
+        may_load_modules: true,
+        may_configure_network: true,
+        euid: Some(0),
+        ..USER
+    };
+
+    const NETWORK: Credentials = Credentials {
+        may_configure_network: true,
+        ..USER
+    };
+
+    fn rules(mode: Mode) -> Result<Rules> {
+        Ok(Rules {
+            mode,
+            ..Rules::new()?
+        })
+    }
+
+    fn list(written: &[u8]) -> Result<Arc<Patterns>> {
+        Ok(Arc::new(Patterns::parse(written)?, GFP_KERNEL)?)
+    }
+
+    fn decide(rules: &Rules, name: &CStr, who: Credentials) -> Decision {
+        rules.decide(name, false, || who, None)
+    }
+
+    fn is_allowed(rules: &Rules, name: &CStr, who: Credentials) -> bool {
+        decide(rules, name, who).is_allowed
+    }
+
+    #[test]
+    fn modes_stand_at_their_numbers() -> Result {
+        for number in 0..=Mode::MAX {
+            assert_eq!(Mode::from_number(number).map(Mode::number), Some(number));
+        }
+        assert_eq!(Mode::from_number(Mode::MAX + 1), None);
+        Ok(())
+    }
+
+    #[test]
+    fn each_mode_lets_in_whom_it_should() -> Result {
+        for (mode, user, root) in [
+            (Mode::Everybody, true, true),
+            (Mode::Privileged, false, true),
+            (Mode::Nobody, false, false),
+        ] {
+            let rules = rules(mode)?;
+            assert_eq!(is_allowed(&rules, c"net-pf-9", USER), user);
+            assert_eq!(is_allowed(&rules, c"net-pf-9", ROOT), root);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn credentials_are_not_asked_for_in_vain() -> Result {
+        for mode in [Mode::Everybody, Mode::Nobody] {
+            let mut asked = false;
+            let credentials = || {
+                asked = true;
+                USER
+            };
+            rules(mode)?.decide(c"a", false, credentials, None);
+            assert!(!asked);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn network_devices_are_for_who_configures_the_network() -> Result {
+        let rules = rules(Mode::Privileged)?;
+        assert!(is_allowed(&rules, c"netdev-eth0", NETWORK));
+        assert!(is_allowed(&rules, c"netdev-eth0", ROOT));
+        assert!(!is_allowed(&rules, c"netdev-eth0", USER));
+        assert!(!is_allowed(&rules, c"xnetdev-eth0", NETWORK));
+        assert!(!is_allowed(&rules, c"net-pf-9", NETWORK));
+        Ok(())
+    }
+
+    #[test]
+    fn system_uids_begin_with_1() -> Result {
+        let rules = Rules {
+            system_uids: 999,
+            ..rules(Mode::Privileged)?
+        };
+        for (euid, allowed) in [
+            (Some(0), false),
+            (Some(1), true),
+            (Some(999), true),
+            (Some(1000), false),
+            (None, false),
+        ] {
+            let decision = decide(&rules, c"a", Credentials { euid, ..USER });
+            assert_eq!(decision.is_allowed, allowed);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn helpers_and_kernel_threads_are_privileged_and_no_more() -> Result {
+        let thread = Credentials {
+            is_kernel_thread: true,
+            ..USER
+        };
+        for (mode, allowed) in [(Mode::Privileged, true), (Mode::Nobody, false)] {
+            let rules = rules(mode)?;
+            assert_eq!(is_allowed(&rules, c"a", thread), allowed);
+            assert_eq!(rules.decide(c"a", true, || USER, None).is_allowed, allowed);
+        }
+        let rules = rules(Mode::Privileged)?;
+        assert!(decide(&rules, c"a", thread).rule == Rule::KernelThread);
+        Ok(())
+    }
+
+    #[test]
+    fn deny_wins_over_allow_and_that_over_the_mode() -> Result {
+        let rules = Rules {
+            allow: list(b"fs-* net-pf-10")?,
+            deny: list(b"fs-xfs")?,
+            ..rules(Mode::Nobody)?
+        };
+        assert!(is_allowed(&rules, c"fs-ext4", USER));
+        assert!(!is_allowed(&rules, c"fs-xfs", USER));
+        assert!(!is_allowed(&rules, c"fs-xfs", ROOT));
+        assert!(!rules.decide(c"fs-xfs", true, || ROOT, None).is_allowed);
+        assert!(is_allowed(&rules, c"net-pf-10", USER));
+        assert!(!is_allowed(&rules, c"net-pf-1", ROOT));
+
+        let rules = Rules {
+            mode: Mode::Everybody,
+            ..rules
+        };
+        assert!(!is_allowed(&rules, c"fs-xfs", ROOT));
+        assert!(is_allowed(&rules, c"net-pf-1", USER));
+        Ok(())
+    }
+
+    #[test]
+    fn parts_of_a_cipher_are_as_the_cipher() -> Result {
+        let denied = Decision::denied(Rule::Crypto(Name::new(c"cbc(serpent)")));
+        let allowed = Decision::allowed(Rule::Crypto(Name::new(c"cbc(serpent)")));
+        let rules = Rules {
+            allow: list(b"crypto-aes")?,
+            deny: list(b"crypto-des")?,
+            ..rules(Mode::Privileged)?
+        };
+        let part = |name, cipher| rules.decide(name, false, || ROOT, Some(cipher)).is_allowed;
+        assert!(!part(c"crypto-cbc", denied));
+        assert!(part(c"crypto-cbc", allowed));
+        assert!(part(c"crypto-aes", denied));
+        assert!(!part(c"crypto-des", allowed));
+        Ok(())
+    }
+
+    #[test]
+    fn rules_are_in_force_when_something_may_be_denied() -> Result {
+        assert!(!Rules::new()?.are_in_force());
+        assert!(rules(Mode::Privileged)?.are_in_force());
+        let deny = Rules {
+            deny: list(b"a")?,
+            ..Rules::new()?
+        };
+        assert!(deny.are_in_force());
+        Ok(())
+    }
+
+    #[test]
+    fn who_only_learns_denies_nothing() -> Result {
+        let mut rules = rules(Mode::Nobody)?;
+        let decision = decide(&rules, c"a", USER);
+        assert_eq!(rules.judge(decision).ruling, Ruling::Denied);
+        rules.enforce = false;
+        let verdict = rules.judge(decision);
+        assert_eq!(verdict.ruling, Ruling::WouldBeDenied);
+        let shown = CString::try_from_fmt(fmt!("{verdict}"))?;
+        assert_eq!(
+            shown.to_bytes(),
+            b"policy=would-be-denied rule=\"autoload_mode 2\""
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_pattern_stays_in_its_field() -> Result {
+        let rule = Rule::Deny(Name::new(c"a\"\n*"));
+        let shown = CString::try_from_fmt(fmt!("{rule}"))?;
+        assert_eq!(shown.to_bytes(), b"autoload_deny a\\x22\\x0a*");
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A cipher that a user may not have loaded is not loaded by the thread of the
+# kernel that puts it together either; one that he may have is.
+#
+# Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_USER_API_AEAD CONFIG_CRYPTO_SERPENT
+
+. "$(dirname "$0")/lib.sh"
+plan 37
+
+# bind_to TYPE NAME [COMMAND...]: an AF_ALG socket; says whether that is done.
+bind_to() {
+	"${@:3}" /kmod_rs/demo-socket alg "$1" "$2" 2>&1 | sed -n 's/^bind()//p'
+}
+
+# The requests for algorithms since the last call, in $ASKED: who, name, outcome,
+# policy, rule.
+look() {
+	ASKED=$(recent | sed "1,/^seq=$SEEN /d" | grep ' name="crypto-' |
+		sed -E 's/.* name="([^"]*)" .* comm="([^"]*)" .* outcome=([a-z]*) .* policy=([a-z-]*) rule="(.*)"$/\2 \1 \3 \4 \5/')
+	SEEN=$(newest seq)
+}
+
+# Those of a user, and those of the threads of the kernel.
+by_user() {
+	grep '^demo-socket ' <<<"$ASKED"
+}
+
+by_thread() {
+	grep '^cryptomgr_probe ' <<<"$ASKED"
+}
+
+# without NAME...: have none of these modules loaded.
+without() {
+	local module
+	for module; do
+		# A test of what it brought may still go on.
+		! is_module "$module" || await modprobe --remove "$module"
+	done
+}
+
+is_module() {
+	grep -q "^$1 " /proc/modules
+}
+
+# Those of threads that were not denied.
+passed() {
+	by_thread | grep -v ' denied denied '
+}
+
+modprobe --all af_alg algif_skcipher algif_aead
+# Linux 7.3 has a list of its own otherwise.
+RESTRICT=/proc/sys/crypto/af_alg_restrict
+[[ ! -e $RESTRICT ]] || echo 0 >"$RESTRICT"
+SERPENT=(serpent_avx2 serpent_avx_x86_64 serpent_sse2_x86_64 serpent_generic)
+AUTHENC=(authencesn authenc)
+
+patch on
+SEEN=0
+without "${SERPENT[@]}" "${AUTHENC[@]}"
+
+# Without rules anybody may.
+is "mode 0: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
+holds "serpent is loaded" is_module serpent_generic
+without "${SERPENT[@]}"
+
+# Mode 1.
+set_rule autoload_mode 1
+SEEN=$(newest seq)
+is "mode 1, uid 65534: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": No such file or directory"
+look
+is "he asks" "$(by_user)" "demo-socket crypto-cbc(serpent) denied denied autoload_mode 1
+demo-socket crypto-cbc(serpent)-all denied denied autoload_mode 1"
+is "a thread asks, and gets what he got" "$(by_thread | head -n 1)" \
+	"cryptomgr_probe crypto-serpent denied denied crypto cbc(serpent)"
+is "each time" "$(passed)" ""
+holds "serpent is not loaded" eval '! is_module serpent_generic'
+is "root: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)')" ": done"
+look
+is "root asks" "$(by_user | head -n 1 | cut -d' ' -f2,4-)" "crypto-cbc(serpent) allowed capability"
+is "the thread gets what root got" "$(by_thread | grep -m 1 ' crypto-serpent ')" \
+	"cryptomgr_probe crypto-serpent loaded allowed crypto cbc(serpent)"
+holds "serpent is loaded" is_module serpent_generic
+is "now he may use it" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
+without "${SERPENT[@]}"
+
+# More than one template, one in another.
+NAME='authencesn(hmac(sha256),cbc(aes))'
+without "${AUTHENC[@]}"
+look
+is "uid 65534: $NAME" "$(bind_to aead "$NAME" as_nobody)" ": No such file or directory"
+look
+is "he asks" "$(by_user | grep -c ' denied denied autoload_mode 1$')" 2
+is "the thread asks" "$(by_thread)" "cryptomgr_probe crypto-authencesn denied denied crypto $NAME"
+holds "authencesn is not loaded" eval '! is_module authencesn'
+is "root: $NAME" "$(bind_to aead "$NAME")" ": done"
+look
+is "the thread gets what root got" "$(by_thread | head -n 1)" "cryptomgr_probe crypto-authencesn loaded allowed crypto $NAME"
+holds "authencesn is loaded" is_module authencesn
+without "${AUTHENC[@]}"
+
+# What is allowed by name.
+set_rule autoload_allow 'crypto-cbc(serpent)'
+look
+is "allowed: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
+look
+is "its part, too" "$(by_thread | grep -m 1 ' crypto-serpent ')" \
+	"cryptomgr_probe crypto-serpent loaded allowed crypto cbc(serpent)"
+without "${SERPENT[@]}"
+is "no other: ctr(serpent)" "$(bind_to skcipher 'ctr(serpent)' as_nobody)" ": No such file or directory"
+look
+is "nor a part of that" "$(passed)" ""
+set_rule autoload_deny 'crypto-serpent'
+is "a part that nobody may have" "$(bind_to skcipher 'cbc(serpent)')" ": No such file or directory"
+look
+is "is denied to the thread" "$(by_thread | grep -m 1 ' crypto-serpent ')" \
+	"cryptomgr_probe crypto-serpent denied denied autoload_deny crypto-serpent"
+set_rule autoload_deny $'\n'
+set_rule autoload_allow $'\n'
+
+# Only to be known.
+set_rule autoload_enforce 0
+look
+is "not enforced: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
+look
+holds "it is known" [ "$(grep -c ' would-be-denied ' <<<"$ASKED")" -ge 3 ]
+without "${SERPENT[@]}"
+set_rule autoload_enforce 1
+
+# Names that a hostile user could choose. No program is to be run for any.
+modprobe --all xts pcrypt lrw
+use_silent_helper
+count_calls call_usermodehelper_exec
+while read -r type name; do
+	look
+	bind_to "$type" "$name" as_nobody >/dev/null
+	look
+	is "$name" "$(passed)$(calls call_usermodehelper_exec)" 0
+done <<'END'
+skcipher cbc(serpent)-all
+skcipher cbc(serpent)x
+skcipher xts(serpent)
+skcipher lrw(serpent)
+aead pcrypt(pcrypt(authencesn(hmac(sha256),cbc(serpent))))
+aead pcrypt(authencesn(hmac(sha256),cbc(serpent-generic)))
+END
+# So many that the table is full, while others wait for theirs.
+for ((i = 0; i < 8; i++)); do
+	(
+		exec 8>&- 9>&-
+		for ((j = 0; j < 40; j++)); do bind_to skcipher "flood-$i-$j(serpent)" as_nobody; done
+	) >/dev/null &
+done
+for ((i = 0; i < 20; i++)); do bind_to skcipher "cbc(serpent)" as_nobody >/dev/null; done
+wait
+is "so many that some are forgotten" "$(calls call_usermodehelper_exec)" 0
+forget_calls
+echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
+is "root goes on" "$(bind_to skcipher 'cbc(serpent)')" ": done"
+without "${SERPENT[@]}"
+
+# Nobody.
+set_rule autoload_mode 2
+is "mode 2, root: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)')" ": No such file or directory"
+set_rule autoload_allow 'crypto-cbc(serpent)*'
+is "but by name" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
+without "${SERPENT[@]}"
+
+[[ ! -e $RESTRICT ]] || echo 1 >"$RESTRICT"
+modprobe --remove algif_skcipher algif_aead af_alg
+finish

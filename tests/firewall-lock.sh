@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# autoload_lock: nothing changes the rules any more and the module stays, while
+# requests, and all else, go on; and what it does not stop.
+#
+# Boot: alone
+# Needs: CONFIG_MODULE_FORCE_UNLOAD
+
+. "$(dirname "$0")/lib.sh"
+plan 34
+
+# The rules as they are.
+rules() {
+	(cd "$KNOBS" && grep -H '' autoload_*)
+}
+
+use_silent_helper
+patch on
+set_rule autoload_mode 1
+set_rule autoload_allow 'fs-*'
+set_rule autoload_deny 'fs-bad'
+BEFORE=$(rules)
+
+# Knobs that are written to all the time: when the lock is there, they stay.
+for value in 100 200; do
+	(
+		exec 8>&- 9>&-
+		while [[ ! -e /tmp/enough ]]; do echo "$value" >"$KNOBS/autoload_system_uids"; done 2>/dev/null
+	) &
+done
+(
+	exec 8>&- 9>&-
+	while [[ ! -e /tmp/enough ]]; do
+		echo "fs-* x-$SRANDOM" >"$KNOBS/autoload_allow"
+	done 2>/dev/null
+) &
+sleep 1
+is "locked while others write" "$(write_to "$KNOBS/autoload_lock" 1)" ""
+LOCKED=$(rules)
+sleep 1
+touch /tmp/enough
+is "nothing has changed since" "$(rules)" "$LOCKED"
+wait
+rm /tmp/enough
+is "it is locked" "$(<"$KNOBS/autoload_lock")" 1
+holds "there was something before" [ "$BEFORE" != "$LOCKED" ]
+is "in the log" "$(log | grep -c '^kmod_rs: autoload rules are locked until reboot (.*\[[0-9]*\] uid 0)$')" 1
+
+for value in autoload_mode=0 autoload_mode=1 autoload_mode=x autoload_allow='*' autoload_allow='[' autoload_deny= \
+	autoload_system_uids=999 autoload_enforce=0 autoload_enforce=1 autoload_lock=0 autoload_lock=1; do
+	is "$value" "$(write_to "$KNOBS/${value%%=*}" "${value#*=}"$'\n')" "Operation not permitted"
+done
+is "the rules are what they were" "$(rules)" "$LOCKED"
+is "other knobs can be written" "$(write_to "$LIMIT" 7)$(<"$LIMIT")" 7
+
+is "denied" "$(nobody_asks net-x)" "$EPERM"
+is "allowed" "$(nobody_asks fs-x)" 0
+is "denied to all" "$(ask w fs-bad)" "$EPERM"
+is "root" "$(ask w net-x)" 0
+
+# It does not go.
+holds "a reference more" references 2
+matches "rmmod" "$(rmmod kmod_rs 2>&1)" "in use"
+
+# What it does not stop: giving back, which is logged; and rmmod -f.
+echo 0 >"$LIVEPATCH/enabled"
+is "giving back is logged" "$(log | grep -c '^kmod_rs: autoload rules were locked, and are given up with the livepatch (.*\[[0-9]*\] uid 0)$')" 1
+await test ! -e "$LIVEPATCH"
+is "and then C serves" "$(nobody_asks net-x)" 0
+is "the knobs are still there, and locked" "$(write_to "$KNOBS/autoload_mode" 0)" "Operation not permitted"
+holds "one reference is left" references 1
+matches "rmmod" "$(rmmod kmod_rs 2>&1)" "in use"
+announce 'lockdep has turned itself off' # That is what the kernel does then.
+holds "rmmod -f" rmmod -f kmod_rs
+holds "loaded again" take_over
+is "it is not locked" "$(<"$KNOBS/autoload_lock") $(<"$KNOBS/autoload_mode")" "0 0"
+holds "and can be given back" give_back
+is "which is not logged" "$(log | grep -c 'given up with the livepatch')" 1
+
+finish

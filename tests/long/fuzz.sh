@@ -1,0 +1,27 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# For FUZZ_MINUTES random lists and names through the knobs of the firewall: the
+# kernel's glob_match() matches what fnmatch(3) does, and nothing goes wrong in the
+# kernel meanwhile. SEED repeats them.
+
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+plan 3
+
+FUZZ_MINUTES=${FUZZ_MINUTES:-60}
+SEED=${SEED:-$((SRANDOM % 32768))}
+ktap_print_msg "FUZZ_MINUTES=$FUZZ_MINUTES SEED=$SEED"
+
+patch on
+echo 0 >"$KNOBS/coalesce"
+echo /absent >"$MODPROBE"
+set_rule autoload_mode 2
+/kmod_rs/fuzz $((60 * FUZZ_MINUTES)) "$SEED" >/tmp/fuzzed 2>&1
+is "it is as fnmatch(3) says" "$? $(head -n -1 /tmp/fuzzed)" "0 "
+ktap_print_msg "$(tail -n 1 /tmp/fuzzed)"
+holds "some names were matched" [ "$(stat_of errno)" -gt 0 ]
+holds "and some were not" [ "$(stat_of denied_by_policy)" -gt 0 ]
+
+rm /tmp/fuzzed
+finish
