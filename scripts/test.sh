@@ -323,7 +323,7 @@ test_stock() {
 }
 
 test_debug() {
-	renice --priority 5 --pid "$BASHPID" >/dev/null
+	renice --priority 19 --pid "$BASHPID" >/dev/null
 	export KMOD_RS_ASIDE=1
 	"$TOP/scripts/debug-kernel.sh" "$MINOR"
 	use_kernel "$MINOR-debug"
