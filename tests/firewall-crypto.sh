@@ -146,13 +146,13 @@ aead pcrypt(pcrypt(authencesn(hmac(sha256),cbc(serpent))))
 aead pcrypt(authencesn(hmac(sha256),cbc(serpent-generic)))
 END
 # So many that the table is full, while others wait for theirs.
-for ((i = 0; i < 8; i++)); do
+for ((i = 0; i < 4; i++)); do
 	(
 		exec 8>&- 9>&-
-		for ((j = 0; j < 40; j++)); do bind_to skcipher "flood-$i-$j(serpent)" as_nobody; done
+		for ((j = 0; j < 20; j++)); do bind_to skcipher "flood-$i-$j(serpent)" as_nobody; done
 	) >/dev/null &
 done
-for ((i = 0; i < 20; i++)); do bind_to skcipher "cbc(serpent)" as_nobody >/dev/null; done
+for ((i = 0; i < 5; i++)); do bind_to skcipher "cbc(serpent)" as_nobody >/dev/null; done
 wait
 is "so many that some are forgotten" "$(calls call_usermodehelper_exec)" 0
 forget_calls
