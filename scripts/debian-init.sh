@@ -4,7 +4,8 @@
 # The first program of a guest with a whole Debian (see debian-root.sh): takes
 # request_module() over, if the kernel's arguments have `kmod_rs.load`, before
 # anything else is loaded; mounts the root file system, puts on it what this boot
-# brings, and goes over to its init. That runs /kmod_rs/run (kmod_rs-run.service).
+# brings, with the firewall's rules that `kmod_rs.profile=NAME` says, and goes over to its
+# init. That runs /kmod_rs/run (kmod_rs-run.service).
 
 export PATH=/usr/sbin:/usr/bin
 
@@ -32,4 +33,6 @@ mkdir -p "/sysroot/usr/lib/modules" /sysroot/mnt/{xfs,minix,vfat,overlay,bfs}
 mount -o ro LABEL=modules /sysroot/usr/lib/modules
 cp -a /kmod_rs /selftests /sysroot/
 cp -a /kmod_rs/debian/. /sysroot/
+profile=$(sed -n 's/.*\bkmod_rs\.profile=\([^ ]*\).*/\1/p' /proc/cmdline)
+[[ ! $profile ]] || cp "/kmod_rs/sysctl.d/60-kmod_rs-$profile.conf" /sysroot/etc/sysctl.d/
 exec switch_root /sysroot /sbin/init

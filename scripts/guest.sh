@@ -40,7 +40,7 @@ MODULES=(
 	# socket families, protocols, network devices
 	af_alg algif_aead algif_hash algif_rng algif_skcipher
 	can can_raw dccp bluetooth netlink_diag phonet rds sctp tipc
-	dummy tun ip_set ip_tables
+	dummy tun ip_set ip_tables ip6_tables arp_tables nf_tables pppox
 	# line disciplines
 	n_hdlc ppp_generic slip
 	# algorithms

@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Print the list for autoload_allow that a run with autoload_enforce=0 would have
+# needed: the names that would have been denied, as patterns that match these and no
+# others, and the patterns of the list as it was that have been used.
+#
+# Reads records (/sys/kernel/debug/kmod_rs/recent, if no file is given) or lines of the
+# log, in which there are no more than 10 in 5 seconds; "-" is standard input.
+#
+# usage: learn.sh [FILE...]
+
+set -euo pipefail
+export LC_ALL=C
+
+# What the kernel takes, but for the newline.
+LONGEST=4095
+
+# Of each line that counts: "name", "pattern" or "deny", the rule, and the name or the
+# pattern, with tabs between them. Neither records nor the log have tabs in a value.
+relevant() {
+	sed -En \
+		-e 's/^seq=.* name="([^"]*)" .* policy=would-be-denied rule="([^"]*)"$/\2\t\1/; t found' \
+		-e 's/^seq=.* policy=allowed rule="autoload_allow ([^"]*)"$/pattern\t\t\1/p; t' \
+		-e 's/^.*kmod_rs: autoload would be denied: ([^ ]+) .* rule="([^"]*)"$/\2\t\1/; t found' \
+		-e 'd' \
+		-e ':found' \
+		-e 's/^autoload_deny /deny\t/; t print' \
+		-e '/^crypto [^\t]/d' \
+		-e 's/^/name\t/' \
+		-e ':print' \
+		-e 'p'
+}
+
+# What is special in a pattern gets a backslash. What was not printable, and blanks,
+# which separate patterns, become "?".
+pattern_of_name() {
+	sed -E 's/[*?[]/\\&/g; s/\\x[0-9a-f]{2}| /?/g'
+}
+
+pattern_as_it_was() {
+	sed -E 's/\\x5c/\\/g; s/\\x22/"/g; s/\\x[0-9a-f]{2}/?/g'
+}
+
+main() {
+	local lines list denied
+	lines=$(cat -- "${@:-/sys/kernel/debug/kmod_rs/recent}" | relevant)
+	list=$({
+		sed -n 's/^name\t[^\t]*\t//p' <<<"$lines" | pattern_of_name
+		sed -n 's/^pattern\t[^\t]*\t//p' <<<"$lines" | pattern_as_it_was
+	} | sed '/^$/d' | sort -u | paste -s -d ' ')
+	denied=$(sed -n 's/^deny\t//p' <<<"$lines" | sort -u)
+	[[ ! $denied ]] || while IFS=$'\t' read -r pattern name; do
+		echo "learn.sh: $name is in autoload_deny, by $pattern, which no other list overrides" >&2
+	done <<<"$denied"
+	((${#list} <= LONGEST)) ||
+		echo "learn.sh: this is longer than $LONGEST bytes: put one pattern in the place of several" >&2
+	printf '%s\n' "$list"
+}
+
+main "$@"

@@ -1,0 +1,11 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A whole Debian boots with the firewall's rules for a desktop.
+#
+# Boot: kmod_rs.profile=desktop
+
+# shellcheck disable=SC2034 # For profile.sh.
+PROFILE=desktop ALLOWED=(net-pf-31 net-pf-16-proto-4-type-16) DENIED=(net-pf-42 fs-jfs tty-ldisc-3 rtnl-link-hsr) NOBODY=(net-pf-9 net-pf-30)
+# shellcheck source=tests/debian/profile.sh
+. "$(dirname "$0")/profile.sh"

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# scripts/learn.sh: what it makes of a run in which nothing is enforced lets the same go
+# through when it is, and nothing else.
+#
+# Boot: alone
+# Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_SERPENT
+
+. "$(dirname "$0")/lib.sh"
+plan 24
+
+learn() {
+	bash /kmod_rs/scripts/learn.sh "$@"
+}
+
+# learn_since SEQ: from the records after that.
+learn_since() {
+	recent | sed "1,/^seq=$1 /d" | learn -
+}
+
+VECTORS=(/kmod_rs/vectors run)
+# What the user needs, in different ways; and what he does not.
+NEEDED=(net-pf-9 tty-ldisc-3 fs-xfs rtnl-link-hsr)
+OTHERS=(net-pf-11 tty-ldisc-5 fs-jfs rtnl-link-gre)
+
+reached() {
+	: >/tmp/reached
+	as_nobody "${VECTORS[@]}" "$@"
+	sort -u /tmp/reached | xargs
+}
+
+sorted() {
+	printf '%s\n' "$@" | sort | xargs
+}
+
+echo /kmod_rs/vectors >"$MODPROBE"
+insmod /kmod_rs/kmod-rs.ko records=8192
+patch on
+echo 0 >"$KNOBS/coalesce"
+
+# To learn.
+set_rule autoload_mode 1
+set_rule autoload_enforce 0
+is "not enforced: all" "$(reached "${NEEDED[@]}")" "$(sorted "${NEEDED[@]}")"
+is "root" "$(ask w root-needs)" 0
+list=$(learn)
+is "learned: the user's, not root's" "$list" "$(sorted "${NEEDED[@]}")"
+is "the same from the log" "$(log | learn -)" "$list"
+log >/tmp/lines
+is "from a file, and from two" "$(learn /tmp/lines) $(learn /tmp/lines "$RECORDS/recent")" "$list $list"
+rm /tmp/lines
+
+# To enforce.
+set_rule autoload_allow "$list"
+set_rule autoload_enforce 1
+is "enforced: all of them" "$(reached "${NEEDED[@]}")" "$(sorted "${NEEDED[@]}")"
+is "no others" "$(reached "${OTHERS[@]}")" ""
+
+# To learn some more: the list is what it was and what is new.
+set_rule autoload_enforce 0
+mark=$(newest seq)
+reached "${NEEDED[@]}" "${OTHERS[@]}" >/dev/null
+is "with a list: it, and more" "$(learn_since "$mark")" "$(sorted "${NEEDED[@]}" "${OTHERS[@]}")"
+mark=$(newest seq)
+reached "${NEEDED[@]:1}" >/dev/null
+is "what is not used any more is not there" "$(learn_since "$mark")" "$(sorted "${NEEDED[@]:1}")"
+
+# What no list allows.
+set_rule autoload_deny 'net-pf-*'
+mark=$(newest seq)
+reached net-pf-9 >/dev/null
+is "a name nobody may have" "$(learn_since "$mark" 2>&1)" \
+	"learn.sh: net-pf-9 is in autoload_deny, by net-pf-*, which no other list overrides"
+set_rule autoload_deny $'\n'
+
+# Names with what is special in a pattern, in a record, or in a list.
+HOSTILE=('a[b]*?c' 'x y' 'say"hi"' 'back\slash' $'new\nline' '[^x' ']' 'plain')
+NEAR=('a[b]xxc' 'abxxc' 'x y ' 'x' 'y' 'backslash' 'Xx' '^' 'plainer')
+mark=$(newest seq)
+for name in "${HOSTILE[@]}"; do nobody_asks "$name" >/dev/null; done
+list=$(learn_since "$mark")
+is "hostile names" "$list" '\[^x ] a\[b]\*\?c back?slash new?line plain say?hi? x?y'
+set_rule autoload_allow "$list"
+set_rule autoload_enforce 1
+for name in "${HOSTILE[@]}"; do
+	is "allowed: ${name//$'\n'/ }" "$(nobody_asks "$name")" 0
+done
+denied=""
+for name in "${NEAR[@]}"; do [[ $(nobody_asks "$name") == "$EPERM" ]] || denied+=" $name"; done
+is "what is like them is not" "$denied" ""
+
+# Ciphers, whose parts threads of the kernel ask for.
+set_rule autoload_allow $'\n'
+set_rule autoload_enforce 0
+echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
+modprobe --all af_alg algif_skcipher
+# Linux 7.3 has a list of its own otherwise.
+RESTRICT=/proc/sys/crypto/af_alg_restrict
+[[ ! -e $RESTRICT ]] || echo 0 >"$RESTRICT"
+bind_it() {
+	as_nobody /kmod_rs/demo-socket alg skcipher "$1" 2>&1 | sed -n 's/^bind(): //p'
+}
+without_serpent() {
+	local module
+	for module in serpent_avx2 serpent_avx_x86_64 serpent_sse2_x86_64 serpent_generic; do
+		# A test of what it brought may still go on.
+		! grep -q "^$module " /proc/modules || await modprobe --remove "$module"
+	done
+}
+mark=$(newest seq)
+is "not enforced: cbc(serpent)" "$(bind_it 'cbc(serpent)')" "done"
+list=$(learn_since "$mark")
+is "learned: it, and not its part" "$(grep -o 'crypto-cbc(serpent) ' <<<"$list")$(grep -w crypto-serpent <<<"$list")" \
+	"crypto-cbc(serpent) "
+without_serpent
+set_rule autoload_allow "$list"
+set_rule autoload_enforce 1
+is "enforced: cbc(serpent)" "$(bind_it 'cbc(serpent)')" "done"
+without_serpent
+is "no other: ctr(serpent)" "$(bind_it 'ctr(serpent)')" "No such file or directory"
+
+rm -f /tmp/reached
+finish

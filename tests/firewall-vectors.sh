@@ -1,0 +1,165 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# All ways that are known by which an ordinary user, in a user namespace of his own or
+# not, makes the kernel ask for a module: with the firewall, none of them reaches the
+# program that loads it, but for those whose names are allowed.
+#
+# Which of them a kernel has is seen without the firewall. Some are there only when
+# others have succeeded, so all is done twice: on the bare kernel, and with modules.
+#
+# Boot: alone
+
+. "$(dirname "$0")/lib.sh"
+
+VECTORS=/kmod_rs/vectors
+REACHED=/tmp/reached
+# What those of the second time take.
+MODULES=(
+	af_alg algif_aead algif_hash algif_skcipher can bluetooth rds pppox
+	nf_tables ip_tables ip6_tables arp_tables ip_set
+)
+# Debian's kernel has more than that. The debugging kernel has what it needs for others.
+AT_LEAST=60
+
+mapfile -t CLASSES < <("$VECTORS" patterns | cut -d' ' -f1 | grep -vx guarded)
+plan $((2 * (8 + ${#CLASSES[@]}) + 2))
+
+# patterns_of CLASS
+patterns_of() {
+	"$VECTORS" patterns | sed -n "s/^$1 //p"
+}
+
+# vectors_of CLASS: of the names on standard input those of this class.
+vectors_of() {
+	grep -xFf <("$VECTORS" list | sed -n "s/^$1 //p")
+}
+
+guarded() {
+	"$VECTORS" list | sed -n "s/^guarded //p" | sort
+}
+
+not_guarded() {
+	grep -vxFf <(guarded)
+}
+
+listed() {
+	grep -xFf <("$VECTORS" list | cut -d' ' -f2)
+}
+
+# reached_by COMMAND...: all names for which the program was run because of it, in $NAMES.
+reached_by() {
+	: >"$REACHED"
+	SEEN=$(newest seq)
+	"$@" || ktap_print_msg "failed: $*"
+	# Some do not wait for it.
+	await nothing_in_flight
+	await is_over
+	NAMES=$(sort -u "$REACHED")
+}
+
+is_over() {
+	[[ ! $(pids_of vectors) ]]
+}
+
+# What was recorded since, of the user's own tasks: the names with this policy.
+recorded() {
+	recent | sed "1,/^seq=${SEEN:-0} /d" |
+		sed -En "s/.* name=\"([^\"]*)\" .* comm=\"vectors\" uid=$1 .* policy=$2 .*/\1/p" | sort -u
+}
+
+# matches_none PATTERNS: the names on standard input that none of them matches.
+matches_none() {
+	local name pattern patterns
+	IFS=' ' read -ra patterns <<<"$1"
+	while IFS= read -r name; do
+		for pattern in "${patterns[@]}"; do
+			# shellcheck disable=SC2053 # It is one.
+			[[ $name != $pattern ]] || continue 2
+		done
+		echo "$name"
+	done
+}
+
+# all_modes WHAT: one point for each class and eight more. With a class allowed, one of
+# each other class is tried besides.
+all_modes() {
+	local what=$1 all class samples expected patterns
+	set_rule autoload_mode 0
+	reached_by as_nobody "$VECTORS" run
+	all=$(listed <<<"$NAMES")
+	ktap_print_msg "$what: $(wc -l <<<"$all") of $("$VECTORS" list | wc -l)"
+	SHOWN+=$'\n'$all
+	is "$what, mode 0: none that the kernel guards" "$(vectors_of guarded <<<"$all")" ""
+
+	set_rule autoload_mode 1
+	reached_by as_nobody "$VECTORS" run
+	is "$what, mode 1: none" "$NAMES" ""
+	is "each is recorded as denied" "$(recorded 65534 denied | listed)" "$all"
+	is "and none as allowed" "$(recorded 65534 allowed)" ""
+	reached_by "$VECTORS" run
+	is "root: all" "$(listed <<<"$NAMES" | not_guarded | comm -13 - <(echo "$all"))" ""
+	is "and those that the kernel guards" "$(vectors_of guarded <<<"$NAMES")" "$(guarded)"
+
+	samples=$(for class in "${CLASSES[@]}"; do vectors_of "$class" <<<"$all" | head -n 1; done)
+	for class in "${CLASSES[@]}"; do
+		expected=$(vectors_of "$class" <<<"$all")
+		if [[ ! $expected ]]; then
+			ktap_test_skip "$what: $class: there are none"
+			continue
+		fi
+		patterns=$(patterns_of "$class")
+		set_rule autoload_allow "$patterns"
+		# shellcheck disable=SC2086 # Several names.
+		reached_by as_nobody "$VECTORS" run "$class" $samples
+		is "$what: $class: allowed $(wc -l <<<"$expected"), and none of another" \
+			"$(listed <<<"$NAMES")$(matches_none "$patterns" <<<"$NAMES")" "$expected"
+	done
+	set_rule autoload_allow $'\n'
+
+	set_rule autoload_mode 2
+	reached_by as_nobody "$VECTORS" run
+	is "$what, mode 2: none" "$NAMES" ""
+	reached_by "$VECTORS" run
+	is "not for root either" "$NAMES" ""
+}
+
+echo "$VECTORS" >"$MODPROBE"
+mkdir -p /tmp/nodes
+while read -r _ name; do
+	[[ $name =~ ^char-major-([0-9]+)-([0-9]+)$ ]] || continue
+	mknod -m 666 "/tmp/nodes/$name" c "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+done < <("$VECTORS" list)
+
+insmod /kmod_rs/kmod-rs.ko records=8192
+patch on
+SHOWN=""
+all_modes "bare"
+
+set_rule autoload_mode 0
+for module in "${MODULES[@]}"; do
+	modprobe --quiet "$module" || ktap_print_msg "$module is not there"
+done
+# Linux 7.3 has a list of its own otherwise.
+RESTRICT=/proc/sys/crypto/af_alg_restrict
+[[ ! -e $RESTRICT ]] || echo 0 >"$RESTRICT"
+all_modes "with modules"
+
+SHOWN=$(sort -u <<<"$SHOWN" | sed '/^$/d')
+ktap_print_msg "not seen: $("$VECTORS" list | cut -d' ' -f2 | grep -vxF "$SHOWN" | xargs)"
+number=$(wc -l <<<"$SHOWN")
+if [[ $(uname -r) == *-debug ]]; then
+	ktap_test_skip "$number of them: this kernel has little to ask for"
+else
+	holds "$number of them, at least $AT_LEAST" [ "$number" -ge "$AT_LEAST" ]
+fi
+# Each class has to be seen, or nothing is known of it.
+unseen=$(for class in "${CLASSES[@]}"; do vectors_of "$class" <<<"$SHOWN" >/dev/null || echo "$class"; done)
+if [[ $(uname -r) == *-debug ]]; then
+	ktap_test_skip "each class: this kernel has little to ask for"
+else
+	is "each class" "$unseen" ""
+fi
+
+rm -rf /tmp/nodes "$REACHED"
+finish
