@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Run the tests: those in tests/host here, those in tests in guests, with Debian's
-# kernel and with the debugging one of the same source. What they say, in KTAP, is
-# printed and kept below out/; the last line is "N passed, N failed", counted in tests,
-# and "N skipped" after that if some could run on no kernel that was asked for. A guest
-# that dies fails the tests that it had not yet run.
+# kernel and, if that is asked for, with the debugging one of the same source. What they
+# say, in KTAP, is printed and kept below out/; the last line is "N passed, N failed",
+# counted in tests, and "N skipped" after that if some could run on no kernel that was
+# asked for. A guest that dies fails the tests that it had not yet run.
 #
 # A guest mostly waits, so several run side by side: both kernels, and GUESTS of each.
 # What is printed is in order all the same. The debugging kernel gets what processor
@@ -342,7 +342,7 @@ main() {
 	local suites=() pids=() suite i skipped
 	FULL="" GUESTS=${GUESTS:-$(how_many_guests)}
 	[[ ${1:-} != --full ]] || FULL=1
-	[[ ${DEBUG:=yes} =~ ^(yes|no|only)$ ]] ||
+	[[ ${DEBUG:=no} =~ ^(yes|no|only)$ ]] ||
 		die "DEBUG=$DEBUG means nothing: DEBUG=yes runs the tests on the debugging kernel, too, DEBUG=only on no other"
 	check_names
 	mapfile -t HOST_TESTS < <(host_tests | wanted)
