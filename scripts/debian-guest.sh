@@ -17,7 +17,6 @@ debian_files() {
 	mkdir -p "$OVERLAY/kmod_rs/debian"
 	cp "$TOP/scripts/debian-init.sh" "$OVERLAY/init"
 	cp "$TOP"/tests/debian/*.sh "$OVERLAY/kmod_rs/"
-	cp -r "$TOP/Documentation/sysctl.d" "$OVERLAY/kmod_rs/"
 	cp -r "$TOP/tests/debian/root/." "$OVERLAY/kmod_rs/debian/"
 	in_sysroot /usr/lib/dracut/dracut-install -D "$OVERLAY" -l -a switch_root
 	[[ ! ${WITHOUT:-} ]] || cp "$WITHOUT" "$OVERLAY/kmod_rs/without"

@@ -63,6 +63,7 @@ new_overlay() {
 	cp "$TOP"/tests/*.sh "$TOP"/tests/long/*.sh "$OUT"/{kmod-rs,not-post-linked}.ko \
 		"$OUT"/modules/*.ko "$OUT"/programs/* "$TOP"/Documentation/admin-guide.rst \
 		"$OVERLAY/kmod_rs/"
+	cp -r "$TOP/Documentation/sysctl.d" "$OVERLAY/kmod_rs/"
 	unit_tests >"$OVERLAY/kmod_rs/unit-tests"
 }
 

@@ -4,7 +4,7 @@
 # Who may write to the knobs of the firewall and to kmod-limit, and what they take.
 
 . "$(dirname "$0")/lib.sh"
-plan 65
+plan 66
 
 NUMBERS=(autoload_mode autoload_system_uids autoload_enforce autoload_lock)
 LISTS=(autoload_allow autoload_deny)
@@ -57,12 +57,13 @@ for value in autoload_mode=3 autoload_mode=-1 autoload_mode=x autoload_mode=1x a
 done
 is "nothing was locked" "$(<"$KNOBS/autoload_lock") $(references 1 && echo 1)" "0 1"
 
-# As an administrator does it: the example of the admin guide.
-sed -n '/^    # \/etc\/sysctl.d\/autoload.conf$/,/^$/s/^    //p' /kmod_rs/admin-guide.rst >/tmp/autoload.conf
-is "sysctl.d" "$(sysctl --quiet --load=/tmp/autoload.conf 2>&1; cd "$KNOBS" && cat autoload_mode autoload_system_uids)" "1
-999"
-is "its list" "$(<"$KNOBS/autoload_allow")" "$(sed -n 's/^kernel.kmod_rs.autoload_allow *= *//p' /tmp/autoload.conf)"
-rm /tmp/autoload.conf
+# As an administrator does it: with the files for sysctl.d(5).
+for rules in /kmod_rs/sysctl.d/60-kmod_rs-{server,desktop,container-host}.conf; do
+	echo 2 >"$KNOBS/autoload_mode"
+	is "${rules##*/}" "$(sysctl --quiet --load="$rules" 2>&1; rules_of_kernel "$rules"; cat "$KNOBS/autoload_mode")" \
+		"$(rules_of_file "$rules")
+1"
+done
 
 patch off
 is "all are gone with the module" "$(ls -d "$KNOBS" 2>/dev/null)" ""

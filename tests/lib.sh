@@ -467,6 +467,19 @@ write_to() {
 	echo "${output##*: }"
 }
 
+# rules_of_file FILE, rules_of_kernel FILE: what a file for sysctl.d(5) sets, and what
+# these knobs are: KNOB VALUE.
+rules_of_file() {
+	sed -n 's/^kernel\.kmod_rs\.\([a-z_]*\) = /\1 /p' "$1" | sort
+}
+
+rules_of_kernel() {
+	local knob
+	rules_of_file "$1" | while read -r knob _; do
+		echo "$knob $(<"$KNOBS/$knob")"
+	done
+}
+
 # set_rule NAME VALUE: of the module; fails the test if the kernel refuses.
 set_rule() {
 	local said

@@ -35,18 +35,6 @@ same() {
 	fi
 }
 
-# What the file says, and what the kernel has: KNOB VALUE.
-rules_of_file() {
-	sed -n 's/^kernel\.kmod_rs\.\([a-z_]*\) = /\1 /p' "$RULES" | sort
-}
-
-rules_of_kernel() {
-	local knob
-	rules_of_file | while read -r knob _; do
-		echo "$knob $(<"$KNOBS/$knob")"
-	done
-}
-
 # reached COMMAND...: the names for which the program was run.
 reached() {
 	: >/tmp/reached
@@ -62,7 +50,7 @@ bash /kmod_rs/report.sh >"$WITH"
 
 is "the boot without the module came to its end" "$(lines state "$WITHOUT")" running
 is "the boot with it, too" "$(lines state "$WITH")" running
-is "the rules are those of the file" "$(rules_of_kernel)" "$(rules_of_file)"
+is "the rules are those of the file" "$(rules_of_kernel "$RULES")" "$(rules_of_file "$RULES")"
 same "the same units failed" failed
 same "the same modules are there" module
 same "the kernel has asked for the same names" asked
