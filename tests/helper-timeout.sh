@@ -32,13 +32,6 @@ lines() {
 	log | grep -cE "$1"
 }
 
-# write_to FILE VALUE: in one piece, and what the kernel says.
-write_to() {
-	local output
-	output=$( { printf '%s' "$2" >"$1"; } 2>&1)
-	echo "${output##*: }"
-}
-
 # --- It hangs ---
 for how in off on; do
 	patch "$how"

@@ -19,13 +19,6 @@ refused() {
 	is "${1##*/} refuses $(printf %q "${2:0:21}")" "$(write_to "$1" "$2") $(<"$1")" "Invalid argument $before"
 }
 
-# write_to FILE VALUE: in one piece, and what the kernel says.
-write_to() {
-	local output
-	output=$( { printf '%s' "$2" >"$1"; } 2>&1)
-	echo "${output##*: }"
-}
-
 use_helper
 patch on
 

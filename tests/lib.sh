@@ -417,15 +417,24 @@ symbol_size() {
 
 # --- The kernel's memory --------------------------------------------------
 
-# Objects in use, by cache: those that a request could have left there.
-objects() {
+# So that caches are as small as they can be.
+shrink_caches() {
 	local cache
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
-	# So that caches are as small as they can be.
 	for cache in /sys/kernel/slab/*/shrink; do
 		echo 1 >"$cache"
 	done 2>/dev/null
+}
+
+# memory KEY: of /proc/meminfo, in kB.
+memory() {
+	awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo
+}
+
+# Objects in use, by cache: those that a request could have left there.
+objects() {
+	shrink_caches
 	awk '/^(kmalloc|task_struct|pid|cred|files_cache|signal_cache|filp|vm_area|anon_vma|mm_struct|maple)/ { print $1, $2 }' /proc/slabinfo
 }
 
@@ -440,6 +449,15 @@ grown() {
 
 nothing_grown() {
 	[[ ! $(grown "$1") ]]
+}
+
+# --- Knobs ----------------------------------------------------------------
+
+# write_to FILE VALUE: in one piece, and what the kernel says, or nothing.
+write_to() {
+	local output
+	output=$(printf '%s' "$2" | dd of="$1" bs=16K iflag=fullblock status=none 2>&1)
+	echo "${output##*: }"
 }
 
 # --- The firewall ---------------------------------------------------------
@@ -458,13 +476,6 @@ nobody_asks() {
 # verdict: what the firewall said of the newest request, and why.
 verdict() {
 	echo "$(newest policy) $(newest rule | tr -d '"')"
-}
-
-# write_to FILE VALUE: in one piece, and what the kernel says, or nothing.
-write_to() {
-	local output
-	output=$(printf '%s' "$2" | dd of="$1" bs=16K iflag=fullblock status=none 2>&1)
-	echo "${output##*: }"
 }
 
 # rules_of_file FILE, rules_of_kernel FILE: what a file for sysctl.d(5) sets, and what

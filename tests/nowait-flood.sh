@@ -17,11 +17,6 @@ flood() {
 	/kmod_rs/load --tasks="$TASKS" --rounds=$(($1 / TASKS / 2)) 'n exit-0-% 0' 'n exit-3 0'
 }
 
-# memory KEY: of /proc/meminfo, in kB.
-memory() {
-	awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo
-}
-
 use_silent_helper
 patch on
 # What grows once.

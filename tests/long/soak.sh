@@ -78,14 +78,10 @@ sum_of() {
 	awk -v word="$1" '{ for (i = 1; i < NF; i++) if ($i == word) sum += $(i + 1) } END { print sum + 0 }' /tmp/asked
 }
 
-# memory KEY: in kB, when caches are as small as they can be.
-memory() {
-	local cache
-	echo 3 >/proc/sys/vm/drop_caches
-	for cache in /sys/kernel/slab/*/shrink; do
-		echo 1 >"$cache"
-	done 2>/dev/null
-	awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo
+# memory_at_rest KEY: as memory, when caches are as small as they can be.
+memory_at_rest() {
+	shrink_caches
+	memory "$1"
 }
 
 # Else all that is done here has its turn after the tasks and their helpers, and
@@ -99,14 +95,14 @@ failed=0
 patch on
 round
 patch off
-PROCESSES=$(processes) slab=$(memory Slab) available=$(memory MemAvailable)
+PROCESSES=$(processes) slab=$(memory_at_rest Slab) available=$(memory_at_rest MemAvailable)
 
 end=$((SECONDS + 60 * SOAK_MINUTES)) rounds=0
 while ((SECONDS < end)); do
 	round
 	rounds=$((rounds + 1))
 	((rounds % 5)) ||
-		ktap_print_msg "$rounds rounds, Slab $(memory Slab) kB, $(processes) processes, $((end - SECONDS)) s to go"
+		ktap_print_msg "$rounds rounds, Slab $(memory_at_rest Slab) kB, $(processes) processes, $((end - SECONDS)) s to go"
 done
 ktap_print_msg "$rounds rounds, asked $(sum_of asked) times, answered $(sum_of answered) times"
 
@@ -127,9 +123,9 @@ await helpers_gone
 holds "no reference is left: it can be unloaded" give_back
 holds "no helper is left" await helpers_gone
 if await processes_gone "$PROCESSES"; then pass "nor another process"; else fail "nor another process" "$(ps ax)"; fi
-more=$(($(memory Slab) - slab))
+more=$(($(memory_at_rest Slab) - slab))
 holds "Slab: $more kB more" [ "$more" -lt 8192 ]
-less=$((available - $(memory MemAvailable)))
+less=$((available - $(memory_at_rest MemAvailable)))
 holds "MemAvailable: $less kB less" [ "$less" -lt 32768 ]
 
 rm -f "$STOP" /tmp/answers.all /tmp/asked
