@@ -5,7 +5,7 @@
 # loaded, for whom it is denied, and that a request that is costs nothing.
 
 . "$(dirname "$0")/lib.sh"
-plan 60
+plan 61
 
 EVENT=$TRACING/events/kmod_rs/request_denied/enable
 
@@ -152,6 +152,7 @@ set_rule autoload_mode 1
 before=$(log | grep -c 'autoload denied')
 timed as_nobody /kmod_rs/load --tasks=40 --rounds=3 "w exit-3 $EPERM"
 lines=$(($(log | grep -c 'autoload denied') - before))
+is "all are denied" "$(grep -v '^#' <<<"$OUTPUT")" "no other answers"
 holds "no more than 10 lines in 5 s: $lines in $TOOK ms" [ "$lines" -le $((10 * (TOOK / 5000 + 2))) ]
 is "each is recorded" "$(recent | tail -n 120 | grep -c 'outcome=denied')" 120
 

@@ -297,7 +297,9 @@ int main(int argc, char **argv)
 	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (seen == MAP_FAILED)
 		err(1, "mmap");
-	map_serial();
+	for (i = 0; i < nr_questions && !serial; i++)
+		if (questions[i].is_fresh)
+			map_serial();
 	if (flip)
 		flipper = start_flipping(flip);
 	if (pipe(barrier))

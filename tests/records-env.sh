@@ -7,7 +7,7 @@
 # Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
-plan 24
+plan 25
 
 WRAPPER=/usr/local/sbin/modprobe-for
 
@@ -98,6 +98,7 @@ echo 1 >"$KNOBS/log_requests"
 is "1: failures that cost a helper" "$(logged_requests)" 'exit-3 (a\x20task 0 exit 768'
 MARKS=3
 timed /kmod_rs/load --tasks=60 --rounds=2 'w exit-1-% 256'
+is "60 at once" "$(grep -v '^#' <<<"$OUTPUT")" "no other answers"
 # 10 lines in 5 s.
 holds "not without a limit: 120 in $TOOK ms" [ "$(logged_requests | wc -l)" -le $((10 * (TOOK / 5000 + 2))) ]
 MARKS=4
