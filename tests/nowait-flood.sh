@@ -4,8 +4,6 @@
 # Thousands of requests that do not wait. When the last helper has ended, slots,
 # references, processes and memory are what they were: in no cache of the kernel
 # are there more objects than a few, let alone one for each request.
-#
-# Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 plan 10
