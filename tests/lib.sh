@@ -77,10 +77,12 @@ finish() {
 
 # Nothing is ever written to it.
 exec {SILENCE}<> <(:)
+printf -v PAUSE '0.%03d' $((20 * SLOWER))
 
-# 20 ms, without the cost of a program, which is many times that on some kernels.
+# 20 ms, or more where all is slower, without the cost of a program, which is many times
+# that on some kernels.
 pause() {
-	! read -r -t 0.02 -u "$SILENCE"
+	! read -r -t "$PAUSE" -u "$SILENCE"
 }
 
 # await COMMAND...: until it succeeds. For what gives no event to wait for.
@@ -355,7 +357,12 @@ processes_gone() {
 # pids_of NAME: of all processes that are called so, one a line. As pgrep has them, but
 # that reads so much of each process that it takes a second on the debugging kernel.
 pids_of() {
-	grep -lxs -- "$1" /proc/[0-9]*/comm | sed 's|/proc/||; s|/comm||'
+	local process name
+	for process in /proc/[0-9]*; do
+		if read -r name <"$process/comm" && [[ $name == "$1" ]]; then
+			echo "${process#/proc/}"
+		fi
+	done 2>/dev/null
 }
 
 # --- Records --------------------------------------------------------------
@@ -368,9 +375,10 @@ in_flight() {
 	cat "$RECORDS/inflight"
 }
 
-# field KEY: the value in each line on standard input.
+# field KEY [ADDRESS]: the value in each line on standard input, or in those that sed(1)
+# finds there.
 field() {
-	sed -En "s/^(.* )?$1=(\"[^\"]*\"|[^ ]*).*/\2/p"
+	sed -En "${2:-}s/^(.* )?$1=(\"[^\"]*\"|[^ ]*).*/\2/p"
 }
 
 # The keys of the last line on standard input. In quotes there is no quote.
@@ -380,7 +388,7 @@ keys() {
 
 # newest KEY: the value in the newest record.
 newest() {
-	recent | tail -n 1 | field "$1"
+	field "$1" '$' <"$RECORDS/recent"
 }
 
 # stat_of KEY: a number of the file stats.
