@@ -27,7 +27,7 @@ help:
 	@echo '  bench       compare with the C code, as a table; ROUNDS=N (5) is how often'
 	@echo '  shell       a shell in a guest with the module loaded'
 	@echo '  prepare     only the set-up: Debian 13 tools, kernel, metadata, guest'
-	@echo '    DEBUG=yes runs the tests on a debugging kernel, too, DEBUG=only on no other'
+	@echo '    DEBUG=no runs no tests on the debugging kernel, DEBUG=only on no other'
 	@echo '    KERNEL=7.2|7.3 chooses the kernel; REFRESH=1 looks for a newer one'
 	@echo
 	@echo 'For the kernel that runs here, or the one that KDIR= names:'

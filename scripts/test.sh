@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Run the tests: those in tests/host here, those in tests in guests, with Debian's
-# kernel and, if that is asked for, with the debugging one of the same source. What they
+# kernel and, unless DEBUG=no, with the debugging one of the same source. What they
 # say, in KTAP, is printed and kept below out/; the last line is "N passed, N failed",
 # counted in tests, and "N skipped" after that if some could run on no kernel that was
 # asked for. A guest that dies fails the tests that it had not yet run.
@@ -342,8 +342,8 @@ main() {
 	local suites=() pids=() suite i skipped
 	FULL="" GUESTS=${GUESTS:-$(how_many_guests)}
 	[[ ${1:-} != --full ]] || FULL=1
-	[[ ${DEBUG:=no} =~ ^(yes|no|only)$ ]] ||
-		die "DEBUG=$DEBUG means nothing: DEBUG=yes runs the tests on the debugging kernel, too, DEBUG=only on no other"
+	[[ ${DEBUG:=yes} =~ ^(yes|no|only)$ ]] ||
+		die "DEBUG=$DEBUG means nothing: DEBUG=no leaves out the debugging kernel, DEBUG=only all others"
 	check_names
 	mapfile -t HOST_TESTS < <(host_tests | wanted)
 	mapfile -t GUEST_TESTS < <(
