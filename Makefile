@@ -48,7 +48,7 @@ test-full:
 # Not a part of "make test".
 .PHONY: soak fuzz
 soak fuzz:
-	@scripts/$@.sh
+	@scripts/long.sh $@
 
 # After post-link, never before: what is signed is the file as it is loaded.
 .PHONY: sign
