@@ -45,7 +45,7 @@ show_requests() {
 		}
 		$2 == "returned" {
 			match($3, /result=-?[0-9]+/); r = substr($3, RSTART + 7, RLENGTH - 7)
-			what = r == 0 ? "loaded" : r == -2 ? "-ENOENT" : r == -62 ? "-ETIME" : r == -40 ? "-ELOOP" : r > 0 && r % 256 == 0 ? "modprobe ended with exit status " r / 256 : "errno or wait status"
+			what = r == 0 ? "loaded" : r == -1 ? "-EPERM" : r == -2 ? "-ENOENT" : r == -62 ? "-ETIME" : r == -40 ? "-ELOOP" : r > 0 && r % 256 == 0 ? "modprobe ended with exit status " r / 256 : "errno or wait status"
 			printf "  returned  %s (%s)\n", r, what
 		}' | limit "$1"
 	echo >"$TRACE/trace"
@@ -151,8 +151,8 @@ run 'echo >/proc/sys/kernel/modprobe'
 run 'mount -t vfat /dev/vda /mnt'
 run "echo $ORIGINAL >/proc/sys/kernel/modprobe"
 
-step "Twenty ask for the same thing at once. They share one modprobe; those who came
-   when it was already looking in vain share a second."
+step "Twenty ask for the same thing at once. They share one modprobe; those who come
+   when it is already looking, in vain, share the next."
 run 'for i in {1..20}; do mount -t absentfs none /mnt & done 2>/dev/null; wait' 6
 
 step "A runaway loop: modprobe is told to mount a file system, whose driver needs
@@ -163,6 +163,15 @@ run 'mount -t zzfs none /mnt'
 echo "  It took $(((${EPOCHREALTIME/./} - start) / 1000)) ms. The machine is still there."
 show_log
 rm /etc/modprobe.d/loop.conf
+
+step "Who wanted the file system of step 2? Each request leaves a record."
+run "grep 'name=\"fs-xfs\"' /sys/kernel/debug/kmod_rs/recent"
+
+step "Turn the firewall on: only privileged users have modules loaded now."
+run 'echo 1 >/proc/sys/kernel/kmod_rs/autoload_mode'
+run 'setpriv --reuid=nobody --clear-groups /kmod_rs/demo-socket can'
+run '/kmod_rs/demo-socket can'
+show_log
 
 stop_watching
 step "Give request_module() back to the kernel's C code, and unload."

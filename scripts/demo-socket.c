@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes the kernel want a module, as any program may: opens an SCTP socket, or
- * binds an AF_ALG socket to an algorithm.
+ * Makes the kernel want a module, as any program may: opens a socket for SCTP or for
+ * CAN, or binds an AF_ALG socket to an algorithm.
  *
- * usage: demo-socket sctp | alg TYPE NAME
+ * usage: demo-socket sctp | can | alg TYPE NAME
  */
+#include <errno.h>
+#include <linux/can.h>
 #include <linux/if_alg.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -14,10 +16,7 @@
 
 static int report(const char *what, int result)
 {
-	if (result < 0)
-		perror(what);
-	else
-		printf("%s: done\n", what);
+	printf("%s: %s\n", what, result < 0 ? strerror(errno) : "done");
 	return result < 0;
 }
 
@@ -29,9 +28,12 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "sctp"))
 		return report("socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP)",
 			      socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP));
+	if (argc == 2 && !strcmp(argv[1], "can"))
+		return report("socket(AF_CAN, SOCK_RAW, CAN_RAW)",
+			      socket(AF_CAN, SOCK_RAW, CAN_RAW));
 
 	if (argc != 4 || strcmp(argv[1], "alg")) {
-		fprintf(stderr, "usage: demo-socket sctp | alg TYPE NAME\n");
+		fprintf(stderr, "usage: demo-socket sctp | can | alg TYPE NAME\n");
 		return 2;
 	}
 	fd = socket(AF_ALG, SOCK_SEQPACKET, 0);
