@@ -7,9 +7,9 @@
 # counted in tests, and "N skipped" after that if some could run on no kernel that was
 # asked for. A guest that dies fails the tests that it had not yet run.
 #
-# A guest mostly waits, so several run side by side: both kernels, and GUESTS of each.
-# What is printed is in order all the same. The debugging kernel gets what processor
-# time the other one leaves, as some tests of that one measure time.
+# A guest often waits, so GUESTS run side by side, half of them with each kernel. What is
+# printed is in order all the same. The debugging kernel gets what processor time the
+# other one leaves, as some tests of that one measure time.
 #
 # usage: [KERNEL=MINOR] [DEBUG=yes|no|only] [T="NAME..."] [GUEST_SETTINGS="NAME=VALUE..."]
 #        [VM_TIMEOUT=SECONDS] [GUESTS=N] test.sh [--full]
@@ -145,9 +145,11 @@ follow() {
 	tail --pid="$1" --sleep-interval=0.2 --lines=+1 --follow "$2"
 }
 
-# Jobs, each an index of JOBS, are run GUESTS at once; each takes a token and puts it
-# back. What they print comes in the order in which they were queued.
+# Jobs, each an index of JOBS, are run side by side; each takes a token of its suite and
+# puts it back. What they print comes in the order in which they were queued.
 JOBS=() JOB_FILES=()
+# The tokens of each suite: the number of an open FIFO, and how many it had at first.
+declare -A TOKENS=() SHARE=()
 
 # queue NAME COMMAND...
 queue() {
@@ -159,18 +161,37 @@ queue() {
 
 with_token() {
 	local token
-	read -r -n 1 -u "$TOKENS" token
+	read -r -n 1 -u "${TOKENS[$SUITE]}" token
 	"$@"
-	printf '%s' "$token" >&"$TOKENS"
+	printf '%s' "$token" >&"${TOKENS[$SUITE]}"
 }
 
-# As many tokens as guests may run at once.
-make_tokens() {
+put_tokens() {
 	local i
-	rm -f "$OUT/tokens"
-	mkfifo "$OUT/tokens"
-	exec {TOKENS}<>"$OUT/tokens"
-	for ((i = 0; i < GUESTS; i++)); do printf + >&"$TOKENS"; done
+	for ((i = 0; i < $2; i++)); do printf + >&"${TOKENS[$1]}"; done
+}
+
+# share_guests SUITE...: as many tokens as guests may run at once, the first suite having
+# the odd one.
+share_guests() {
+	local suite fd guests=$GUESTS unserved=$#
+	for suite; do
+		SHARE[$suite]=$(((guests + unserved - 1) / unserved))
+		guests=$((guests - SHARE[$suite])) unserved=$((unserved - 1))
+		rm -f "$TOP/out/$suite.tokens"
+		mkfifo "$TOP/out/$suite.tokens"
+		exec {fd}<>"$TOP/out/$suite.tokens"
+		TOKENS[$suite]=$fd
+		put_tokens "$suite" "${SHARE[$suite]}"
+	done
+}
+
+# This suite needs no guests any more: the other gets them.
+pass_guests_on() {
+	local suite
+	for suite in "${!TOKENS[@]}"; do
+		[[ $suite == "$SUITE" ]] || put_tokens "$suite" "${SHARE[$SUITE]}"
+	done
 }
 
 # Prints what the jobs print; fails if one does.
@@ -182,11 +203,13 @@ finish_jobs() {
 	done
 }
 
-# Two of a kernel, if there is room for both kernels.
+# One for each processor, if there is room.
 how_many_guests() {
-	local available
+	local available guests
 	available=$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)
-	if ((available > 4 * GUEST_MEMORY)); then echo 2; else echo 1; fi
+	guests=$((available / GUEST_MEMORY))
+	((guests <= $(nproc))) || guests=$(nproc)
+	echo $((guests > 1 ? guests : 1))
 }
 
 # --- Running --------------------------------------------------------------
@@ -311,18 +334,20 @@ begin() {
 	SLOWER=$1
 	echo "# kernel: $RELEASE"
 	step "building for $RELEASE" make_all
-	make_tokens
 }
 
 test_stock() {
+	SUITE=stock
 	begin 1
 	((${#HOST_TESTS[@]} == 0)) || queue host-tests run_host_tests "${HOST_TESTS[@]}"
 	queue_guest_tests "${GUEST_TESTS[@]}"
 	((${#DEBIAN_TESTS[@]} == 0)) || queue debian-tests run_debian_tests "${DEBIAN_TESTS[@]}"
 	finish_jobs
+	pass_guests_on
 }
 
 test_debug() {
+	SUITE=debug
 	renice --priority 5 --pid "$BASHPID" >/dev/null
 	export KMOD_RS_ASIDE=1
 	"$TOP/scripts/debug-kernel.sh" "$MINOR"
@@ -330,6 +355,7 @@ test_debug() {
 	begin "$DEBUG_SLOWER"
 	queue_guest_tests "${GUEST_TESTS[@]}"
 	finish_jobs
+	pass_guests_on
 }
 
 # Tests that one kernel lacks something for and the other does not have been run.
@@ -355,6 +381,8 @@ main() {
 	prepare_kernel
 	[[ $DEBUG == only ]] || suites+=(stock)
 	[[ $DEBUG == no || ${#GUEST_TESTS[@]} == 0 ]] || suites+=(debug)
+	mkdir -p "$TOP/out"
+	share_guests "${suites[@]}"
 	for suite in "${suites[@]}"; do
 		aside "$TOP/out/$suite.ktap" "test_$suite"
 		pids+=("$!")
