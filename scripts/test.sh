@@ -145,18 +145,23 @@ follow() {
 	tail --pid="$1" --sleep-interval=0.2 --lines=+1 --follow "$2"
 }
 
-# Jobs, each an index of JOBS, are run side by side; each takes a token of its suite and
-# puts it back. What they print comes in the order in which they were queued.
+# Jobs, each an index of JOBS, are run side by side; one that runs a guest takes a token of
+# its suite and puts it back. What they print comes in the order in which they were started.
 JOBS=() JOB_FILES=()
 # The tokens of each suite: the number of an open FIFO, and how many it had at first.
 declare -A TOKENS=() SHARE=()
 
-# queue NAME COMMAND...
-queue() {
+# start NAME COMMAND...: at once.
+start() {
 	local file=$OUT/$1.ktap
 	shift
-	aside "$file" with_token "$@"
+	aside "$file" "$@"
 	JOBS+=("$!") JOB_FILES+=("$file")
+}
+
+# queue NAME COMMAND...: as soon as a guest may run.
+queue() {
+	start "$1" with_token "${@:2}"
 }
 
 with_token() {
@@ -339,7 +344,7 @@ begin() {
 test_stock() {
 	SUITE=stock
 	begin 1
-	((${#HOST_TESTS[@]} == 0)) || queue host-tests run_host_tests "${HOST_TESTS[@]}"
+	((${#HOST_TESTS[@]} == 0)) || start host-tests run_host_tests "${HOST_TESTS[@]}"
 	queue_guest_tests "${GUEST_TESTS[@]}"
 	((${#DEBIAN_TESTS[@]} == 0)) || queue debian-tests run_debian_tests "${DEBIAN_TESTS[@]}"
 	finish_jobs
