@@ -208,12 +208,12 @@ finish_jobs() {
 	done
 }
 
-# One for each processor, if there is room.
+# One for each processor and one more, if there is room.
 how_many_guests() {
-	local available guests
+	local available room guests
 	available=$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)
-	guests=$((available / GUEST_MEMORY))
-	((guests <= $(nproc))) || guests=$(nproc)
+	room=$((available / GUEST_MEMORY)) guests=$(($(nproc) + 1))
+	((guests <= room)) || guests=$room
 	echo $((guests > 1 ? guests : 1))
 }
 
