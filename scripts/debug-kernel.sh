@@ -84,7 +84,7 @@ build() {
 		echo "$origin" >"$directory/origin"
 	fi
 	step "configuring kernel $release" configure "$directory"
-	step "building kernel $release, which takes 15 minutes and more" compile "$directory"
+	step "building kernel $release, which takes 10 minutes and more" compile "$directory"
 	step "installing the modules of kernel $release" install_modules "$directory"
 	cp "$stock/info" "$directory/info"
 }
