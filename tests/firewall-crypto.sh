@@ -9,11 +9,6 @@
 . "$(dirname "$0")/lib.sh"
 plan 37
 
-# bind_to TYPE NAME [COMMAND...]: an AF_ALG socket; says whether that is done.
-bind_to() {
-	"${@:3}" /kmod_rs/demo-socket alg "$1" "$2" 2>&1 | sed -n 's/^bind()//p'
-}
-
 # The requests for algorithms since the last call, in $ASKED: who, name, outcome,
 # policy, rule.
 look() {
@@ -31,29 +26,13 @@ by_thread() {
 	grep '^cryptomgr_probe ' <<<"$ASKED"
 }
 
-# without NAME...: have none of these modules loaded.
-without() {
-	local module
-	for module; do
-		# A test of what it brought may still go on.
-		! is_module "$module" || await modprobe --remove "$module"
-	done
-}
-
-is_module() {
-	grep -q "^$1 " /proc/modules
-}
-
 # Those of threads that were not denied.
 passed() {
 	by_thread | grep -v ' denied denied '
 }
 
 modprobe --all af_alg algif_skcipher algif_aead
-# Linux 7.3 has a list of its own otherwise.
-RESTRICT=/proc/sys/crypto/af_alg_restrict
-[[ ! -e $RESTRICT ]] || echo 0 >"$RESTRICT"
-SERPENT=(serpent_avx2 serpent_avx_x86_64 serpent_sse2_x86_64 serpent_generic)
+restrict_af_alg 0
 AUTHENC=(authencesn authenc)
 
 patch on
@@ -167,6 +146,6 @@ set_rule autoload_allow 'crypto-cbc(serpent)*'
 is "but by name" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
 without "${SERPENT[@]}"
 
-[[ ! -e $RESTRICT ]] || echo 1 >"$RESTRICT"
+restrict_af_alg 1
 modprobe --remove algif_skcipher algif_aead af_alg
 finish

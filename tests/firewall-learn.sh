@@ -19,19 +19,13 @@ learn_since() {
 	recent | sed "1,/^seq=$1 /d" | learn -
 }
 
-VECTORS=(/kmod_rs/vectors run)
 # What the user needs, in different ways; and what he does not.
 NEEDED=(net-pf-9 tty-ldisc-3 fs-xfs rtnl-link-hsr)
 OTHERS=(net-pf-11 tty-ldisc-5 fs-jfs rtnl-link-gre)
 
-reached() {
-	: >/tmp/reached
-	as_nobody "${VECTORS[@]}" "$@"
-	sort -u /tmp/reached | xargs
-}
-
-sorted() {
-	printf '%s\n' "$@" | sort | xargs
+# run NAME...: the user does that.
+run() {
+	as_nobody /kmod_rs/vectors run "$@"
 }
 
 echo /kmod_rs/vectors >"$MODPROBE"
@@ -42,7 +36,7 @@ echo 0 >"$KNOBS/coalesce"
 # To learn.
 set_rule autoload_mode 1
 set_rule autoload_enforce 0
-is "not enforced: all" "$(reached "${NEEDED[@]}")" "$(sorted "${NEEDED[@]}")"
+is "not enforced: all" "$(reached run "${NEEDED[@]}")" "$(sorted "${NEEDED[@]}")"
 is "root" "$(ask w root-needs)" 0
 list=$(learn)
 is "learned: the user's, not root's" "$list" "$(sorted "${NEEDED[@]}")"
@@ -54,22 +48,22 @@ rm /tmp/lines
 # To enforce.
 set_rule autoload_allow "$list"
 set_rule autoload_enforce 1
-is "enforced: all of them" "$(reached "${NEEDED[@]}")" "$(sorted "${NEEDED[@]}")"
-is "no others" "$(reached "${OTHERS[@]}")" ""
+is "enforced: all of them" "$(reached run "${NEEDED[@]}")" "$(sorted "${NEEDED[@]}")"
+is "no others" "$(reached run "${OTHERS[@]}")" ""
 
 # To learn some more: the list is what it was and what is new.
 set_rule autoload_enforce 0
 mark=$(newest seq)
-reached "${NEEDED[@]}" "${OTHERS[@]}" >/dev/null
+run "${NEEDED[@]}" "${OTHERS[@]}"
 is "with a list: it, and more" "$(learn_since "$mark")" "$(sorted "${NEEDED[@]}" "${OTHERS[@]}")"
 mark=$(newest seq)
-reached "${NEEDED[@]:1}" >/dev/null
+run "${NEEDED[@]:1}"
 is "what is not used any more is not there" "$(learn_since "$mark")" "$(sorted "${NEEDED[@]:1}")"
 
 # What no list allows.
 set_rule autoload_deny 'net-pf-*'
 mark=$(newest seq)
-reached net-pf-9 >/dev/null
+run net-pf-9
 is "a name nobody may have" "$(learn_since "$mark" 2>&1)" \
 	"learn.sh: net-pf-9 is in autoload_deny, by net-pf-*, which no other list overrides"
 set_rule autoload_deny $'\n'
@@ -95,30 +89,17 @@ set_rule autoload_allow $'\n'
 set_rule autoload_enforce 0
 echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 modprobe --all af_alg algif_skcipher
-# Linux 7.3 has a list of its own otherwise.
-RESTRICT=/proc/sys/crypto/af_alg_restrict
-[[ ! -e $RESTRICT ]] || echo 0 >"$RESTRICT"
-bind_it() {
-	as_nobody /kmod_rs/demo-socket alg skcipher "$1" 2>&1 | sed -n 's/^bind(): //p'
-}
-without_serpent() {
-	local module
-	for module in serpent_avx2 serpent_avx_x86_64 serpent_sse2_x86_64 serpent_generic; do
-		# A test of what it brought may still go on.
-		! grep -q "^$module " /proc/modules || await modprobe --remove "$module"
-	done
-}
+restrict_af_alg 0
 mark=$(newest seq)
-is "not enforced: cbc(serpent)" "$(bind_it 'cbc(serpent)')" "done"
+is "not enforced: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
 list=$(learn_since "$mark")
 is "learned: it, and not its part" "$(grep -o 'crypto-cbc(serpent) ' <<<"$list")$(grep -w crypto-serpent <<<"$list")" \
 	"crypto-cbc(serpent) "
-without_serpent
+without "${SERPENT[@]}"
 set_rule autoload_allow "$list"
 set_rule autoload_enforce 1
-is "enforced: cbc(serpent)" "$(bind_it 'cbc(serpent)')" "done"
-without_serpent
-is "no other: ctr(serpent)" "$(bind_it 'ctr(serpent)')" "No such file or directory"
+is "enforced: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
+without "${SERPENT[@]}"
+is "no other: ctr(serpent)" "$(bind_to skcipher 'ctr(serpent)' as_nobody)" ": No such file or directory"
 
-rm -f /tmp/reached
 finish

@@ -151,9 +151,7 @@ set_rule autoload_mode 0
 for module in "${MODULES[@]}"; do
 	modprobe --quiet "$module" || ktap_print_msg "$module is not there"
 done
-# Linux 7.3 has a list of its own otherwise.
-RESTRICT=/proc/sys/crypto/af_alg_restrict
-[[ ! -e $RESTRICT ]] || echo 0 >"$RESTRICT"
+restrict_af_alg 0
 all_modes "with modules"
 
 SHOWN=$(sort -u <<<"$SHOWN" | sed '/^$/d')

@@ -486,6 +486,19 @@ verdict() {
 	echo "$(newest policy) $(newest rule | tr -d '"')"
 }
 
+# reached COMMAND...: the names that /kmod_rs/vectors, which stands in for modprobe, was run
+# for because of it.
+reached() {
+	: >/tmp/reached
+	"$@"
+	sort -u /tmp/reached | xargs
+}
+
+# sorted NAME...: as they come from there.
+sorted() {
+	printf '%s\n' "$@" | sort | xargs
+}
+
 # rules_of_file FILE, rules_of_kernel FILE: what a file for sysctl.d(5) sets, and what
 # these knobs are: KNOB VALUE.
 rules_of_file() {
@@ -516,6 +529,37 @@ log() {
 # logged REGEX: is there such a line?
 logged() {
 	log | grep -Eq -- "$1"
+}
+
+# --- Ciphers --------------------------------------------------------------
+
+# What serpent comes in.
+# shellcheck disable=SC2034 # For the tests.
+SERPENT=(serpent_avx2 serpent_avx_x86_64 serpent_sse2_x86_64 serpent_generic)
+
+# restrict_af_alg N: Linux 7.3 has a list of those that may be used, unless N is 0; it is 1
+# when it has booted.
+restrict_af_alg() {
+	local file=/proc/sys/crypto/af_alg_restrict
+	[[ ! -e $file ]] || echo "$1" >"$file"
+}
+
+# bind_to TYPE NAME [COMMAND...]: an AF_ALG socket; says whether that is done.
+bind_to() {
+	"${@:3}" /kmod_rs/demo-socket alg "$1" "$2" 2>&1 | sed -n 's/^bind()//p'
+}
+
+# without NAME...: have none of these modules loaded.
+without() {
+	local module
+	for module; do
+		# A test of what it brought may still go on.
+		! is_module "$module" || await modprobe --remove "$module"
+	done
+}
+
+is_module() {
+	grep -q "^$1 " /proc/modules
 }
 
 # --- Calls ----------------------------------------------------------------
@@ -558,7 +602,7 @@ clean_up() {
 	forget_calls
 	await helpers_gone
 	give_back
-	rm -rf /tmp/answers /tmp/events /tmp/gate /tmp/description /tmp/objects
+	rm -rf /tmp/answers /tmp/events /tmp/gate /tmp/description /tmp/objects /tmp/reached
 	exit "$status"
 }
 trap clean_up EXIT

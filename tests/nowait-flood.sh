@@ -31,7 +31,7 @@ if await processes_gone "$PROCESSES"; then pass "nor any other process"; else fa
 is "nor a reference" "$(</sys/module/kmod_rs/refcnt)" "$references"
 if has_kmemleak; then
 	for what in "objects in caches" Slab MemAvailable; do
-		ktap_test_skip "$what: KASAN keeps what was freed, and kmemleak, which looks for the rest, has its own"
+		ktap_test_skip "$what: kmemleak, which looks for what is lost, has memory of its own"
 	done
 else
 	await nothing_grown $((CALLS / 2))

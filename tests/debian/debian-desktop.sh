@@ -6,6 +6,6 @@
 # Boot: kmod_rs.profile=desktop
 
 # shellcheck disable=SC2034 # For profile.sh.
-PROFILE=desktop ALLOWED=(net-pf-31 net-pf-16-proto-4-type-16) DENIED=(net-pf-42 fs-jfs tty-ldisc-3 rtnl-link-hsr) NOBODY=(net-pf-9 net-pf-30)
+PROFILE=desktop ALLOWED=(net-pf-31 net-pf-16-proto-4-type-16)
 # shellcheck source=tests/debian/profile.sh
 . "$(dirname "$0")/profile.sh"

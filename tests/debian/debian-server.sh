@@ -6,6 +6,6 @@
 # Boot: kmod_rs.profile=server
 
 # shellcheck disable=SC2034 # For profile.sh.
-PROFILE=server ALLOWED=(net-pf-16-proto-4-type-16) DENIED=(net-pf-42 fs-jfs tty-ldisc-3 rtnl-link-hsr) NOBODY=(net-pf-9 net-pf-30)
+PROFILE=server ALLOWED=(net-pf-16-proto-4-type-16)
 # shellcheck source=tests/debian/profile.sh
 . "$(dirname "$0")/profile.sh"
