@@ -77,23 +77,27 @@ finish() {
 
 # Nothing is ever written to it.
 exec {SILENCE}<> <(:)
-printf -v PAUSE '0.%03d' $((20 * SLOWER))
 
-# 20 ms, or more where all is slower, without the cost of a program, which is many times
-# that on some kernels.
+# pause MICROSECONDS: without the cost of a program, which is many times a short pause on
+# some kernels.
 pause() {
-	! read -r -t "$PAUSE" -u "$SILENCE"
+	local seconds
+	printf -v seconds '%d.%06d' $(($1 / 1000000)) $(($1 % 1000000))
+	! read -r -t "$seconds" -u "$SILENCE"
 }
 
-# await COMMAND...: until it succeeds. For what gives no event to wait for.
+# await COMMAND...: until it succeeds. For what gives no event to wait for. To look takes the
+# processor from what is waited for, so the pauses are at least 20 ms, or more where all is
+# slower, and an eighth of the time that it has taken.
 await() {
-	local deadline=$((SECONDS + TIMEOUT))
+	local start=${EPOCHREALTIME/./} least=$((20000 * SLOWER)) waited
 	until "$@" >/dev/null 2>&1; do
-		if ((SECONDS >= deadline)); then
+		waited=$((${EPOCHREALTIME/./} - start))
+		if ((waited >= TIMEOUT * 1000000)); then
 			ktap_print_msg "gave up after $TIMEOUT s waiting for: $*"
 			return 1
 		fi
-		pause
+		pause $((waited / 8 > least ? waited / 8 : least))
 	done
 }
 
@@ -208,16 +212,15 @@ ask() {
 }
 
 # ask_in_background HOW NAME: from a process of its own, whose id is in $ASKER;
-# its answer comes to /tmp/answers/ID, whole or not at all.
+# its answer comes to /tmp/answers/ID, which is empty until then.
 ask_in_background() {
-	mkdir -p /tmp/answers
+	[[ -d /tmp/answers ]] || mkdir /tmp/answers
 	(
 		# What is read from the events must not be taken from the test.
 		exec 8>&- 9>&-
 		# Has a handler, so it does not kill.
 		trap : TERM
-		ask "$1" "$2" >"/tmp/answers/$BASHPID.part"
-		mv "/tmp/answers/$BASHPID.part" "/tmp/answers/$BASHPID"
+		ask "$1" "$2" >"/tmp/answers/$BASHPID"
 	) &
 	# shellcheck disable=SC2034 # For the tests.
 	ASKER=$!
@@ -243,19 +246,23 @@ result_of() {
 
 # answer_of ID: wait for it.
 answer_of() {
+	local answer=""
 	await is_answered "$1"
-	cat "/tmp/answers/$1" 2>/dev/null || echo "no answer"
+	[[ ! -e /tmp/answers/$1 ]] || answer=$(<"/tmp/answers/$1")
+	echo "${answer:-no answer}"
 }
 
 is_answered() {
-	[[ -e /tmp/answers/$1 ]] || is_gone "$1"
+	[[ -s /tmp/answers/$1 ]] || is_gone "$1"
 }
 
 # in_queue N: do that many tasks wait in the kernel for a slot? Of those that
 # sleep, the stack begins where they called the scheduler or a lock.
 in_queue() {
-	(($(grep -m 1 . /proc/[0-9]*/stack 2>/dev/null |
-		grep -cE '\[kmod_rs\]$|late_wait\+|__request_module\+|down_timeout\+') == $1))
+	local waiters
+	mapfile -t waiters < <(/usr/bin/grep -lzP '(?m)\A.*(\[kmod_rs\]$|late_wait\+|__request_module\+|down_timeout\+)' \
+		/proc/[0-9]*/stack 2>/dev/null)
+	((${#waiters[@]} == $1))
 }
 
 # --- The helper -----------------------------------------------------------
