@@ -5,7 +5,7 @@
 # /kmod_rs/run on the result channel (hvc0), and turns the machine off. What
 # the kernel says goes to the console (ttyS0) and does not get in between.
 
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=${TERM:-linux}
+export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=${TERM:-linux}
 
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

@@ -26,8 +26,8 @@ PACKAGES=(
 	libelf-dev libssl-dev libxxhash-dev libdw-dev
 	# The virtual machine and what is put into it.
 	qemu-system-x86 cpio dracut-install xfsprogs strace
-	bash coreutils debianutils diffutils findutils gawk grep iproute2
-	libcap2-bin mount procps sed util-linux xz-utils zstd
+	bash-static busybox-static coreutils debianutils diffutils findutils gawk grep
+	iproute2 libcap2-bin mount procps sed util-linux xz-utils zstd
 	# Checks of the sources.
 	shellcheck cargo librust-loom-dev
 )

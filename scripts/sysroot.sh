@@ -4,9 +4,10 @@
 # Make the Debian 13 tools available: gcc, rustc, bindgen and QEMU of the
 # versions that Debian's own kernels are built with.
 #
-# On a Debian 13 machine they are installed as packages, if this runs as root.
-# Everywhere else, and for an ordinary user, they go into a sysroot, a whole
-# small Debian 13 in $CACHE/sysroot. in-sysroot.sh runs commands with either.
+# On a Debian 13 machine they are installed as packages, if this runs as root and
+# none of its own has to go for that. Everywhere else, and for an ordinary user, they
+# go into a sysroot, a whole small Debian 13 in $CACHE/sysroot. in-sysroot.sh runs
+# commands with either.
 #
 # usage: sysroot.sh            make them available, unless they are
 #        sysroot.sh --helpers  only what making a sysroot takes
@@ -37,16 +38,25 @@ is_made() {
 	[[ -f $SYSROOT/complete && -z $(missing_packages "$SYSROOT") ]]
 }
 
-# Debian 13: as root the packages are installed, else a sysroot is made.
+# Would no package of this machine have to go for these? busybox would, for busybox-static.
+can_install() {
+	apt-get install --simulate --no-remove --no-install-recommends "$@" >/dev/null 2>&1
+}
+
+# Debian 13: as root the packages are installed if they can be, else a sysroot is made.
 main() {
+	local missing
 	take_lock
 	if has_tools || is_made; then
 		return
 	fi
 	if is_debian_13 && ((EUID == 0)); then
-		# shellcheck disable=SC2046 # A list of words.
-		step "installing the Debian 13 tools" apt_install $(missing_packages "")
-		return
+		mapfile -t missing < <(missing_packages "")
+		step "updating the package lists" apt-get update
+		if can_install "${missing[@]}"; then
+			step "installing the Debian 13 tools" apt_install "${missing[@]}"
+			return
+		fi
 	fi
 	need_helpers bwrap=bubblewrap
 	need_namespaces
