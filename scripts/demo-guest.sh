@@ -58,9 +58,9 @@ limit() {
 		$1 == "ran" { helpers++ }
 		$1 == "returned" && $2 == -40 { refused++ }
 		END {
-			if (NR > most) printf "  ...       and %d lines more\n", NR - most
+			if (NR > most) printf "  ...       and %d more\n", NR - most
 			if (refused) printf "  In all    %d helpers ran, %d request was refused with -ELOOP\n", helpers, refused
-			else if (NR > most) printf "  In all    %d requests, %d helpers\n", requests, helpers
+			else if (NR > most && requests) printf "  In all    %d requests, %d helpers\n", requests, helpers
 		}'
 }
 
