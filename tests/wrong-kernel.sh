@@ -19,7 +19,7 @@ refused() {
 
 # changed OLD NEW: a module with other bytes, of the same number.
 changed() {
-	LC_ALL=C sed --binary "s/$1/$2/g" /kmod_rs/kmod-rs.ko >"$MODULE"
+	LC_ALL=C /usr/bin/sed --binary "s/$1/$2/g" /kmod_rs/kmod-rs.ko >"$MODULE"
 	! cmp -s /kmod_rs/kmod-rs.ko "$MODULE" || fail "$1 is not in the module"
 }
 
