@@ -8,6 +8,10 @@
 #
 # KVM is used where it works, which is tried and not assumed; TCG otherwise.
 #
+# tsc=nowatchdog: Linux 7.3 compares the TSCs of two processors, and gives up after 50 us of a
+# clock that is jiffies when the guest has just started. If the other processor is stopped
+# meanwhile, for the change to a better clock, jiffies do not go on, and neither does the guest.
+#
 # With --icount the guest has one processor, and its clock counts instructions: one
 # takes a nanosecond, and time in which nothing runs is left out.
 #
@@ -93,7 +97,7 @@ main() {
 		-display none -no-reboot -nodefaults
 		-kernel "$kernel/vmlinuz" -initrd "$work/initrd"
 		-drive "file=$KERNELS/xfs.img,format=raw,if=virtio,snapshot=on" "${more[@]}"
-		-append "console=ttyS0 panic=-1 oops=panic loglevel=7 ${shell:+quiet kmod_rs.shell }$*")
+		-append "console=ttyS0 tsc=nowatchdog panic=-1 oops=panic loglevel=7 ${shell:+quiet kmod_rs.shell }$*")
 	if [[ $shell ]]; then
 		exec "$TOP/scripts/in-sysroot.sh" "${qemu[@]}" -serial mon:stdio
 	fi
