@@ -56,7 +56,7 @@ MODULES=(
 programs() {
 	local root=$1 name names
 	names=$(in_sysroot dpkg -L coreutils | sed -n 's|^/\(usr/\)\{0,1\}s\{0,1\}bin/||p')
-	mkdir -p "$root"/{dev,etc,proc,root,run,sys,tmp,mnt,usr/{bin,sbin,lib,lib64}}
+	mkdir -p "$root"/{dev,etc,proc,root,run,sys,tmp,mnt,usr/{bin,sbin,lib,lib64,local/bin}}
 	for name in bin sbin lib lib64; do
 		ln -s "usr/$name" "$root/$name"
 	done
@@ -65,7 +65,6 @@ programs() {
 	for name in bash sh; do
 		ln -sf bash-static "$root/usr/bin/$name"
 	done
-	mkdir -p "$root/usr/local/bin"
 	for name in "${APPLETS[@]}"; do
 		ln -s ../../bin/busybox "$root/usr/local/bin/$name"
 	done

@@ -18,7 +18,7 @@ DPKG_OPTIONS=(
 
 apt_install() {
 	local -x DEBIAN_FRONTEND=noninteractive
-	apt-get update && apt-get install -y --no-install-recommends "$@"
+	apt-get install -y --no-install-recommends "$@"
 }
 
 # The packages that making a system takes, and what the arguments name as
@@ -43,6 +43,7 @@ need_helpers() {
 		die "this machine has no apt-get: install $missing and run this again"
 	((EUID == 0)) ||
 		die "some packages are missing: have root run 'apt-get install $missing', then run this again"
+	step "updating the package lists" apt-get update
 	# shellcheck disable=SC2086 # A list of words.
 	step "installing $missing" apt_install $missing
 }

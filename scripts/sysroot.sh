@@ -40,7 +40,7 @@ is_made() {
 
 # Would no package of this machine have to go for these? busybox would, for busybox-static.
 can_install() {
-	apt-get install --simulate --no-remove --no-install-recommends "$@" >/dev/null 2>&1
+	apt_install --simulate --no-remove "$@" >/dev/null 2>&1
 }
 
 # Debian 13: as root the packages are installed if they can be, else a sysroot is made.

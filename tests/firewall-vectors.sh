@@ -165,5 +165,5 @@ if ! is_debugging; then
 	is "each class" "$unseen" ""
 fi
 
-rm -rf /tmp/nodes "$REACHED"
+rm -rf /tmp/nodes
 finish
