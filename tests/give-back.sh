@@ -61,8 +61,8 @@ done
 # A waiting request delays it, and can be found.
 patch on
 close_gate
-ask_in_background wv hold-0
-event start hold-0
+ask_in_background wv hold-killed
+event start hold-killed
 echo 0 >"$LIVEPATCH/enabled"
 holds "others go back to C" await is_back
 holds "the request that waits does not" await alone "$ASKER"
@@ -77,7 +77,7 @@ timed rmmod kmod_rs
 matches "rmmod is refused while its helper runs" "$OUTPUT" 'Module kmod_rs is in use$'
 holds "at once, in $TOOK ms" [ "$TOOK" -lt $((3000 * SLOWER)) ]
 open_gate
-event end hold-0
+event end hold-killed
 holds "the module is unused when that has ended" await unused
 holds "rmmod" rmmod kmod_rs
 

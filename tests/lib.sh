@@ -293,15 +293,17 @@ event() {
 	return 1
 }
 
-# started N: wait for the start of that many helpers.
+# started N [NAMES]: wait for the start of that many helpers, whose names match the pattern;
+# events of others are passed over.
 started() {
-	local what left=$1
+	local what name left=$1
 	while ((left > 0)); do
-		if ! read -r -t "$TIMEOUT" what _ <&8; then
+		if ! read -r -t "$TIMEOUT" what _ name <&8; then
 			ktap_print_msg "$left of $1 helpers did not start in $TIMEOUT s"
 			return 1
 		fi
-		[[ $what != start ]] || left=$((left - 1))
+		# shellcheck disable=SC2053 # A pattern.
+		[[ $what != start || $name != ${2:-*} ]] || left=$((left - 1))
 	done
 }
 
@@ -321,7 +323,8 @@ hold() {
 	for ((i = 0; i < $1; i++)); do
 		ask_in_background w "hold-${2:-}$i"
 	done
-	started "$1"
+	# What has started before may not have been listened to.
+	started "$1" "hold-${2:-}[0-9]*"
 }
 
 # slots_are_there N: that many, and no more, and they are given on. Two points.
