@@ -89,9 +89,11 @@ QUEUED=1
 await in_queue 1
 queue_as 4000 e-1
 queue_as 5000 f-1
-# The nested one gets this slot, and ends; then it is the turn of user 5000.
+# The nested one gets this slot, and ends, and so does its parent; then it is the turn of
+# user 5000. One slot from now on, so that one starts after the other.
 pkill -f -- '-- hold-first$'
 event start hold-nested
+echo 1 >"$LIMIT"
 pkill -f -- '-- hold-nested$'
 wait
 is "on the account of the outermost user" "$(order)" "f-1 e-1"
