@@ -7,8 +7,8 @@
 # counted in tests, and "N skipped" after that if some could run on no kernel that was
 # asked for. A guest that dies fails the tests that it had not yet run.
 #
-# A guest often waits, so GUESTS run side by side, half of them with each kernel. What is
-# printed is in order all the same. The debugging kernel gets what processor time the
+# A guest often waits, so GUESTS run side by side, half of them with each kernel while both
+# have tests that wait. What is printed is in order all the same. The debugging kernel gets what processor time the
 # other one leaves, as some tests of that one measure time.
 #
 # usage: [KERNEL=MINOR] [DEBUG=yes|no|only] [T="NAME..."] [GUEST_SETTINGS="NAME=VALUE..."]
@@ -67,10 +67,19 @@ is_debian() {
 	[[ -f $TOP/tests/debian/$1.sh ]]
 }
 
-# Whether a test wants a boot of its own: "# Boot: KERNEL ARGUMENTS" or, without
-# any, "# Boot: alone".
-is_alone() {
-	grep -q '^# Boot: ' "$(file_of "$1")"
+# What a test wants of its boot: to be "first" or "last" of those that share it, or
+# "alone", or kernel arguments, and to be alone: "# Boot: ...".
+boot_of() {
+	sed -n 's/^# Boot: //p' "$(file_of "$1")"
+}
+
+# placed WHERE NAME...: those of them that are to be there.
+placed() {
+	local where=$1 name
+	shift
+	for name; do
+		[[ $(boot_of "$name") != "$where" ]] || echo "$name"
+	done
 }
 
 # The arrays from which SLUB hands out objects keep their addresses, which are references
@@ -78,8 +87,14 @@ is_alone() {
 WATCHED="kmemleak=on slab_debug=F"
 
 arguments_of() {
-	sed -n '/^# Boot: alone$/d; s/^# Boot: //p' "$(file_of "$1")"
+	boot_of "$1" | sed -E '/^(first|last|alone)$/d'
 	! is_watched "$1" || echo "$WATCHED"
+}
+
+# Whether the debugging kernel runs it only with --full, or when it is asked for by name:
+# "# Debug: --full". Which path of the module it goes is gone by others, too.
+is_left_out() {
+	[[ $SUITE == debug && ! $FULL && ! ${T:-} ]] && grep -qx '# Debug: --full' "$(file_of "$1")"
 }
 
 # Whether kmemleak watches: "# Watch: kmemleak". With it all takes two to three times as
@@ -145,11 +160,12 @@ follow() {
 	tail --pid="$1" --sleep-interval=0.2 --lines=+1 --follow "$2"
 }
 
-# Jobs, each an index of JOBS, are run side by side; one that runs a guest takes a token of
-# its suite and puts it back. What they print comes in the order in which they were started.
+# Jobs, each an index of JOBS, are run side by side; one that runs a guest needs a token
+# for that. What they print comes in the order in which they were started.
 JOBS=() JOB_FILES=()
-# The tokens of each suite: the number of an open FIFO, and how many it had at first.
-declare -A TOKENS=() SHARE=()
+# Of each suite: how many tokens it has at first, and the numbers of two open FIFOs: one with
+# tokens, one with a character for each job that nobody has put a token there for.
+declare -A SHARE=() TOKENS=() WAITING=()
 
 # start NAME COMMAND...: at once.
 start() {
@@ -161,47 +177,52 @@ start() {
 
 # queue NAME COMMAND...: as soon as a guest may run.
 queue() {
+	printf . >&"${WAITING[$SUITE]}"
 	start "$1" with_token "${@:2}"
 }
 
 with_token() {
-	local token
-	read -r -n 1 -u "${TOKENS[$SUITE]}" token
+	read -r -n 1 -u "${TOKENS[$SUITE]}"
 	"$@"
-	printf '%s' "$token" >&"${TOKENS[$SUITE]}"
+	pass_token
 }
 
-put_tokens() {
-	local i
-	for ((i = 0; i < $2; i++)); do printf + >&"${TOKENS[$1]}"; done
+# To one who waits in this suite, or else to the other suite, if there is one.
+pass_token() {
+	local to=$SUITE suite
+	if ! read -r -n 1 -t 0.1 -u "${WAITING[$SUITE]}"; then
+		for suite in "${!TOKENS[@]}"; do
+			[[ $suite == "$SUITE" ]] || to=$suite
+		done
+	fi
+	printf + >&"${TOKENS[$to]}"
 }
 
 # share_guests SUITE...: as many tokens as guests may run at once, the first suite having
 # the odd one.
 share_guests() {
-	local suite fd guests=$GUESTS unserved=$#
+	local suite guests=$GUESTS unserved=$#
 	for suite; do
 		SHARE[$suite]=$(((guests + unserved - 1) / unserved))
 		guests=$((guests - SHARE[$suite])) unserved=$((unserved - 1))
-		rm -f "$TOP/out/$suite.tokens"
-		mkfifo "$TOP/out/$suite.tokens"
-		exec {fd}<>"$TOP/out/$suite.tokens"
-		TOKENS[$suite]=$fd
-		put_tokens "$suite" "${SHARE[$suite]}"
+		open_fifo "$suite.tokens"
+		TOKENS[$suite]=$FIFO
+		open_fifo "$suite.waiting"
+		WAITING[$suite]=$FIFO
 	done
 }
 
-# This suite needs no guests any more: the other gets them.
-pass_guests_on() {
-	local suite
-	for suite in "${!TOKENS[@]}"; do
-		[[ $suite == "$SUITE" ]] || put_tokens "$suite" "${SHARE[$SUITE]}"
-	done
+# open_fifo NAME: its number is in $FIFO.
+open_fifo() {
+	rm -f "$TOP/out/$1"
+	mkfifo "$TOP/out/$1"
+	exec {FIFO}<>"$TOP/out/$1"
 }
 
-# Prints what the jobs print; fails if one does.
+# Lets those begin that are queued, and prints what all jobs print; fails if one does.
 finish_jobs() {
 	local i
+	for ((i = 0; i < SHARE[$SUITE]; i++)); do pass_token; done
 	for i in "${!JOBS[@]}"; do
 		follow "${JOBS[i]}" "${JOB_FILES[i]}"
 		join "${JOBS[i]}"
@@ -299,15 +320,23 @@ run_debian_tests() {
 	done
 }
 
-# queue_together ARGUMENTS NAME...: in as many boots as can run at once, by turns.
+# queue_together ARGUMENTS NAME...: in as many boots as can run at once, by turns. Each of
+# these has at most one test that is to be its first, and one that is to be its last.
 queue_together() {
-	local arguments=$1 boots i names
+	local arguments=$1 first last others boots i names name
 	shift
-	boots=$((($# + TESTS_PER_BOOT - 1) / TESTS_PER_BOOT))
+	mapfile -t first < <(placed first "$@")
+	mapfile -t last < <(placed last "$@")
+	mapfile -t others < <(placed "" "$@")
+	boots=$(((${#others[@]} + TESTS_PER_BOOT - 1) / TESTS_PER_BOOT))
 	((boots <= GUESTS)) || boots=$GUESTS
 	for ((i = 0; i < boots; i++)); do
-		mapfile -t names < <(printf '%s\n' "$@" | awk -v boots="$boots" -v i="$i" 'NR % boots == i')
+		mapfile -t names < <(printf '%s\n' "${others[@]}" | awk -v boots="$boots" -v i="$i" 'NR % boots == i')
+		names=("${first[@]:i:1}" "${names[@]}" "${last[@]:i:1}")
 		queue "tests-with-${names[0]}" boot "$arguments" "${names[@]}"
+	done
+	for name in "${first[@]:boots}" "${last[@]:boots}"; do
+		queue "test-$name" boot "$arguments" "$name"
 	done
 }
 
@@ -318,7 +347,9 @@ queue_guest_tests() {
 		missing=$(lacks "$name" | xargs)
 		if [[ $missing ]]; then
 			echo "ok - $name # SKIP the kernel has no ${missing// /, }"
-		elif is_alone "$name"; then
+		elif is_left_out "$name"; then
+			echo "ok - $name # SKIP with this kernel only in make test-full, or with T=$name"
+		elif [[ ! $(boot_of "$name") =~ ^(first|last|)$ ]]; then
 			alone+=("$name")
 		elif is_watched "$name"; then
 			watched+=("$name")
@@ -326,8 +357,8 @@ queue_guest_tests() {
 			together+=("$name")
 		fi
 	done
-	((${#watched[@]} == 0)) || queue_together "$WATCHED" "${watched[@]}"
-	((${#together[@]} == 0)) || queue_together "" "${together[@]}"
+	queue_together "$WATCHED" "${watched[@]}"
+	queue_together "" "${together[@]}"
 	for name in "${alone[@]}"; do
 		queue "test-$name" boot "$(arguments_of "$name" | xargs)" "$name"
 	done
@@ -348,7 +379,6 @@ test_stock() {
 	queue_guest_tests "${GUEST_TESTS[@]}"
 	((${#DEBIAN_TESTS[@]} == 0)) || queue debian-tests run_debian_tests "${DEBIAN_TESTS[@]}"
 	finish_jobs
-	pass_guests_on
 }
 
 test_debug() {
@@ -360,7 +390,6 @@ test_debug() {
 	begin "$DEBUG_SLOWER"
 	queue_guest_tests "${GUEST_TESTS[@]}"
 	finish_jobs
-	pass_guests_on
 }
 
 # Tests that one kernel lacks something for and the other does not have been run.

@@ -5,7 +5,7 @@
 # test that ran.
 #
 # Needs: CONFIG_KASAN CONFIG_UBSAN_SHIFT CONFIG_PROVE_LOCKING CONFIG_DEBUG_OBJECTS_TIMERS CONFIG_DEBUG_KMEMLEAK
-# Boot: alone
+# Boot: last
 # Watch: kmemleak
 
 NO_KMOD_ASK=1

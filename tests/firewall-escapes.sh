@@ -3,6 +3,8 @@
 #
 # Ways in which an ordinary user may try to get around the firewall: none of them
 # has a helper run, and what hostile names and tasks leave behind is well formed.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 48

@@ -3,6 +3,8 @@
 #
 # autoload_allow and autoload_deny: which wins, what a pattern matches, what is
 # refused, and that no request sees a part of a list.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 78

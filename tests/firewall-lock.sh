@@ -4,7 +4,7 @@
 # autoload_lock: nothing changes the rules any more and the module stays, while
 # requests, and all else, go on; and what it does not stop.
 #
-# Boot: alone
+# Boot: last
 # Needs: CONFIG_MODULE_FORCE_UNLOAD
 
 . "$(dirname "$0")/lib.sh"

@@ -3,6 +3,8 @@
 #
 # autoload_mode, autoload_system_uids and autoload_enforce: who may have a module
 # loaded, for whom it is denied, and that a request that is costs nothing.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 61

@@ -11,6 +11,7 @@
 # done once, without lists.
 #
 # Boot: alone
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 

@@ -5,8 +5,6 @@
 # and the others are served. One that is killed when it has just been given a
 # slot passes that on; one that gives up just then takes it. After hundreds of
 # kills the slots are all there.
-#
-# Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 plan 13

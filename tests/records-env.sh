@@ -3,6 +3,8 @@
 #
 # What the helper is told of its request (helper_env), with the wrapper of the
 # admin guide; and what the log is told (log_requests).
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 25

@@ -3,6 +3,8 @@
 #
 # The trace events of the group kmod_rs: one of each, with the values of the
 # record; and none that nobody listens to.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 20

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Each field of a record, against what is known of it from elsewhere.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 52

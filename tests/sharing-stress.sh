@@ -4,8 +4,6 @@
 # Many tasks ask the same again and again, and are killed at any moment: each
 # request is answered once, no failure is older than the question, and nobody is
 # left behind.
-#
-# Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 plan 11

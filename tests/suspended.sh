@@ -4,8 +4,6 @@
 # While the system is being suspended no program can be started: -EBUSY, and all
 # is well again afterwards. Who waits for another's helper, or for a slot, gets no
 # success that was none.
-#
-# Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 plan 8

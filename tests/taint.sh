@@ -4,7 +4,7 @@
 # Loading the module taints the kernel as out of tree (O), live patched (K) and, if
 # the kernel knows signatures, unsigned (E), and with nothing else.
 #
-# Boot: alone
+# Boot: first
 
 NO_KMOD_ASK=1
 . "$(dirname "$0")/lib.sh"
