@@ -128,7 +128,6 @@ ask w sleep-300 >/dev/null
 between "helper_us" 300000 "$(newest helper_us)" $((300000 + 1000000 * SLOWER))
 echo 1 >"$LIMIT"
 close_gate
-events >/dev/null
 hold 1
 is "in flight" "$(in_flight | field name) $(in_flight | field outcome) $(in_flight | field helper)" "\"hold-0\" - $(pgrep -x helper)"
 holder=$ASKER
