@@ -9,7 +9,7 @@ set -euo pipefail
 . "$(dirname "$0")/../../scripts/lib.sh"
 
 cd "$TOP/tests/loom"
-in_sysroot env CARGO_HOME="$OUT/loom/home" CARGO_TARGET_DIR="$OUT/loom/target" \
+in_sysroot env CARGO_HOME="$OUT/loom/home" CARGO_TARGET_DIR="$CACHE/loom" \
 	cargo test --release --offline \
 	--config 'source.crates-io.replace-with="debian"' \
 	--config 'source.debian.directory="/usr/share/cargo/registry"'
