@@ -18,7 +18,7 @@ OK=$((7 << 8))
 # of a program that could not begin (SIGKILL, SIGSEGV, the C library's 127).
 DIED="-5|-7|-8|-14|9|11|$((127 << 8))"
 # A fourth of it, as this needs the debugging kernel.
-TIMES=$(often 240)
+TIMES=$(often 160)
 # failslab counts down how often it may.
 MANY=1000000
 

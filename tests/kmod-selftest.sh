@@ -4,7 +4,7 @@
 # The kernel's own test of module loading, tools/testing/selftests/kmod/kmod.sh,
 # as it stands in the source of the kernel that runs, gives the same results
 # with the patch off and on. With FULL=1 as often as the script itself would
-# repeat each test; otherwise once each, and 0008 and 0009 five times, which is
+# repeat each test; otherwise once each, and 0008 and 0009 three times, which is
 # once where all is slower.
 #
 # 0008 and 0009 ask for more than there are slots. C refuses who has waited for 5 s,
@@ -28,7 +28,7 @@ plan $(((SLOWER > 1 ? 1 : 2) * ${#TESTS[@]}))
 run_one() {
 	local how=(-s "$1") driver=""
 	case $1 in
-	0008 | 0009) how=(-c "$1" "$((SLOWER > 1 ? 1 : 5))") ;;
+	0008 | 0009) how=(-c "$1" "$((SLOWER > 1 ? 1 : 3))") ;;
 	0012) [[ ! -e $OUT_OF_TREE ]] || driver=dummy ;;
 	esac
 	[[ ! $FULL ]] || how=(-t "$1")
