@@ -22,7 +22,7 @@ SUPPORTED="7.3 7.2"
 PACKAGES=(
 	# The kernel's and the module's own tools.
 	gcc gcc-14 libc6-dev make rustc rust-src rustfmt rust-clippy bindgen
-	clang lld llvm pahole flex bison bc kmod openssl python3
+	clang lld llvm pahole flex bison bc kmod lz4 openssl python3
 	libelf-dev libssl-dev libxxhash-dev libdw-dev
 	# The virtual machine and what is put into it.
 	qemu-system-x86 cpio dracut-install xfsprogs strace
