@@ -8,7 +8,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-ROUNDS=$(often 4)
+ROUNDS=$(often 2)
 [[ ! ${FULL:-} ]] || ROUNDS=50
 plan $((2 * ROUNDS + 5))
 

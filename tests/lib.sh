@@ -102,9 +102,10 @@ await() {
 }
 
 # often N: how often to do what shows a mistake only now and then. A fourth of that
-# where all is slower; five times as often with FULL=1.
+# where all is slower, but once at least; five times as often with FULL=1.
 often() {
-	echo $(($1 * (${FULL:-0} ? 5 : 1) / (SLOWER > 1 ? 4 : 1)))
+	local times=$(($1 * (${FULL:-0} ? 5 : 1) / (SLOWER > 1 ? 4 : 1)))
+	echo $((times > 0 ? times : 1))
 }
 
 # The time in milliseconds.

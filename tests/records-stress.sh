@@ -4,6 +4,8 @@
 # Many requests with readers at work: each line is whole and consistent, the
 # counters add up, and the memory is what it was, by its own account and by the
 # kernel's. With FULL=1 100,000 requests.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 15
