@@ -58,7 +58,7 @@ if ((SLOWER == 1)); then
 	done
 fi
 patch on
-((SLOW == 0)) || echo 20000 >"$KNOBS/busy_timeout_ms"
+((SLOW == 0)) || echo $((20000 * SLOWER)) >"$KNOBS/busy_timeout_ms"
 for id in "${TESTS[@]}"; do
 	holds "kmod.sh $id, patch on" run_one "$id"
 done
