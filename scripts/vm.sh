@@ -12,6 +12,16 @@
 # clock that is jiffies when the guest has just started. If the other processor is stopped
 # meanwhile, for the change to a better clock, jiffies do not go on, and neither does the guest.
 #
+# tsc_early_khz=: in emulation the guest's TSC is the host's, so its rate is measured here, by
+# tsc-khz.c. By itself the guest measures it against a timer, within milliseconds in which the
+# machine has to run it: where that failed, its clock was 29 times too fast. The kernel takes
+# the rate that it is given, and the correction that it makes a second later is 1 % at most. A
+# host whose TSC stops or changes its rate is no clock, so there the guest uses the HPET. Under
+# KVM the kernel is told the rate by KVM.
+#
+# no_timer_check: an emulated timer works, but may be late when that is tried. Nor is a guest
+# stalled (rcu_cpu_stall_timeout, watchdog_thresh) that gets little processor time.
+#
 # With --icount the guest has one processor, and its clock counts instructions: one
 # takes a nanosecond, and time in which nothing runs is left out.
 #
@@ -36,22 +46,57 @@ kvm_works() {
 }
 
 accelerator() {
-	local answer part=$CACHE/part-accelerator.$$
-	answer=$CACHE/accelerator-$(</proc/sys/kernel/random/boot_id)
+	if kvm_works "$1"; then
+		echo "kvm -cpu host"
+	else
+		echo "tcg,thread=multi -cpu max,la57=off"
+	fi
+}
+
+# The program is built each time, as the answer is kept until the machine is booted again.
+measure_tsc() {
+	local program=$CACHE/tsc-khz.$$
+	in_sysroot gcc -O2 -o "$program" "$TOP/scripts/tsc-khz.c"
+	"$program"
+	rm -f "$program"
+}
+
+is_constant_tsc() {
+	grep -qw constant_tsc /proc/cpuinfo && grep -qw nonstop_tsc /proc/cpuinfo
+}
+
+# once NAME COMMAND...: what it prints; from $CACHE/NAME-BOOT if it has been run since this
+# machine was booted.
+once() {
+	local name=$1 answer part
+	shift
+	answer=$CACHE/$name-$(</proc/sys/kernel/random/boot_id) part=$CACHE/part-$name.$$
 	if [[ ! -f $answer ]]; then
-		rm -f "$CACHE"/accelerator-*
-		if kvm_works "$1"; then
-			echo "kvm -cpu host"
-		else
-			echo "tcg,thread=multi -cpu max,la57=off"
-		fi >"$part"
+		rm -f "$CACHE/$name"-*
+		"$@" >"$part"
 		mv "$part" "$answer"
 	fi
 	cat "$answer"
 }
 
+# timing ACCELERATOR ICOUNT: what the kernel is told of its clocks and timers.
+timing() {
+	local rate=1000000
+	if [[ $1 == kvm* ]]; then
+		echo "tsc=nowatchdog"
+		return
+	fi
+	echo "no_timer_check rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60"
+	if [[ $2 ]] || is_constant_tsc; then
+		[[ $2 ]] || rate=$(once tsc-khz measure_tsc)
+		echo "tsc=nowatchdog tsc_early_khz=$rate"
+	else
+		echo "tsc=unstable clocksource=hpet"
+	fi
+}
+
 main() {
-	local shell="" icount="" timeout=600 more=() kernel overlay work accel qemu
+	local shell="" icount="" timeout=600 more=() kernel overlay work accel timing qemu
 	while [[ ${1:-} == --* ]]; do
 		case $1 in
 		--shell) shell=1 ;;
@@ -88,16 +133,17 @@ main() {
 		(cd "$overlay" && find . -print0 | in_sysroot cpio --null --create --format=newc --owner=0:0 --quiet)
 	} >"$work/initrd"
 
-	accel=$(accelerator "$kernel")
+	accel=$(once accelerator accelerator "$kernel")
 	if [[ $icount ]]; then
 		accel="tcg,thread=single -cpu max,la57=off -icount shift=0,sleep=off" CPUS=1
 	fi
+	timing=$(timing "$accel" "$icount" | xargs)
 	# shellcheck disable=SC2206 # Several words, all ours.
 	qemu=(qemu-system-x86_64 -machine q35 -accel $accel -smp "$CPUS" -m "$MEMORY"
 		-display none -no-reboot -nodefaults
 		-kernel "$kernel/vmlinuz" -initrd "$work/initrd"
 		-drive "file=$KERNELS/xfs.img,format=raw,if=virtio,snapshot=on" "${more[@]}"
-		-append "console=ttyS0 tsc=nowatchdog panic=-1 oops=panic loglevel=7 ${shell:+quiet kmod_rs.shell }$*")
+		-append "console=ttyS0 $timing panic=-1 oops=panic loglevel=7 ${shell:+quiet kmod_rs.shell }$*")
 	if [[ $shell ]]; then
 		exec "$TOP/scripts/in-sysroot.sh" "${qemu[@]}" -serial mon:stdio
 	fi
