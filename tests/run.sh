@@ -4,16 +4,20 @@
 # Run tests in the guest, one after the other, and say in KTAP how each ended.
 # A test fails if one of its points fails, if it does not come to its end, or
 # if the kernel complained meanwhile and the test had not announced that. Where
-# kmemleak is on, the last test is that all of them together lost no memory.
+# kmemleak is on, there is one more test: that all of them together lost no memory.
+# The last test is that the guest's clock went as the host's. If it does not even
+# before the first test, nothing is run.
 #
 # usage: [SLOWER=N] [FULL=1] run.sh NAME...     N: how many times as long a test may take
 
 cd "$(dirname "$0")" || exit 1
 # shellcheck source=tests/complaints.sh
 . ./complaints.sh
+# shellcheck source=tests/clock.sh
+. ./clock.sh
 
 export SLOWER=${SLOWER:-1}
-SECONDS_PER_TEST=${SECONDS_PER_TEST:-$(((${FULL:-0} ? 1800 : 300) * SLOWER))}
+SECONDS_PER_TEST=${SECONDS_PER_TEST:-$(((${FULL:-0} ? 3600 : 1200) * SLOWER))}
 
 # What lockdep was before the test, if the kernel has it.
 LOCKDEP=on
@@ -62,12 +66,32 @@ run_kmemleak() {
 	verdict "$1" kmemleak "$(leaks 2>&1 | head -n 100)" 0 "$start"
 }
 
-# Ahead of all tests, so that none can be confounded by what came before.
-echo "KTAP version 1"
-if has_kmemleak; then echo "1..$(($# + 1))"; else echo "1..$#"; fi
-number=0
-for name in "$@"; do
-	number=$((number + 1))
-	run "$number" "$name"
-done
-! has_kmemleak || run_kmemleak "$((number + 1))"
+run_clock() {
+	local said status=0 start=$SECONDS
+	said=$(end_clock) || status=1
+	echo "    # ${said:-the RTC cannot be read}"
+	verdict "$1" clock "" "$status" "$start"
+}
+
+main() {
+	local said name number=0
+	echo "KTAP version 1"
+	if ! start_clock >/tmp/clock; then
+		said=$(</tmp/clock)
+		echo "Bail out! the guest's clock is wrong: ${said:-the RTC cannot be read}"
+		return 1
+	fi
+	echo "# $(</tmp/clock)"
+	if has_kmemleak; then echo "1..$(($# + 2))"; else echo "1..$(($# + 1))"; fi
+	for name in "$@"; do
+		number=$((number + 1))
+		run "$number" "$name"
+	done
+	if has_kmemleak; then
+		number=$((number + 1))
+		run_kmemleak "$number"
+	fi
+	run_clock "$((number + 1))"
+}
+
+main "$@"
