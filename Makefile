@@ -9,7 +9,7 @@ RELEASE ?= $(shell uname -r)
 DESTDIR ?=
 INSTALL_DIR := $(DESTDIR)/lib/modules/$(RELEASE)/updates
 
-export KDIR KERNEL T DEBUG GUESTS ROUNDS SOAK_MINUTES FUZZ_MINUTES SEED
+export KDIR KERNEL T DEBUG GUESTS ROUNDS SOAK_MINUTES FUZZ_MINUTES SEED BOOTS BUSY
 
 .PHONY: module
 module:
@@ -24,6 +24,7 @@ help:
 	@echo '              the boot of a whole Debian'
 	@echo '  soak        a random mixture of everything on a debugging kernel: SOAK_MINUTES=30 SEED=N'
 	@echo '  fuzz        random lists and names for the firewall, likewise: FUZZ_MINUTES=60 SEED=N'
+	@echo '  boots       boot it many times on a busy machine, and compare the clocks: BOOTS=100 BUSY=4'
 	@echo '  bench       compare with the C code, as a table; ROUNDS=N (5) is how often'
 	@echo '  shell       a shell in a guest with the module loaded'
 	@echo '  prepare     only the set-up: Debian 13 tools, kernel, metadata, guest'
@@ -38,8 +39,8 @@ help:
 	@echo '  give-back   give request_module() back to the kernel, and unload'
 	@echo '  clean       remove what was built here'
 
-.PHONY: prepare demo test test-full bench shell
-prepare demo test bench shell:
+.PHONY: prepare demo test test-full bench boots shell
+prepare demo test bench boots shell:
 	@scripts/$@.sh
 
 test-full:
