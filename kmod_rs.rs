@@ -101,6 +101,8 @@ struct KmodRs {
     #[pin]
     _coalesce: sysctl::Registration<Coalesce>,
     #[pin]
+    _coalesce_timeout_ms: sysctl::Registration<CoalesceTimeoutMs>,
+    #[pin]
     _autoload_mode: sysctl::Registration<AutoloadMode>,
     #[pin]
     _autoload_allow: sysctl::Registration<AutoloadAllow>,
@@ -155,6 +157,7 @@ impl kernel::InPlaceModule for KmodRs {
             _loop_repeats <- sysctl::Registration::new(LoopRepeats(settings.clone()?)),
             _chain_limit <- sysctl::Registration::new(ChainLimit(settings.clone()?)),
             _coalesce <- sysctl::Registration::new(Coalesce(settings.clone()?)),
+            _coalesce_timeout_ms <- sysctl::Registration::new(CoalesceTimeoutMs(settings.clone()?)),
             _helper_env <- sysctl::Registration::new(HelperEnv(settings.clone()?)),
             _log_requests <- sysctl::Registration::new(LogRequests(settings.clone()?)),
             _autoload_mode <- sysctl::Registration::new(AutoloadMode(firewall.clone()?)),
@@ -278,6 +281,11 @@ setting! {
 setting! {
     /// The file `kmod_rs/coalesce`: whether equal requests share one helper.
     Coalesce, c"coalesce", 0..=1, coalesce
+}
+
+setting! {
+    /// The file `kmod_rs/coalesce_timeout_ms`: how long one waits for another's helper.
+    CoalesceTimeoutMs, c"coalesce_timeout_ms", 1..=3_600_000, coalesce_timeout_ms
 }
 
 setting! {

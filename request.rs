@@ -97,6 +97,8 @@ pub(crate) struct Settings {
     pub(crate) helper_timeout_ms: Atomic<u32>,
     /// Whether equal requests share one helper: 0 or 1.
     pub(crate) coalesce: Atomic<u32>,
+    /// How long a follower waits for the leader's helper before it runs its own, in milliseconds.
+    pub(crate) coalesce_timeout_ms: Atomic<u32>,
     /// Whether the helper is told of its request, in its environment: 0 or 1.
     pub(crate) helper_env: Atomic<u32>,
     /// What is written to the log: 0 nothing, 1 failures that cost a helper, 2 all requests.
@@ -111,6 +113,7 @@ impl Settings {
         Self {
             helper_timeout_ms: Atomic::new(0),
             coalesce: Atomic::new(1),
+            coalesce_timeout_ms: Atomic::new(5000),
             helper_env: Atomic::new(0),
             log_requests: Atomic::new(0),
             limits: lineage::Limits::new(),
@@ -474,7 +477,7 @@ impl Kmod {
             Role::Leader(leader) => Some(leader),
             Role::Alone => None,
             Role::Served => return Ok(Answer::Shared(Ok(WaitStatus::SUCCESS))),
-            Role::Follower(follower) => match follower.wait() {
+            Role::Follower(follower) => match follower.wait(self.settings.coalesce_timeout_ms.load(Relaxed)) {
                 Followed::Outcome(outcome) => return Ok(Answer::Shared(outcome)),
                 Followed::Leader(leader) => Some(leader),
                 Followed::Alone => None,

@@ -43,12 +43,6 @@ use kernel::{
     time::msecs_to_jiffies, //
 };
 
-/// How long a follower waits for the leader's helper, in milliseconds, before it runs its own.
-///
-/// Nothing can wait for itself for longer than that, whatever the modules, helpers and locks are
-/// that a request waits for without our knowing.
-const FOLLOW_MS: u32 = 5000;
-
 /// How many locks there are, so that requests for different names rarely meet.
 const BUCKETS: usize = 64;
 
@@ -358,15 +352,18 @@ pub(crate) enum Followed {
 }
 
 impl Follower {
-    /// Waits for the leader, for at most [`FOLLOW_MS`].
+    /// Waits for the leader, for at most so many milliseconds.
+    ///
+    /// Nothing can wait for itself for longer than that, whatever the modules, helpers and locks
+    /// are that a request waits for without our knowing.
     ///
     /// Context: may sleep; the caller may hold mutexes.
-    pub(crate) fn wait(self) -> Followed {
+    pub(crate) fn wait(self, timeout_ms: u32) -> Followed {
         loop {
             let waiter = &self.waiter;
             match waiter
                 .answered
-                .wait_killable_timeout(msecs_to_jiffies(FOLLOW_MS))
+                .wait_killable_timeout(msecs_to_jiffies(timeout_ms))
             {
                 WaitResult::Completed => (),
                 WaitResult::TimedOut if self.leave() => return Followed::Alone,
@@ -420,6 +417,8 @@ mod tests {
     };
 
     const FAILURE: Result<WaitStatus> = Err(EIO);
+    /// Longer than any test takes.
+    const FOLLOW_MS: u32 = 60_000;
 
     fn sharing() -> Result<Arc<Sharing>> {
         Arc::pin_init(Sharing::new(), GFP_KERNEL)
@@ -444,7 +443,7 @@ mod tests {
     }
 
     fn has_outcome(follower: Follower, expected: Result<WaitStatus>) -> bool {
-        matches!(follower.wait(), Followed::Outcome(outcome) if outcome == expected)
+        matches!(follower.wait(FOLLOW_MS), Followed::Outcome(outcome) if outcome == expected)
     }
 
     fn is_told(follower: &Follower) -> bool {
@@ -484,7 +483,7 @@ mod tests {
         // One of the others searches for all of them.
         let [first, second, third] = late;
         assert!(!is_told(&second) && !is_told(&third));
-        let Followed::Leader(leader) = first.wait() else {
+        let Followed::Leader(leader) = first.wait(FOLLOW_MS) else {
             return Err(EINVAL);
         };
         let newcomer = follow(&sharing, &a, true)?;
@@ -504,12 +503,12 @@ mod tests {
         let first = follow(&sharing, &a, true)?;
         let second = follow(&sharing, &a, true)?;
         drop(leader);
-        let Followed::Leader(leader) = first.wait() else {
+        let Followed::Leader(leader) = first.wait(FOLLOW_MS) else {
             return Err(EINVAL);
         };
         // That it could not be started is nobody else's answer.
         leader.tell(FAILURE);
-        assert!(matches!(second.wait(), Followed::Leader(_)));
+        assert!(matches!(second.wait(FOLLOW_MS), Followed::Leader(_)));
         Ok(())
     }
 
@@ -529,7 +528,7 @@ mod tests {
         let leader = lead(&sharing, &a)?;
         let follower = follow(&sharing, &a, false)?;
         drop(leader);
-        assert!(matches!(follower.wait(), Followed::Alone));
+        assert!(matches!(follower.wait(FOLLOW_MS), Followed::Alone));
         assert!(matches!(sharing.join(&a, false)?, Role::Alone));
         Ok(())
     }
@@ -543,7 +542,7 @@ mod tests {
         assert!(first.leave());
         assert!(!first.leave());
         drop(leader);
-        assert!(matches!(second.wait(), Followed::Leader(_)));
+        assert!(matches!(second.wait(FOLLOW_MS), Followed::Leader(_)));
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 # files of the module too, which are gone when it is.
 
 . "$(dirname "$0")/lib.sh"
-plan 61
+plan 65
 
 helpers() {
 	(($(pids_of helper | wc -l) == $1))
@@ -23,8 +23,6 @@ use_helper
 patch on
 
 is "default" "$(<"$LIMIT")" 50
-# That those who wait are refused is not the matter here.
-echo 3600000 >"$KNOBS/busy_timeout_ms"
 close_gate
 for ((i = 0; i < 60; i++)); do
 	ask_in_background w "hold-$i"
@@ -65,7 +63,8 @@ TIMEOUT_FILE=$KNOBS/busy_timeout_ms
 for value in 1 3600000 5000; do
 	is "busy_timeout_ms takes $value" "$(write_to "$TIMEOUT_FILE" "$value")$(<"$TIMEOUT_FILE")" "$value"
 done
-for value in loop_repeats=1 loop_repeats=1000 chain_limit=1 chain_limit=32 coalesce=0 coalesce=1; do
+for value in loop_repeats=1 loop_repeats=1000 chain_limit=1 chain_limit=32 coalesce=0 coalesce=1 \
+	coalesce_timeout_ms=1 coalesce_timeout_ms=3600000; do
 	file=$KNOBS/${value%=*}
 	is "$value is taken" "$(write_to "$file" "${value#*=}")$(<"$file")" "${value#*=}"
 done
@@ -79,7 +78,7 @@ for file in "$LIMIT" "$TIMEOUT_FILE"; do
 	done
 done
 refused "$LIMIT" 1001
-for value in loop_repeats=0 loop_repeats=1001 chain_limit=0 chain_limit=33 coalesce=2; do
+for value in loop_repeats=0 loop_repeats=1001 chain_limit=0 chain_limit=33 coalesce=2 coalesce_timeout_ms=0 coalesce_timeout_ms=3600001; do
 	refused "$KNOBS/${value%=*}" "${value#*=}"
 done
 

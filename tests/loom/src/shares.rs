@@ -26,6 +26,9 @@ use loom::{
 };
 use std::sync::Arc;
 
+/// Time is what a test says, not what passes.
+const FOLLOW_MS: u32 = 1;
+
 /// What all tasks ask.
 const QUESTION: Question = Question(1);
 
@@ -63,7 +66,7 @@ impl Helpers {
     fn ask(&self) -> Option<Result<WaitStatus>> {
         match self.sharing.join(&QUESTION, true).unwrap() {
             Role::Leader(leader) => Some(self.run(Some(leader))),
-            Role::Follower(follower) => match follower.wait() {
+            Role::Follower(follower) => match follower.wait(FOLLOW_MS) {
                 Followed::Outcome(outcome) => Some(outcome),
                 Followed::Leader(leader) => Some(self.run(Some(leader))),
                 Followed::Alone => Some(self.run(None)),
@@ -169,7 +172,7 @@ fn a_follower_does_not_wait() {
         match helpers.sharing.join(&QUESTION, false).unwrap() {
             Role::Follower(follower) => {
                 assert!(matches!(
-                    follower.wait(),
+                    follower.wait(FOLLOW_MS),
                     Followed::Outcome(Ok(WaitStatus::SUCCESS))
                 ));
             }
