@@ -11,7 +11,6 @@ plan 3
 use_helper
 patch on
 echo 1 >"$LIMIT"
-echo 120000 >"$KNOBS/busy_timeout_ms"
 close_gate
 ask_in_background w hold-exit-1
 helped=$ASKER

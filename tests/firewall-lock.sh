@@ -22,27 +22,47 @@ set_rule autoload_allow 'fs-*'
 set_rule autoload_deny 'fs-bad'
 BEFORE=$(rules)
 
-# Knobs that are written to all the time: when the lock is there, they stay.
-for value in 100 200; do
-	(
-		exec 8>&- 9>&-
-		while [[ ! -e /tmp/enough ]]; do echo "$value" >"$KNOBS/autoload_system_uids"; done 2>/dev/null
-	) &
-done
-(
-	exec 8>&- 9>&-
+# write_always N KNOB VALUE: all the time, with a number after it. Each attempt is a byte more.
+write_always() {
+	exec 8>&- 9>&- 7>"/tmp/attempts-$1"
 	while [[ ! -e /tmp/enough ]]; do
-		echo "fs-* x-$SRANDOM" >"$KNOBS/autoload_allow"
+		echo "$3$((SRANDOM % 1000))" >"$KNOBS/$2"
+		printf . >&7
 	done 2>/dev/null
-) &
-sleep 1
+}
+
+# How often each of them has.
+attempts() {
+	stat -c %s /tmp/attempts-{1,2,3} | xargs
+}
+
+# have_tried N: has each, so often since then?
+have_tried() {
+	local i now
+	read -ra now < <(attempts)
+	for i in 0 1 2; do
+		((now[i] - BEFORE_THAT[i] >= $1)) || return
+	done
+}
+
+try_often() {
+	read -ra BEFORE_THAT < <(attempts)
+	await have_tried 20
+}
+
+# Knobs that are written to all the time: when the lock is there, they stay.
+touch /tmp/attempts-{1,2,3}
+write_always 1 autoload_system_uids 1 &
+write_always 2 autoload_system_uids 2 &
+write_always 3 autoload_allow 'fs-* x-' &
+try_often
 is "locked while others write" "$(write_to "$KNOBS/autoload_lock" 1)" ""
 LOCKED=$(rules)
-sleep 1
+try_often
 touch /tmp/enough
 is "nothing has changed since" "$(rules)" "$LOCKED"
 wait
-rm /tmp/enough
+rm /tmp/enough /tmp/attempts-{1,2,3}
 is "it is locked" "$(<"$KNOBS/autoload_lock")" 1
 holds "there was something before" [ "$BEFORE" != "$LOCKED" ]
 is "in the log" "$(log | grep -c '^kmod_rs: autoload rules are locked until reboot (.*\[[0-9]*\] uid 0)$')" 1

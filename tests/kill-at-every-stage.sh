@@ -60,7 +60,6 @@ use_helper
 patch on
 references=$(</sys/module/kmod_rs/refcnt)
 echo 1 >"$LIMIT"
-echo 60000 >"$KNOBS/busy_timeout_ms"
 
 # Waiting for a slot.
 close_gate

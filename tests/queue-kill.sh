@@ -17,7 +17,6 @@ is_late() {
 use_helper
 patch on
 echo 1 >"$LIMIT"
-echo 60000 >"$KNOBS/busy_timeout_ms"
 
 close_gate
 hold 1
@@ -61,7 +60,7 @@ await is_late "$ASKER"
 open_gate
 is "gives up as it gets a slot" "$(answer_of "$ASKER")" $((4 << 8))
 is "the slot is not lost" "$(ask w exit-5)" $((5 << 8))
-echo 60000 >"$KNOBS/busy_timeout_ms"
+be_patient
 await helpers_gone
 
 # 12 tasks for 3 slots, which are killed all the time.

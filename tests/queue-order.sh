@@ -12,8 +12,6 @@ WAITERS=8 NEWCOMERS=30
 use_helper
 patch on
 echo 1 >"$LIMIT"
-# That those who wait are refused is not the matter here.
-echo 3600000 >"$KNOBS/busy_timeout_ms"
 close_gate
 hold 1
 

@@ -5,6 +5,8 @@
 # slot was given back for as long. A queue that moves refuses nobody, however
 # long it takes. C refuses after 5 s, whatever happens meanwhile.
 
+# shellcheck disable=SC2034 # For lib.sh.
+DEFAULTS=1
 . "$(dirname "$0")/lib.sh"
 plan 9
 
@@ -16,8 +18,11 @@ timed() {
 	TOOK=$(($(now) - start))
 }
 
-between() {
-	(($1 <= TOOK && TOOK < $2))
+# waited LEAST MOST: did the newest request wait so many milliseconds for a slot, as the kernel
+# measured it? What else it takes to ask is the machine's matter.
+waited() {
+	WAITED=$(($(newest queue_us) / 1000))
+	(($1 <= WAITED && WAITED < $2))
 }
 
 use_helper
@@ -27,7 +32,7 @@ close_gate
 hold 50
 timed w exit-0
 is "patch off: -ETIME" "$ANSWER" "$ETIME"
-holds "patch off: after 5 s, not $TOOK ms" between 5000 $((20000 * SLOWER))
+holds "patch off: after 5 s, here $TOOK ms" [ "$TOOK" -ge 5000 ]
 open_gate
 await helpers_gone
 
@@ -39,26 +44,27 @@ close_gate
 hold 1
 timed w exit-0
 is "patch on: -ETIME" "$ANSWER" "$ETIME"
-holds "after 1500 ms, not $TOOK ms" between 1500 $((5000 * SLOWER))
+holds "after 1500 ms, and not the usual 5000" waited 1500 5000
 # The queue has stood still for that long already.
 timed n exit-0
 is "also for one that does not wait for modprobe" "$ANSWER" "$ETIME"
-holds "whose own wait counts: 1500 ms, not $TOOK ms" between 1500 $((5000 * SLOWER))
+holds "whose own wait counts: 1500 ms" waited 1500 5000
 open_gate
 await helpers_gone
 
-# 20 helpers of 400 ms each, two at a time.
+# 40 helpers of 400 ms each, two at a time.
 echo 2 >"$LIMIT"
+echo 5000 >"$KNOBS/busy_timeout_ms"
 use_silent_helper
 askers=()
 start=$(now)
-for ((i = 0; i < 20; i++)); do
+for ((i = 0; i < 40; i++)); do
 	ask_in_background w "sleep-400-$i"
 	askers+=("$ASKER")
 done
 answers=$(for id in "${askers[@]}"; do answer_of "$id"; done | sort | uniq -c | xargs)
 TOOK=$(($(now) - start))
-holds "a queue that moves takes $TOOK ms" between 4000 $((60000 * SLOWER))
-is "and refuses nobody" "$answers" "20 0"
+holds "a queue that moves takes $TOOK ms, more than one may wait" [ "$TOOK" -ge 8000 ]
+is "and refuses nobody" "$answers" "40 0"
 
 finish

@@ -34,7 +34,6 @@ order() {
 
 use_helper
 patch on
-echo 60000 >"$KNOBS/busy_timeout_ms"
 
 # One user has much to ask, then others come.
 echo 1 >"$LIMIT"

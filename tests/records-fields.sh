@@ -125,7 +125,7 @@ is "the chain of the one before" "$(recent | tail -n 2 | head -n 1 | field chain
 
 # How long.
 ask w sleep-300 >/dev/null
-between "helper_us" 300000 "$(newest helper_us)" $((300000 + 1000000 * SLOWER))
+between "helper_us" 300000 "$(newest helper_us)" 30000000
 echo 1 >"$LIMIT"
 close_gate
 hold 1
@@ -134,8 +134,8 @@ holder=$ASKER
 echo 300 >"$KNOBS/busy_timeout_ms"
 ask w exit-0 >/dev/null
 is "timeout" "$(newest outcome) $(newest result) $(newest helper_us)" "timeout $ETIME -"
-between "queue_us" 300000 "$(newest queue_us)" $((300000 + 1000000 * SLOWER))
-echo 3600000 >"$KNOBS/busy_timeout_ms"
+between "queue_us" 300000 "$(newest queue_us)" 30000000
+be_patient
 ask_in_background w exit-7
 await in_queue 1
 kill_asker "$ASKER"

@@ -12,7 +12,6 @@ patch on
 references=$(</sys/module/kmod_rs/refcnt)
 use_silent_helper
 echo 4 >"$LIMIT"
-echo 60000 >"$KNOBS/busy_timeout_ms"
 
 # The helper says when it was started, in numbers of questions.
 count_calls call_usermodehelper_exec

@@ -27,7 +27,7 @@ event start hold-0
 kill_asker "$ASKER"
 is "killed" "$(result_of "$ASKER")" "$ERESTARTSYS"
 is "patch on: not free while its helper runs" "$(ask w exit-1)" "$ETIME"
-echo 60000 >"$KNOBS/busy_timeout_ms"
+be_patient
 ask_in_background w exit-2
 await in_queue 1
 open_gate
