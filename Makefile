@@ -27,9 +27,11 @@ help:
 	@echo '  boots       boot it many times on a busy machine, and compare the clocks: BOOTS=100 BUSY=4'
 	@echo '  bench       compare with the C code, as a table; ROUNDS=N (5) is how often'
 	@echo '  shell       a shell in a guest with the module loaded'
-	@echo '  prepare     only the set-up: Debian 13 tools, kernel, metadata, guest'
+	@echo '  prepare     only the set-up: Debian'"'"'s tools, kernel, metadata, guest'
 	@echo '    DEBUG=no runs no tests on the debugging kernel, DEBUG=only on no other'
-	@echo '    KERNEL=7.2|7.3 chooses the kernel; REFRESH=1 looks for a newer one'
+	@echo '    KERNEL=7.3|7.2 chooses the kernel, of trixie-backports; KERNEL=forky that of'
+	@echo '    Debian testing. -cloud and -rt after it choose the flavour: KERNEL=7.3-rt.'
+	@echo '    REFRESH=1 looks for a newer one'
 	@echo
 	@echo 'For the kernel that runs here, or the one that KDIR= names:'
 	@echo '  module      build $(MODULE) (the default)'

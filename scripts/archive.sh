@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The Debian archive: which mirror, and what trixie-backports has. Sourced after
-# lib.sh.
+# The Debian archive: which mirror, and what trixie-backports and Debian testing have.
+# Sourced after lib.sh.
 #
 # The machine's own apt fetches the kernels, with state and sources of its own
-# below $CACHE/apt. So the machine's sources stay as they are, its proxies are
-# used, root is not needed, and downloads can start before there is a sysroot.
+# below $CACHE/apt/CODENAME. So the machine's sources stay as they are, root is not needed,
+# and downloads can start before there is a sysroot. Its settings hold: its proxies are used,
+# and a Release file that has expired is refused unless it has Acquire::Check-Valid-Until off.
 
 ARCHIVE=$CACHE/apt
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -52,24 +53,34 @@ default_sources() {
 		--setup-hook='cat "$1/etc/apt/sources.list" >&2; exit 1' trixie /dev/null 2>&1 || true
 }
 
-# What sources.list has for the sysroot.
+# sysroot_sources CODENAME: what sources.list has for the sysroot of that Debian.
 sysroot_sources() {
 	local main security
 	main=$(mirror Debian trixie)
+	if [[ $1 != trixie ]]; then
+		echo "deb $main $1 main"
+		return
+	fi
 	security=$(mirror Debian-Security trixie-security)
 	printf 'deb %s main\n' "$main trixie" "$main trixie-updates" \
 		"$security trixie-security" "$main trixie-backports"
 }
 
+# kernel_suite CODENAME: where that Debian's kernels 7.x are.
+kernel_suite() {
+	if [[ $1 == trixie ]]; then echo trixie-backports; else echo "$1"; fi
+}
+
+# archive_config DIRECTORY: on top of the machine's own configuration.
 archive_config() {
 	cat <<-EOT
-		Dir::Etc::SourceList "$ARCHIVE/sources.list";
+		Dir::Etc::SourceList "$1/sources.list";
 		Dir::Etc::SourceParts "/dev/null";
 		Dir::Etc::Preferences "/dev/null";
 		Dir::Etc::PreferencesParts "/dev/null";
-		Dir::State "$ARCHIVE/state";
-		Dir::State::Status "$ARCHIVE/status";
-		Dir::Cache "$ARCHIVE/cache";
+		Dir::State "$1/state";
+		Dir::State::Status "$1/status";
+		Dir::Cache "$1/cache";
 		APT::Architecture "amd64";
 		APT::Architectures { "amd64"; };
 		APT::Default-Release "";
@@ -85,33 +96,38 @@ archive_config() {
 	EOT
 }
 
-# archive TOOL ARGS...: an apt program on the archive's state.
+# archive CODENAME TOOL ARGS...: an apt program on the archive's state.
 archive() {
-	local tool=$1
-	shift
-	"$tool" -q -c "$ARCHIVE/apt.conf" "$@"
+	local codename=$1 tool=$2
+	shift 2
+	"$tool" -q -c "$ARCHIVE/$codename/apt.conf" "$@"
 }
 
 archive_update() {
-	local main
+	local codename=$1 directory=$ARCHIVE/$1 main
 	main=$(mirror Debian trixie)
-	mkdir -p "$ARCHIVE/state/lists/partial" "$ARCHIVE/cache/archives/partial"
-	: >"$ARCHIVE/status"
-	archive_config >"$ARCHIVE/apt.conf"
-	echo "deb [signed-by=$KEYRING] $main trixie-backports main" >"$ARCHIVE/sources.list"
-	archive apt-get update
+	mkdir -p "$directory/state/lists/partial" "$directory/cache/archives/partial"
+	: >"$directory/status"
+	archive_config "$directory" >"$directory/apt.conf"
+	echo "deb [signed-by=$KEYRING] $main $(kernel_suite "$codename") main" >"$directory/sources.list"
+	archive "$codename" apt-get update
 }
 
-# The releases of MINOR that have headers, the newest first.
+# The releases of the kernel NAME that have headers, the newest first.
 archive_releases() {
-	archive apt-cache pkgnames "linux-headers-$1." |
-		sed -n 's/^linux-headers-\([0-9.]*+deb13-amd64\)$/\1/p' | sort -rV
+	local name=$1 codename minor="" flavour="" deb=13
+	codename=$(codename_of "$name")
+	[[ $name != *-* ]] || flavour=-${name#*-}
+	if [[ $codename == trixie ]]; then minor=${name%%-*}.; else deb=14; fi
+	archive "$codename" apt-cache pkgnames "linux-headers-$minor" |
+		sed -n "s/^linux-headers-\([0-9.]*+deb$deb$flavour-amd64\)\$/\1/p" | sort -rV
 }
 
+# archive_has CODENAME PACKAGE[=VERSION]
 archive_has() {
-	archive apt-cache show --no-all-versions "$1" >/dev/null 2>&1
+	archive "$1" apt-cache show --no-all-versions "$2" >/dev/null 2>&1
 }
 
 archive_version() {
-	archive apt-cache policy "$1" | awk '/Candidate:/ { print $2 }'
+	archive "$1" apt-cache policy "$2" | awk '/Candidate:/ { print $2 }'
 }

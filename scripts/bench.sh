@@ -6,7 +6,7 @@
 # makes a table of it. The table is printed, and kept in out/RELEASE/bench as
 # bench.json and, as in Documentation/benchmarks.rst, bench.rst.
 #
-# usage: [KERNEL=MINOR] [ROUNDS=N] bench.sh
+# usage: [KERNEL=NAME] [ROUNDS=N] bench.sh
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

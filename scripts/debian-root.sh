@@ -5,13 +5,13 @@
 #
 #   $CACHE/debian/root.img           its root file system, an ext4 labelled `debian`,
 #       the same for all kernels: packages, and small file systems in /srv/images
-#   $CACHE/kernels/MINOR/modules.img  what belongs to /usr/lib/modules, all that
+#   $CACHE/kernels/NAME/modules.img   what belongs to /usr/lib/modules, all that
 #       Debian has for this kernel, an ext4 labelled `modules`
 #
 # Neither is ever written to: what a test wants to have changed is in the initramfs
 # of its boot.
 #
-# usage: debian-root.sh MINOR
+# usage: debian-root.sh NAME    as KERNEL= takes it
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -70,7 +70,7 @@ make_root() {
 	fi
 	remove "$DEBIAN"
 	mkdir -p "$DEBIAN"
-	debian_13 - "$DEBIAN_PACKAGES" --variant=essential --mode="$mode" --format=tar \
+	make_debian trixie - "$DEBIAN_PACKAGES" --variant=essential --mode="$mode" --format=tar \
 		--customize-hook="$(finish_system)" |
 		"${in_namespace[@]}" bash -c "$(image_of_archive)" |
 		dd of="$DEBIAN/root.img" bs=1M iflag=fullblock conv=sparse status=none
@@ -84,8 +84,8 @@ make_modules() {
 
 main() {
 	local release recipe
-	(($# == 1)) || die "say which kernel: debian-root.sh MINOR, one of: $SUPPORTED"
-	check_minor "$1"
+	(($# == 1)) || die "say which kernel: debian-root.sh NAME, one of: $SUPPORTED"
+	check_name "$1"
 	cd "$TOP"
 	take_lock
 	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/prepare.sh $1 first"

@@ -65,7 +65,7 @@ install_modules() {
 
 # What make cannot tell by itself to have changed.
 origin() {
-	echo "$RECIPE $(sed -n 's/^version=//p' "$1/info") $(toolchain rustc bindgen clang-19 lld-19)"
+	echo "$RECIPE $(sed -n 's/^version=//p' "$1/info") $(toolchain trixie rustc bindgen clang-19 lld-19)"
 }
 
 fragment_sum() {
@@ -91,9 +91,10 @@ build() {
 
 main() {
 	local minor stock release directory stamp
-	(($# == 1)) || die "say which kernel: debug-kernel.sh MINOR, one of: $SUPPORTED"
+	(($# == 1)) || die "say which kernel: debug-kernel.sh MINOR, one of: $MINORS"
 	minor=$1
-	check_minor "$minor"
+	[[ " $MINORS " == *" $minor "* ]] ||
+		die "there is no debugging kernel for KERNEL=$minor, only for one of: $MINORS"
 	cd "$TOP"
 	take_lock
 	[[ -f $KERNELS/$minor/complete ]] || die "kernel $minor is not there yet: run scripts/prepare.sh $minor first"

@@ -4,7 +4,7 @@
 # Set everything up, boot Debian's kernel in QEMU, load the module there and
 # show it at work. demo-guest.sh is what happens in the guest.
 #
-# usage: [KERNEL=MINOR] demo.sh
+# usage: [KERNEL=NAME] demo.sh
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

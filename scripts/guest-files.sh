@@ -6,11 +6,11 @@
 
 prepare_kernel() {
 	"$TOP/scripts/prepare.sh" "${KERNEL:-}"
-	MINOR=$(known_minor "${KERNEL:-}")
-	use_kernel "$MINOR"
+	KERNEL_NAME=$(known_name "${KERNEL:-}")
+	use_kernel "$KERNEL_NAME"
 }
 
-# use_kernel MINOR[-debug]: everything made from the sources for one kernel is
+# use_kernel NAME[-debug]: everything made from the sources for one kernel is
 # below out/RELEASE.
 use_kernel() {
 	RELEASE=$(readlink "$KERNELS/$1")

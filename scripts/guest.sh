@@ -4,14 +4,14 @@
 # Make what the virtual machine starts from, out of the Debian 13 tools and the
 # modules of a kernel that kernel.sh made:
 #
-#   $CACHE/kernels/MINOR/guest.cpio  initramfs: programs, modules as Debian
+#   $CACHE/kernels/NAME/guest.cpio  initramfs: programs, modules as Debian
 #       signed them, test_kmod, test_module, and the kernel's own test of module
 #       loading in /selftests. It has no /init: append an archive that has one.
-#   $CACHE/kernels/MINOR/guest.list  the modules in it
-#   $CACHE/kernels/xfs.img           a disk with an XFS that holds a file `hello`
+#   $CACHE/kernels/NAME/guest.list  the modules in it
+#   $CACHE/kernels/xfs.img          a disk with an XFS that holds a file `hello`
 #
-# usage: guest.sh MINOR          for Debian's kernel
-#        guest.sh MINOR-debug    for the one that debug-kernel.sh made
+# usage: guest.sh NAME          for Debian's kernel that KERNEL= calls so
+#        guest.sh NAME-debug    for the one that debug-kernel.sh made
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -137,8 +137,8 @@ made() {
 
 main() {
 	local release
-	(($# == 1)) || die "say which kernel: guest.sh MINOR[-debug], MINOR one of: $SUPPORTED"
-	check_minor "${1%-debug}"
+	(($# == 1)) || die "say which kernel: guest.sh NAME[-debug], NAME one of: $SUPPORTED"
+	check_name "${1%-debug}"
 	cd "$TOP"
 	take_lock
 	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/prepare.sh $1 first"

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run a command with the Debian 13 tools: as it is on a Debian 13 machine that
-# has them, else in the sysroot that sysroot.sh made.
+# Run a command with the tools of Debian 13, or of another Debian: as it is on a Debian 13
+# machine that has them, else in the sysroot that sysroot.sh made.
 #
 # The checkout, the cache and the current directory are at the same paths inside
 # as outside. $KMOD_RS_BIND names more, separated by colons. Of the environment
 # only what is listed below goes in; pass the rest with env.
 #
-# usage: in-sysroot.sh COMMAND ARGS...
-#        in-sysroot.sh env NAME=VALUE COMMAND ARGS...
+# usage: in-sysroot.sh [--of CODENAME] COMMAND ARGS...
+#        in-sysroot.sh [--of CODENAME] env NAME=VALUE COMMAND ARGS...
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -32,23 +32,28 @@ shared_directories() {
 }
 
 main() {
-	local directory directories clean binds=()
-	(($# > 0)) || die "no command was given: in-sysroot.sh COMMAND ARGS..."
+	local codename=trixie sysroot directory directories clean binds=()
+	if [[ ${1:-} == --of ]]; then
+		codename=$2
+		shift 2
+	fi
+	(($# > 0)) || die "no command was given: in-sysroot.sh [--of CODENAME] COMMAND ARGS..."
 	clean=(
 		env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="${HOME:-/root}" TERM="${TERM:-dumb}"
 		LANG=C.UTF-8 XDG_CACHE_HOME="${CACHE%/kmod_rs}"
 	)
-	if has_tools; then
+	if has_tools "$codename"; then
 		exec "${clean[@]}" "$@"
 	fi
-	[[ -f $SYSROOT/complete ]] || die "there is no sysroot yet: run scripts/prepare.sh first"
+	sysroot=$(sysroot_of "$codename")
+	[[ -f $sysroot/complete ]] || die "there is no sysroot of $codename yet: run scripts/prepare.sh first"
 	directories=$(shared_directories)
 	while read -r directory; do
 		[[ -e $directory ]] || die "$directory does not exist: correct KMOD_RS_BIND"
 		binds+=(--bind "$directory" "$directory")
 	done <<<"$directories"
 	exec "${clean[@]}" "$(command -v bwrap)" --die-with-parent --unshare-pid \
-		--bind "$SYSROOT" / --dev-bind /dev /dev --proc /proc --ro-bind /sys /sys \
+		--bind "$sysroot" / --dev-bind /dev /dev --proc /proc --ro-bind /sys /sys \
 		--perms 1777 --tmpfs /tmp --tmpfs /run \
 		--ro-bind-try /etc/resolv.conf /etc/resolv.conf --ro-bind-try /etc/hosts /etc/hosts \
 		"${binds[@]}" --chdir "$(pwd -P)" "$@"

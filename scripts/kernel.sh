@@ -10,17 +10,19 @@
 # configuration is unchanged, and the names of all Rust symbols, which are
 # hashes of compiler, options and types, are those that Debian's kernel exports.
 #
-# $CACHE/kernels/RELEASE then holds
-#   src/           the source
+# $CACHE/sources/VERSION has the source, which the flavours of a kernel share, and
+# $CACHE/kernels/RELEASE
+#   src/           a link to that
 #   build/         the tree to build modules with (KDIR)
 #   root/          the unpacked packages, with usr/lib/modules/RELEASE
 #   vmlinuz        the image
 #   test-modules/  test_kmod.ko and test_module.ko of the same source
 #   info           what it was made of
-# and $CACHE/kernels/MINOR is a link to it.
+# and $CACHE/kernels/NAME is a link to it.
 #
-# usage: kernel.sh MINOR          make all of it, unless it is there
-#        kernel.sh --fetch MINOR  only download and unpack, without the sysroot
+# usage: kernel.sh NAME           make all of it, unless it is there; NAME is what KERNEL=
+#                                 takes
+#        kernel.sh --fetch NAME   only download and unpack, without the sysroot
 #        REFRESH=1 kernel.sh ...  see first whether the archive has a newer one
 
 set -euo pipefail
@@ -30,7 +32,9 @@ set -euo pipefail
 . "$TOP/scripts/archive.sh"
 
 # Raise it when what is made here changes: older trees are then made anew.
-RECIPE=1
+RECIPE=2
+
+SOURCES=$CACHE/sources
 
 # The module cannot do without the first ones, nor with the others.
 CONFIG_ON=(RUST MODULES LIVEPATCH KALLSYMS_ALL)
@@ -38,68 +42,116 @@ CONFIG_OFF=(MODULE_DEBUG_AUTOLOAD_DUPS)
 
 # --- Download and unpack ---------------------------------------------------
 
-# The packages of RELEASE at VERSION, or nothing if the archive lacks one. The
-# signed image is often days late; the unsigned one boots as well.
-packages_of() {
-	local minor=$1 release=$2 version=$3 package list=()
-	list=("linux-headers-$release" "linux-source-$minor" "linux-modules-$release" "linux-base-$release")
-	if archive_has "linux-binary-$release=$version"; then
+# minor_of RELEASE
+minor_of() {
+	cut -d. -f1-2 <<<"$1"
+}
+
+source_package() {
+	echo "linux-source-$(minor_of "$1")"
+}
+
+# The packages of RELEASE at VERSION but for the source, or nothing if the archive lacks
+# one. The signed image is often days late; the unsigned one boots as well.
+find_packages() {
+	local release=$1 version=$2 package list=()
+	list=("linux-headers-$release" "linux-modules-$release" "linux-base-$release")
+	if archive_has "$CODENAME" "linux-binary-$release=$version"; then
 		list+=("linux-binary-$release")
 	else
 		list+=("linux-binary-unsigned-$release")
 	fi
-	for package in "${list[@]}"; do
-		archive_has "$package=$version" || return 0
+	for package in "${list[@]}" "$(source_package "$release")"; do
+		archive_has "$CODENAME" "$package=$version" || return 0
 	done
 	echo "${list[*]}"
 }
 
-# The newest kernel of MINOR that is there as a whole: release, version, packages.
+# Of the releases on standard input those that the module supports.
+supported() {
+	local release
+	while read -r release; do
+		[[ " $MINORS " != *" $(minor_of "$release") "* ]] || echo "$release"
+	done
+}
+
+# The newest kernel NAME that is there as a whole: release, version, packages.
 resolve() {
-	local minor=$1 release releases version packages
-	archive_update
-	releases=$(archive_releases "$minor")
+	local name=$1 release releases newest version packages
+	archive_update "$CODENAME"
+	releases=$(archive_releases "$name")
 	[[ $releases ]] ||
-		die "the Debian archive has no kernel $minor: use another KERNEL, one of: $SUPPORTED"
+		die "the Debian archive has no kernel $name: use another KERNEL, one of: $SUPPORTED"
+	newest=${releases%%$'\n'*}
+	releases=$(supported <<<"$releases")
+	[[ $releases ]] ||
+		die "the kernel of $name is Linux $newest now, and this module is for ${MINORS// / and }: use another KERNEL, or get a newer version of kmod_rs"
 	for release in $releases; do
-		version=$(archive_version "linux-headers-$release")
-		packages=$(packages_of "$minor" "$release" "$version")
+		version=$(archive_version "$CODENAME" "linux-headers-$release")
+		packages=$(find_packages "$release" "$version")
 		if [[ $packages ]]; then
-			printf '%s\n' "$release" "$version" "$packages" >"$KERNELS/$minor.found.part"
-			mv "$KERNELS/$minor.found.part" "$KERNELS/$minor.found"
+			printf '%s\n' "$release" "$version" "$packages" >"$KERNELS/$name.found.part"
+			mv "$KERNELS/$name.found.part" "$KERNELS/$name.found"
 			return
 		fi
 	done
-	die "the packages of kernel $minor in the Debian archive are of different versions: it is being updated, so try again in some hours"
+	die "the packages of kernel $name in the Debian archive are of different versions: it is being updated, so try again in some hours"
 }
 
+# download DIRECTORY VERSION PACKAGE...: unpacked in DIRECTORY/root.
 download() {
-	local directory=$1 version=$2
+	local directory=$1 version=$2 deb
 	shift 2
-	mkdir "$directory/debs"
+	mkdir -p "$directory/debs" "$directory/root"
 	cd "$directory/debs"
-	archive apt-get download "${@/%/=$version}"
+	archive "$CODENAME" apt-get download "${@/%/=$version}"
+	for deb in *.deb; do
+		dpkg-deb -x "$deb" ../root
+		rm "$deb"
+	done
+	rmdir "$directory/debs"
 }
 
 # The source goes without the register tables of one graphics driver, a quarter of it.
-unpack() {
-	local directory=$1 release=$2 deb modules
-	cd "$directory"
-	mkdir root src
-	for deb in debs/*.deb; do
-		dpkg-deb -x "$deb" root
-		rm "$deb"
+unpack_source() {
+	local part=$1 version=$2 package=$3
+	download "$part.deb" "$version" "$package"
+	mkdir "$part"
+	tar -C "$part" -x --strip-components=1 --exclude='linux-source-*/drivers/gpu/drm/amd/include' \
+		-I 'xz -T0' -f "$part.deb"/root/usr/src/linux-source-*.tar.xz
+	remove "$part.deb"
+}
+
+# Sources of which no kernel is built any more.
+remove_unused_sources() {
+	local source
+	for source in "$SOURCES"/*; do
+		[[ $(realpath -- "$KERNELS"/*/src 2>/dev/null) == *"$source"* ]] || remove "$source"
 	done
-	rmdir debs
-	tar -C src -x --strip-components=1 --exclude='linux-source-*/drivers/gpu/drm/amd/include' \
-		-I 'xz -T0' -f root/usr/src/linux-source-*.tar.xz
-	rm root/usr/src/linux-source-*.tar.xz
+}
+
+# fetch_source VERSION PACKAGE: to $SOURCES/VERSION, unless another flavour has it there.
+fetch_source() {
+	local version=$1 package=$2 part=$SOURCES/$1.part
+	[[ ! -d $SOURCES/$version ]] || return 0
+	mkdir -p "$SOURCES"
+	remove_unused_sources
+	need_space 1700 "the source of the kernel"
+	step "fetching the source of kernel $version" unpack_source "$part" "$version" "$package"
+	mv -T "$part" "$SOURCES/$version"
+}
+
+unpack() {
+	local directory=$1 release=$2 version=$3 modules
+	shift 3
+	download "$directory" "$version" "$@"
+	cd "$directory"
 	ln -s usr/lib root/lib
 	modules=root/usr/lib/modules/$release
 	ln "$modules/vmlinuz" vmlinuz 2>/dev/null || ln "$modules/vmlinuz.unsigned" vmlinuz
 }
 
-# What resolve found for MINOR, in RELEASE, VERSION and FOUND.
+# What resolve found for NAME, in RELEASE, VERSION and FOUND.
 read_found() {
 	{ read -r RELEASE && read -r VERSION && read -ra FOUND; } 2>/dev/null <"$KERNELS/$1.found"
 }
@@ -110,21 +162,22 @@ is_fetched() {
 
 # Sets RELEASE, VERSION and FOUND; what they name is then at least unpacked.
 fetch() {
-	local minor=$1 directory
-	if [[ ! ${REFRESH:-} && -f $KERNELS/$minor.found ]] && read_found "$minor" && is_fetched; then
+	local name=$1 directory
+	if [[ ! ${REFRESH:-} && -f $KERNELS/$name.found ]] && read_found "$name" && is_fetched; then
 		return
 	fi
-	step "finding kernel $minor in the archive" resolve "$minor"
-	read_found "$minor"
+	step "finding kernel $name in the archive" resolve "$name"
+	read_found "$name"
 	if is_fetched; then
 		return
 	fi
 	directory=$KERNELS/$RELEASE
 	remove "$directory"
-	need_space 2200 "kernel $RELEASE"
 	mkdir "$directory"
-	step "downloading kernel $RELEASE" download "$directory" "$VERSION" "${FOUND[@]}"
-	step "unpacking kernel $RELEASE" unpack "$directory" "$RELEASE"
+	ln -s "../../$(basename "$SOURCES")/$VERSION" "$directory/src"
+	fetch_source "$VERSION" "$(source_package "$RELEASE")"
+	need_space 700 "kernel $RELEASE"
+	step "fetching kernel $RELEASE" unpack "$directory" "$RELEASE" "$VERSION" "${FOUND[@]}"
 	echo "$VERSION $RECIPE" >"$directory/fetched"
 }
 
@@ -134,7 +187,7 @@ fetch() {
 kernel_make() {
 	local directory=$1
 	shift
-	in_sysroot make -C "$directory/src" O="$directory/build" -j"$(($(nproc) + 1))" "$@"
+	in_sysroot_of "$CODENAME" make -C "$directory/src/" O="$directory/build" -j"$(($(nproc) + 1))" "$@"
 }
 
 # What matters in a .config: the options, without the versions of the tools.
@@ -152,6 +205,14 @@ check_required() {
 		! grep -q "^CONFIG_$option=y" "$config" ||
 			die "kernel $release has CONFIG_$option, which the module does not replace: use another KERNEL"
 	done
+}
+
+# Debian testing may build its kernels with another compiler than when this was written.
+check_compiler() {
+	local release=$1 file=$2 compiler
+	compiler=$(sed -n 's/^CC = .*\(gcc-[0-9]*\)$/\1/p' "$file")
+	[[ " ${COMPILERS[$CODENAME]} " == *" $compiler "* ]] ||
+		die "kernel $release is built with ${compiler:-an unknown compiler}, and the tools here are ${COMPILERS[$CODENAME]}: use another KERNEL, or get a newer version of kmod_rs"
 }
 
 check_unchanged() {
@@ -172,7 +233,7 @@ check_symbols() {
 	if [[ ! $ours || $different ]]; then
 		echo "$different"
 		count=$(wc -l <<<"$different")
-		die "the Rust metadata rebuilt for kernel $release differs from Debian's in $count symbols, so modules built with it would not be safe: use another KERNEL"
+		die "the Rust metadata rebuilt for kernel $release differs from Debian's in $count symbols, so modules built with it would not be safe: use another KERNEL, or REFRESH=1"
 	fi
 	echo "all $(wc -l <<<"$ours") Rust symbols are the same as Debian's"
 }
@@ -180,6 +241,7 @@ check_symbols() {
 configure() {
 	local directory=$1 release=$2 headers=$3
 	check_required "$release" "$headers/.config"
+	check_compiler "$release" "$headers/.kernelvariables"
 	mkdir "$directory/build"
 	cp "$headers"/{.config,.kernelvariables,Module.symvers} "$directory/build/"
 	kernel_make "$directory" olddefconfig
@@ -201,7 +263,7 @@ test_modules() {
 		cp "../src/lib/$name.c" .
 		echo "obj-m += $name.o" >>Kbuild
 	done
-	in_sysroot make -C "$directory/build" M="$PWD" modules
+	in_sysroot_of "$CODENAME" make -C "$directory/build" M="$PWD" modules
 }
 
 # Debian makes the index of modules at installation, so it is made here.
@@ -211,11 +273,12 @@ index_modules() {
 
 write_info() {
 	cat <<-EOT
-		minor=$1
+		name=$1
+		codename=$CODENAME
 		release=$RELEASE
 		version=$VERSION
-		packages="${FOUND[*]}"
-		toolchain="$(toolchain)"
+		packages="${FOUND[*]} $(source_package "$RELEASE")"
+		toolchain="$(toolchain "$CODENAME")"
 	EOT
 }
 
@@ -230,12 +293,12 @@ build() {
 
 # --- Both ------------------------------------------------------------------
 
-# Is the kernel of MINOR whole, and made with the tools that are here now?
+# Is the kernel NAME whole, and made with the tools that are here now?
 made() {
-	[[ -L $KERNELS/$1 ]] && is_complete "$KERNELS/$1" "$RECIPE $(toolchain)"
+	[[ -L $KERNELS/$1 ]] && is_complete "$KERNELS/$1" "$RECIPE $(toolchain "$CODENAME")"
 }
 
-# Point the link of MINOR to RELEASE.
+# Point the link NAME to RELEASE.
 use() {
 	local before
 	before=$(readlink "$KERNELS/$1" || true)
@@ -247,31 +310,32 @@ use() {
 }
 
 main() {
-	local fetch_only="" minor
+	local fetch_only="" name
 	if [[ ${1:-} == --fetch ]]; then
 		fetch_only=1
 		shift
 	fi
-	(($# == 1)) || die "say which kernel: kernel.sh MINOR, one of: $SUPPORTED"
-	minor=$1
-	check_minor "$minor"
+	(($# == 1)) || die "say which kernel: kernel.sh NAME, one of: $SUPPORTED"
+	name=$1
+	check_name "$name"
+	CODENAME=$(codename_of "$name")
 	cd "$TOP"
 	take_lock
 	mkdir -p "$KERNELS"
-	if [[ ! ${REFRESH:-} ]] && { made "$minor" || [[ $fetch_only && -f $KERNELS/$minor/fetched ]]; }; then
+	if [[ ! ${REFRESH:-} ]] && { made "$name" || [[ $fetch_only && -f $KERNELS/$name/fetched ]]; }; then
 		return
 	fi
-	fetch "$minor"
+	fetch "$name"
 	if [[ $fetch_only ]]; then
 		return
 	fi
-	if ! is_complete "$KERNELS/$RELEASE" "$RECIPE $(toolchain)"; then
+	if ! is_complete "$KERNELS/$RELEASE" "$RECIPE $(toolchain "$CODENAME")"; then
 		rm -f "$KERNELS/$RELEASE/complete"
 		build "$KERNELS/$RELEASE" "$RELEASE"
-		write_info "$minor" >"$KERNELS/$RELEASE/info"
-		echo "$RECIPE $(toolchain)" >"$KERNELS/$RELEASE/complete"
+		write_info "$name" >"$KERNELS/$RELEASE/info"
+		echo "$RECIPE $(toolchain "$CODENAME")" >"$KERNELS/$RELEASE/complete"
 	fi
-	use "$minor" "$RELEASE"
+	use "$name" "$RELEASE"
 }
 
 main "$@"

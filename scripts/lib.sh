@@ -12,11 +12,16 @@ export LC_ALL=C # The messages of other programs are looked at.
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=$(realpath -m -- "${XDG_CACHE_HOME:-${HOME:?is not set}/.cache}")/kmod_rs
-SYSROOT=$CACHE/sysroot
+SYSROOT=$CACHE/sysroot # Debian 13's tools; see sysroot_of() for others.
 KERNELS=$CACHE/kernels
 
-# Kernels of the archive that the module supports, the preferred one first.
-SUPPORTED="7.3 7.2"
+# Minor versions of Linux that the module supports, the preferred one first.
+MINORS="7.3 7.2"
+
+# The names that KERNEL= takes. Kernels for Debian 13 (trixie) are named after their minor
+# version, those of Debian testing after its codename, whatever version it has. A flavour
+# follows, if it is not the usual one.
+SUPPORTED="7.3 7.2 7.3-cloud 7.2-cloud 7.3-rt 7.2-rt forky forky-cloud forky-rt"
 
 # The Debian 13 packages that building, checking and booting take.
 PACKAGES=(
@@ -31,6 +36,17 @@ PACKAGES=(
 	# Checks of the sources.
 	shellcheck cargo librust-loom-dev
 )
+
+# Those of Debian testing that building for its own kernels takes. All else is done with
+# the tools of Debian 13.
+FORKY_PACKAGES=(
+	gcc gcc-16 libc6-dev make rustc rust-src bindgen clang
+	pahole flex bison bc kmod lz4 openssl python3 xz-utils
+	libelf-dev libssl-dev libxxhash-dev libdw-dev
+)
+
+# What the Rust metadata of a kernel depends on, by the Debian that it is built in.
+declare -A COMPILERS=([trixie]="gcc-14 rustc bindgen" [forky]="gcc-16 rustc bindgen")
 
 say() {
 	[[ ! -t 2 ]] || printf '\r\e[K' >&2 # Over the seconds of a step.
@@ -132,7 +148,7 @@ step() {
 
 # One sentence for what usually goes wrong; the end of the log for the rest.
 step_failed() {
-	local message=$1 log=$2 last
+	local message=$1 log=$2 last stale
 	last=$(tail -n 1 "$log")
 	if [[ $last == "kmod_rs: "* ]]; then
 		printf '%s\n' "$last" >&2
@@ -140,6 +156,10 @@ step_failed() {
 	fi
 	if grep -q 'No space left on device' "$log"; then
 		die "the disk is full ($message): make room in $CACHE and run this again"
+	fi
+	stale=$(grep -Eom1 'Release file for [^ ]* is (expired|not valid yet)' "$log" || true)
+	if [[ $stale ]]; then
+		die "the Debian archive is not taken as it is, because the $stale ($message): use another mirror, or set Acquire::Check-Valid-Until \"false\" for apt"
 	fi
 	if grep -Eq 'Temporary failure resolving|Could not resolve|[Cc]ould not connect|Unable to connect|Network is unreachable|Connection (timed out|failed)' "$log"; then
 		die "the Debian archive cannot be reached ($message): check the network and run this again; details are in $log"
@@ -191,49 +211,75 @@ is_debian_13() (
 	[[ ${ID:-} == debian && ${VERSION_CODENAME:-} == trixie ]]
 )
 
-# missing_packages DIR: those of PACKAGES that are not installed in the system
-# below DIR; "" for this machine.
+# sysroot_of CODENAME: where the tools of that Debian are, if they are in a sysroot.
+sysroot_of() {
+	if [[ $1 == trixie ]]; then echo "$SYSROOT"; else echo "$SYSROOT-$1"; fi
+}
+
+# tool_packages CODENAME: what has to be there of that Debian.
+tool_packages() {
+	if [[ $1 == trixie ]]; then
+		printf '%s\n' "${PACKAGES[@]}"
+	else
+		printf '%s\n' "${FORKY_PACKAGES[@]}"
+	fi
+}
+
+# missing_packages CODENAME DIR: those of that Debian's packages that are not installed
+# in the system below DIR; "" for this machine.
 missing_packages() {
-	comm -23 <(printf '%s\n' "${PACKAGES[@]}" | sort -u) \
-		<(dpkg-query --admindir="$1/var/lib/dpkg" -W -f '${db:Status-Status} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null |
+	local packages
+	mapfile -t packages < <(tool_packages "$1")
+	comm -23 <(printf '%s\n' "${packages[@]}" | sort -u) \
+		<(dpkg-query --admindir="$2/var/lib/dpkg" -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
 			sed -n 's/^installed //p' | sort -u)
 }
 
-# Debian 13 with every package needs no sysroot.
+# Debian 13 with every package needs no sysroot for its own tools. Those of Debian
+# testing are never taken from the machine.
 has_tools() {
-	is_debian_13 && [[ -z $(missing_packages "") ]]
+	[[ $1 == trixie ]] && is_debian_13 && [[ -z $(missing_packages trixie "") ]]
 }
 
-# toolchain [PACKAGE...]: the versions of these in one line; without any, of those
-# that the Rust metadata depends on.
+# toolchain CODENAME [PACKAGE...]: the versions of that Debian's packages in one line;
+# without any named, of those that the Rust metadata depends on.
 toolchain() {
-	local admindir=$SYSROOT/var/lib/dpkg
-	! has_tools || admindir=/var/lib/dpkg
-	(($# > 0)) || set -- gcc-14 rustc bindgen
+	local codename=$1 admindir
+	shift
+	admindir=$(sysroot_of "$codename")/var/lib/dpkg
+	! has_tools "$codename" || admindir=/var/lib/dpkg
+	# shellcheck disable=SC2086 # A list of words.
+	(($# > 0)) || set -- ${COMPILERS[$codename]}
 	dpkg-query --admindir="$admindir" -W -f '${Package}=${Version} ' "$@" 2>/dev/null
 }
 
+# With the tools of Debian 13.
 in_sysroot() {
-	"$TOP/scripts/in-sysroot.sh" "$@"
+	in_sysroot_of trixie "$@"
+}
+
+# in_sysroot_of CODENAME COMMAND...: with the tools of that Debian.
+in_sysroot_of() {
+	"$TOP/scripts/in-sysroot.sh" --of "$@"
 }
 
 # --- Which kernel ---------------------------------------------------------
 
-check_minor() {
+check_name() {
 	[[ " $SUPPORTED " == *" $1 "* ]] ||
 		die "KERNEL=$1 is not supported; use one of: $SUPPORTED"
 }
 
-# The minor version that the user's KERNEL= means, as far as can be told without
-# the archive: if it is empty, the first one that is made, else nothing.
-known_minor() {
+# The name that the user's KERNEL= means, as far as can be told without the archive:
+# if it is empty, the first minor version that is made, else nothing.
+known_name() {
 	local minor
 	if [[ ${1:-} ]]; then
-		check_minor "$1"
+		check_name "$1"
 		echo "$1"
 		return
 	fi
-	for minor in $SUPPORTED; do
+	for minor in $MINORS; do
 		if [[ -f $KERNELS/$minor/complete ]]; then
 			echo "$minor"
 			return
@@ -241,9 +287,23 @@ known_minor() {
 	done
 }
 
+# codename_of NAME: the Debian with whose tools this kernel is built.
+codename_of() {
+	if [[ $1 == forky* ]]; then echo forky; else echo trixie; fi
+}
+
+# name_of RELEASE: the name of one of Debian's kernels, or nothing if it is not supported.
+name_of() {
+	local name
+	[[ $1 =~ ^([0-9]+\.[0-9]+)\.[0-9]+\+deb(13|14)(-[a-z]+)?-amd64$ ]] || return 0
+	name=${BASH_REMATCH[1]}${BASH_REMATCH[3]}
+	[[ ${BASH_REMATCH[2]} == 13 ]] || name=forky${BASH_REMATCH[3]}
+	[[ " $MINORS " != *" ${BASH_REMATCH[1]} "* || " $SUPPORTED " != *" $name "* ]] || echo "$name"
+}
+
 # The build directory of the kernel that KDIR= means, or of the running one.
 choose_kdir() {
-	local release own
+	local release own name
 	release=$(uname -r)
 	own=/lib/modules/$release/build
 	if [[ ${KDIR:-} ]]; then
@@ -253,7 +313,8 @@ choose_kdir() {
 	elif [[ -f $own/rust/libkernel.rmeta ]]; then
 		realpath -- "$own"
 	else
-		die "there is no kernel tree with Rust metadata for the running kernel $release: run \"make prepare\" if it is a Debian 13 backports kernel, or give KDIR="
+		name=$(name_of "$release")
+		die "there is no kernel tree with Rust metadata for the running kernel $release: ${name:+run \"make prepare KERNEL=$name\", or }give KDIR="
 	fi
 }
 
@@ -265,10 +326,11 @@ has_option() {
 # Trees that "make prepare" made need its tools; others those of the machine. A
 # kernel that was built with clang takes modules that were, too.
 with_tools() {
-	local variables=()
+	local variables=() codename
 	! has_option CONFIG_CC_IS_CLANG=y || variables+=("LLVM=${LLVM:-1}")
 	if [[ $KDIR == "$KERNELS"/* ]]; then
-		in_sysroot env DEBIAN_KERNEL_NO_CC_VERSION_CHECK=y "${variables[@]}" "$@"
+		codename=$(sed -n 's/^codename=//p' "$(dirname "$KDIR")/info")
+		in_sysroot_of "$codename" env DEBIAN_KERNEL_NO_CC_VERSION_CHECK=y "${variables[@]}" "$@"
 	else
 		env "${variables[@]}" "$@"
 	fi

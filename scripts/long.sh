@@ -4,8 +4,8 @@
 # Run a test of tests/long, for so many minutes, on the debugging kernel unless DEBUG=no
 # says otherwise. With the SEED that it prints it makes the same choices again.
 #
-# usage: [KERNEL=MINOR] [DEBUG=no] [SOAK_MINUTES=N] [SEED=N] long.sh soak
-#        [KERNEL=MINOR] [DEBUG=no] [FUZZ_MINUTES=N] [SEED=N] long.sh fuzz
+# usage: [KERNEL=NAME] [DEBUG=no] [SOAK_MINUTES=N] [SEED=N] long.sh soak
+#        [KERNEL=NAME] [DEBUG=no] [FUZZ_MINUTES=N] [SEED=N] long.sh fuzz
 
 set -euo pipefail
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What making a Debian 13 with mmdebstrap takes: the helpers of this machine, and
+# What making a Debian with mmdebstrap takes: the helpers of this machine, and
 # where its packages come from. Sourced after archive.sh.
 
 # What nobody reads there. In dpkg's patterns `*` matches `/` as well.
@@ -67,14 +67,14 @@ need_subids() {
 	done
 }
 
-# debian_13 TARGET PACKAGES OPTIONS...: a Debian 13 with these packages, a list
+# make_debian CODENAME TARGET PACKAGES OPTIONS...: that Debian with these packages, a list
 # with commas.
-debian_13() {
-	local target=$1 packages=$2
-	shift 2
-	mkdir -p "$ARCHIVE"
-	acquire_settings >"$ARCHIVE/acquire.conf"
-	sysroot_sources >"$ARCHIVE/sysroot.list"
-	mmdebstrap --include="$packages" --aptopt="$ARCHIVE/acquire.conf" \
-		"${DPKG_OPTIONS[@]}" "$@" trixie "$target" "$ARCHIVE/sysroot.list"
+make_debian() {
+	local codename=$1 target=$2 packages=$3 directory=$ARCHIVE/$1
+	shift 3
+	mkdir -p "$directory"
+	acquire_settings >"$directory/acquire.conf"
+	sysroot_sources "$codename" >"$directory/sysroot.list"
+	mmdebstrap --include="$packages" --aptopt="$directory/acquire.conf" \
+		"${DPKG_OPTIONS[@]}" "$@" "$codename" "$target" "$directory/sysroot.list"
 }

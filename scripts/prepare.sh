@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Make everything that building and testing the module takes: the Debian 13
-# tools, a kernel with its Rust metadata, and what a virtual machine boots from.
+# Make everything that building and testing the module takes: the tools of Debian 13,
+# and of Debian testing for its kernels, a kernel with its Rust metadata, and what a virtual machine boots from.
 # What is there already is kept, so a second run does nothing and needs no
 # network. It may be interrupted at any time and run again.
 #
-# usage: prepare.sh [MINOR]     MINOR or $KERNEL says which kernel; without them
+# usage: prepare.sh [NAME]      NAME or $KERNEL says which kernel; without them
 #                               the one that is there, else the newest supported
 #        REFRESH=1 prepare.sh   see whether the archive has a newer kernel
 
@@ -19,14 +19,14 @@ set -euo pipefail
 # The first supported minor version that the archive has, left in a file.
 find_minor() {
 	local minor
-	archive_update
-	for minor in $SUPPORTED; do
+	archive_update trixie
+	for minor in $MINORS; do
 		if [[ $(archive_releases "$minor") ]]; then
 			echo "$minor" >"$ARCHIVE/minor"
 			return
 		fi
 	done
-	die "the Debian archive has none of the supported kernels ($SUPPORTED): get a newer version of kmod_rs"
+	die "the Debian archive has none of the supported kernels ($MINORS): get a newer version of kmod_rs"
 }
 
 run() {
@@ -34,13 +34,13 @@ run() {
 	join "$!"
 }
 
-# The download needs no sysroot, so the two are made side by side. If one
-# fails, so does this.
+# fetch_and_sysroot NAME CODENAME...: the download needs no sysroot, so the two are made side
+# by side. If one fails, so does this.
 fetch_and_sysroot() {
 	local fetch sysroot
 	spawn env KMOD_RS_ASIDE=1 "$TOP/scripts/kernel.sh" --fetch "$1"
 	fetch=$!
-	spawn "$TOP/scripts/sysroot.sh"
+	spawn "$TOP/scripts/sysroot.sh" "${@:2}"
 	sysroot=$!
 	wait -n "$fetch" "$sysroot"
 	join "$fetch"
@@ -48,25 +48,31 @@ fetch_and_sysroot() {
 }
 
 main() {
-	local minor release
-	minor=$(known_minor "${1:-${KERNEL:-}}")
+	local name codename codenames release
+	name=$(known_name "${1:-${KERNEL:-}}")
 	cd "$TOP"
 	take_lock
-	has_tools || [[ -e $SYSROOT || -e $KERNELS ]] || need_space 4000 "the first set-up"
-	run sysroot.sh --helpers
-	if [[ ! $minor ]]; then
+	has_tools trixie || [[ -e $SYSROOT || -e $KERNELS ]] || need_space 4000 "the first set-up"
+	# QEMU and what the guest has are Debian 13's in any case.
+	codenames=(trixie)
+	codename=$(codename_of "$name")
+	[[ $codename == trixie ]] || codenames+=("$codename")
+	run sysroot.sh --helpers "${codenames[@]}"
+	if [[ ! $name ]]; then
 		step "finding a supported kernel in the archive" find_minor
-		minor=$(<"$ARCHIVE/minor")
+		name=$(<"$ARCHIVE/minor")
 	fi
 	if [[ ${REFRESH:-} ]]; then
-		run sysroot.sh
+		run sysroot.sh "${codenames[@]}"
 	else
-		fetch_and_sysroot "$minor"
+		fetch_and_sysroot "$name" "${codenames[@]}"
 	fi
-	run kernel.sh "$minor"
-	run guest.sh "$minor"
-	release=$(readlink "$KERNELS/$minor")
-	has_tools || say "ready: Debian 13 tools in $SYSROOT"
+	run kernel.sh "$name"
+	run guest.sh "$name"
+	release=$(readlink "$KERNELS/$name")
+	for codename in "${codenames[@]}"; do
+		has_tools "$codename" || say "ready: the tools of $codename in $(sysroot_of "$codename")"
+	done
 	say "ready: kernel $release and its guest in $KERNELS/$release"
 }
 

@@ -4,7 +4,7 @@
 # Set everything up, and open a shell in a guest with the module loaded. The
 # guest is turned off when the shell ends; Ctrl-A X ends it at once.
 #
-# usage: [KERNEL=MINOR] shell.sh
+# usage: [KERNEL=NAME] shell.sh
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

@@ -12,7 +12,7 @@
 # less processor time than the other one, some tests of which measure time, but for the boot
 # that takes longest.
 #
-# usage: [KERNEL=MINOR] [DEBUG=yes|no|only] [T="NAME..."] [GUEST_SETTINGS="NAME=VALUE..."]
+# usage: [KERNEL=NAME] [DEBUG=yes|no|only] [T="NAME..."] [GUEST_SETTINGS="NAME=VALUE..."]
 #        [VM_TIMEOUT=SECONDS] [GUESTS=N] test.sh [--full]
 
 set -euo pipefail
@@ -330,7 +330,7 @@ boot() {
 # run_debian_tests NAME...: in boots of their own, after one without the module.
 run_debian_tests() {
 	local name
-	"$TOP/scripts/debian-root.sh" "$MINOR"
+	"$TOP/scripts/debian-root.sh" "$KERNEL_NAME"
 	say "booting $RELEASE, a whole Debian without the module"
 	debian_without
 	for name in "$@"; do
@@ -409,8 +409,8 @@ test_stock() {
 test_debug() {
 	SUITE=debug
 	export KMOD_RS_ASIDE=1
-	(give_way && exec "$TOP/scripts/debug-kernel.sh" "$MINOR")
-	use_kernel "$MINOR-debug"
+	(give_way && exec "$TOP/scripts/debug-kernel.sh" "$KERNEL_NAME")
+	use_kernel "$KERNEL_NAME-debug"
 	begin "$DEBUG_SLOWER"
 	queue_guest_tests "${GUEST_TESTS[@]}"
 	finish_jobs
