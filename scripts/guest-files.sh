@@ -64,6 +64,7 @@ new_overlay() {
 		"$OUT"/modules/*.ko "$OUT"/programs/* "$TOP"/Documentation/admin-guide.rst \
 		"$OVERLAY/kmod_rs/"
 	cp -r "$TOP/Documentation/sysctl.d" "$OVERLAY/kmod_rs/"
+	cp "$KDIR/include/config/auto.conf" "$OVERLAY/kmod_rs/kernel.config"
 	unit_tests >"$OVERLAY/kmod_rs/unit-tests"
 }
 

@@ -12,6 +12,9 @@
 # less processor time than the other one, some tests of which measure time, but for the boot
 # that takes longest.
 #
+# With a kernel of Debian testing there are no tests of tests/host, and with any but the
+# usual flavour of a kernel for Debian 13 there is no debugging one.
+#
 # usage: [KERNEL=NAME] [DEBUG=yes|no|only] [T="NAME..."] [GUEST_SETTINGS="NAME=VALUE..."]
 #        [VM_TIMEOUT=SECONDS] [GUESTS=N] test.sh [--full]
 
@@ -117,6 +120,13 @@ lacks() {
 	for option in $(needs_of "$1"); do
 		has_option "$option=[ym]" || echo "$option"
 	done
+}
+
+# skipped NAME: if the kernel lacks something for this test, says so in KTAP; else fails.
+skipped() {
+	local missing
+	missing=$(lacks "$1" | xargs)
+	[[ $missing ]] && echo "ok - $1 # SKIP the kernel has no ${missing// /, }"
 }
 
 # Those of the names on standard input that the user asked for, or all.
@@ -260,8 +270,13 @@ judge() {
 	ALL_FAILED+=("${FAILED[@]/#/$RELEASE:}")
 }
 
+# They are about the sources, and take the tools of Debian 13.
 run_host_tests() {
 	local name number=0 log=$OUT/host.log
+	if [[ $(codename_of "$KERNEL_NAME") != trixie ]]; then
+		printf 'ok - %s # SKIP with the tools of Debian 13 only, that is with KERNEL=7.x\n' "$@"
+		return
+	fi
 	for name in "$@"; do
 		number=$((number + 1))
 		if KDIR=$KDIR OUT=$OUT bash "$TOP/tests/host/$name.sh" >"$log" 2>&1; then
@@ -319,6 +334,7 @@ boot() {
 		echo "# booted again, as that ended before its first test; its console is in $WORK/console-void.log"
 		boot_once "$arguments"
 	fi
+	rm -f "$WORK/initrd"
 
 	for name in "${names[@]}"; do
 		! grep -Eq "^(not )?ok [0-9]+ $name( |$)" "$WORK/results.ktap" || continue
@@ -360,11 +376,10 @@ queue_together() {
 
 # queue_guest_tests NAME...: but for those that want a boot of their own, together.
 queue_guest_tests() {
-	local together=() watched=() alone=() name missing
+	local together=() watched=() alone=() name
 	for name in "$@"; do
-		missing=$(lacks "$name" | xargs)
-		if [[ $missing ]]; then
-			echo "ok - $name # SKIP the kernel has no ${missing// /, }"
+		if skipped "$name"; then
+			continue
 		elif is_left_out "$name"; then
 			echo "ok - $name # SKIP with this kernel only in make test-full, or with T=$name"
 		elif [[ ! $(boot_of "$name") =~ ^(first|last|)$ ]]; then
@@ -398,11 +413,15 @@ give_way() {
 }
 
 test_stock() {
+	local name debian=()
 	SUITE=stock
 	begin 1
 	((${#HOST_TESTS[@]} == 0)) || start host-tests run_host_tests "${HOST_TESTS[@]}"
 	queue_guest_tests "${GUEST_TESTS[@]}"
-	((${#DEBIAN_TESTS[@]} == 0)) || queue debian-tests run_debian_tests "${DEBIAN_TESTS[@]}"
+	for name in "${DEBIAN_TESTS[@]}"; do
+		skipped "$name" || debian+=("$name")
+	done
+	((${#debian[@]} == 0)) || queue debian-tests run_debian_tests "${debian[@]}"
 	finish_jobs
 }
 
@@ -414,6 +433,16 @@ test_debug() {
 	begin "$DEBUG_SLOWER"
 	queue_guest_tests "${GUEST_TESTS[@]}"
 	finish_jobs
+}
+
+# There is a debugging kernel of the usual flavour, with the tools of Debian 13.
+check_debug() {
+	[[ $DEBUG != no && ${KERNEL:-} && " $MINORS " != *" $KERNEL "* ]] || return 0
+	check_name "$KERNEL"
+	[[ $DEBUG != only ]] ||
+		die "there is no debugging kernel for KERNEL=$KERNEL: use one of: $MINORS"
+	say "KERNEL=$KERNEL has no debugging kernel: only Debian's own is tested"
+	DEBUG=no
 }
 
 # Tests that one kernel lacks something for and the other does not have been run.
@@ -436,6 +465,7 @@ main() {
 	)
 	mapfile -t DEBIAN_TESTS < <([[ ! ${T:-} && ! $FULL ]] || debian_tests | wanted)
 
+	check_debug
 	prepare_kernel
 	[[ $DEBUG == only ]] || suites+=(stock)
 	[[ $DEBUG == no || ${#GUEST_TESTS[@]} == 0 ]] || suites+=(debug)

@@ -23,12 +23,30 @@ MODULES=(
 	nf_tables ip_tables ip6_tables arp_tables ip_set
 )
 AT_LEAST=60
+# What a kernel has to have, for there to be any of a class: one of these.
+declare -A NEEDED=([other-protocols]="CONFIG_CAN CONFIG_BT")
 
 is_debugging() {
 	[[ $(uname -r) == *-debug ]]
 }
 
-mapfile -t CLASSES < <("$VECTORS" patterns | cut -d' ' -f1 | grep -vx guarded)
+# possible: of the classes on standard input those of which this kernel can have any.
+possible() {
+	local class option
+	while read -r class; do
+		[[ ${NEEDED[$class]:-} ]] || echo "$class"
+		for option in ${NEEDED[$class]:-}; do
+			! has_option "$option" || echo "$class"
+		done
+	done | uniq
+}
+
+mapfile -t ALL_CLASSES < <("$VECTORS" patterns | cut -d' ' -f1 | grep -vx guarded)
+mapfile -t CLASSES < <(printf '%s\n' "${ALL_CLASSES[@]}" | possible)
+for class in "${ALL_CLASSES[@]}"; do
+	[[ " ${CLASSES[*]} " == *" $class "* ]] ||
+		ktap_print_msg "no $class: the kernel has neither of ${NEEDED[$class]}"
+done
 if is_debugging; then
 	CLASSES=()
 	plan 8

@@ -583,6 +583,13 @@ is_module() {
 	grep -q "^$1 " /proc/modules
 }
 
+# --- The kernel -----------------------------------------------------------
+
+# has_option CONFIG_...: was it built with that?
+has_option() {
+	grep -qx "$1=[ym]" /kmod_rs/kernel.config
+}
+
 # --- Calls ----------------------------------------------------------------
 
 # count_calls FUNCTION...: of the kernel, from now on. calls FUNCTION says how

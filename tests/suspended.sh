@@ -4,6 +4,8 @@
 # While the system is being suspended no program can be started: -EBUSY, and all
 # is well again afterwards. Who waits for another's helper, or for a slot, gets no
 # success that was none.
+#
+# Needs: CONFIG_PM_DEBUG
 
 . "$(dirname "$0")/lib.sh"
 plan 8
