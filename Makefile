@@ -22,6 +22,8 @@ help:
 	@echo '  test        run every test; T="NAME..." runs only those'
 	@echo '  test-full   the same, with the long counts of the kernel'"'"'s own kmod.sh, and'
 	@echo '              the boot of a whole Debian'
+	@echo '  test-kernels  with each kernel that KERNEL= can name, the tests for which that matters:'
+	@echo '              up to 90 minutes and 12 GB'
 	@echo '  soak        a random mixture of everything on a debugging kernel: SOAK_MINUTES=30 SEED=N'
 	@echo '  fuzz        random lists and names for the firewall, likewise: FUZZ_MINUTES=60 SEED=N'
 	@echo '  boots       boot it many times on a busy machine, and compare the clocks: BOOTS=100 BUSY=4'
@@ -41,8 +43,8 @@ help:
 	@echo '  give-back   give request_module() back to the kernel, and unload'
 	@echo '  clean       remove what was built here'
 
-.PHONY: prepare demo test test-full bench boots shell
-prepare demo test bench boots shell:
+.PHONY: prepare demo test test-full test-kernels bench boots shell
+prepare demo test test-kernels bench boots shell:
 	@scripts/$@.sh
 
 test-full:

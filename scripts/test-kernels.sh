@@ -1,0 +1,102 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run the tests whose outcome depends on how the kernel was configured and compiled, with
+# each of Debian's kernels that KERNEL= can name, as far as the archive has them. One that
+# fails does not keep the others from being tested. What the tests say is printed as it
+# comes and kept in out/test-kernels/NAME.log; after the last of them there is a table, and
+# the last line is "N passed, N failed", counted in tests; a kernel that could not be tested
+# is one that failed.
+#
+# usage: [T="NAME..."] [REFRESH=1] [GUESTS=N] test-kernels.sh
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/archive.sh
+. "$TOP/scripts/archive.sh"
+
+# Take-over and the way back, alone and under load; locks, timers and waiting; how the
+# stack of a request looks; which ways of asking there are.
+TESTS="take-over give-back give-back-under-load switch-under-load
+	queue-kill queue-order queue-timeout queue-turns slot-held kmod-limit
+	sharing helper-timeout loops kill-at-every-stage kmod-selftest firewall-vectors"
+
+LOGS=$TOP/out/test-kernels
+ROWS=() PASSED=0 FAILED=0
+
+# Has the archive nothing of that name? Not asked for kernels that are made, nor if it
+# cannot be reached: then the set-up of the kernel says so.
+lacks() {
+	local codename
+	codename=$(codename_of "$1")
+	[[ ${REFRESH:-} || ! -f $KERNELS/$1/complete ]] || return
+	if [[ ! ${UPDATED[$codename]:-} ]]; then
+		UPDATED[$codename]=no
+		! (take_lock && step "looking which kernels of $codename there are" archive_update "$codename") || UPDATED[$codename]=yes
+	fi
+	[[ ${UPDATED[$codename]} == yes && ! $(archive_releases "$1") ]]
+}
+declare -A UPDATED=()
+
+# info NAME KEY: what kernel.sh has written down.
+info() {
+	sed -n "s/^$2=//p" "$KERNELS/$1/info" 2>/dev/null | tr -d '"'
+}
+
+# compilers NAME: without the revisions of their packages.
+compilers() {
+	info "$1" toolchain | xargs -n 1 | sed -En 's/^gcc-[0-9]+=([0-9.]+).*/gcc \1/p; s/^rustc=([0-9.]+).*/rustc \1/p' | paste -sd,
+}
+
+# row NAME RELEASE COMPILERS PASSED FAILED SKIPPED TIME
+row() {
+	printf '%-13s %-27s %-25s %6s %6s %7s %6s' "$@"
+}
+
+# Lines of KTAP that say which test did not pass, and why.
+reasons() {
+	sed -En 's/^not ok [0-9-]+ (- )?([^ ]+).*/    failed: \2/p; s/^ok [0-9-]+ (- )?([^ ]+) # SKIP (.*)/    skipped: \2: \3/p' "$1"
+}
+
+# test_kernel NAME: adds its rows.
+test_kernel() {
+	local name=$1 log=$LOGS/$1.log start=$SECONDS passed failed skipped took
+	printf '\n# KERNEL=%s\n' "$name"
+	KERNEL=$name DEBUG=no T=${T:-$TESTS} "$TOP/scripts/test.sh" 2>&1 | tee "$log" || true
+	took=$((SECONDS - start))
+	printf -v took '%d:%02d' $((took / 60)) $((took % 60))
+	if [[ ! $(tail -n 1 "$log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
+		FAILED=$((FAILED + 1))
+		ROWS+=("$(row "$name" "$(info "$name" release)" "$(compilers "$name")" - - - "$took")"
+			"    failed: $(tail -n 1 "$log")")
+		return
+	fi
+	passed=${BASH_REMATCH[1]} failed=${BASH_REMATCH[2]}
+	skipped=$(grep -c '^ok .* # SKIP' "$log" || true)
+	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
+	ROWS+=("$(row "$name" "$(info "$name" release)" "$(compilers "$name")" "$passed" "$failed" "$skipped" "$took")")
+	mapfile -t -O "${#ROWS[@]}" ROWS < <(reasons "$log")
+}
+
+main() {
+	local name
+	say "testing on ${SUPPORTED// /, }: that takes up to 90 minutes, and up to 12 GB in $CACHE"
+	mkdir -p "$LOGS" "$CACHE"
+	for name in $SUPPORTED; do
+		if lacks "$name"; then
+			ROWS+=("$(row "$name" "not in the archive" "" - - - -)")
+		else
+			test_kernel "$name"
+		fi
+	done
+	echo
+	row KERNEL release compilers passed failed skipped time
+	echo
+	printf '%s\n' "${ROWS[@]}"
+	echo
+	echo "$PASSED passed, $FAILED failed"
+	((PASSED > 0 && FAILED == 0))
+}
+
+main "$@"
