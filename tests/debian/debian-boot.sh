@@ -4,6 +4,8 @@
 # A whole Debian boots with the module, loaded by the initramfs: all comes to be as
 # in a boot of the same system without it, requests out of a helper of another
 # request included, four deep. In the running system it can be given back.
+#
+# Needs: CONFIG_E1000 CONFIG_USB_HID CONFIG_MINIX_FS CONFIG_BFS_FS CONFIG_PPP
 
 # shellcheck source=tests/debian/compare.sh
 . "$(dirname "$0")/compare.sh"

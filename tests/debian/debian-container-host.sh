@@ -4,6 +4,7 @@
 # A whole Debian boots with the firewall's rules for a machine that runs containers.
 #
 # Boot: kmod_rs.profile=container-host
+# Needs: CONFIG_E1000 CONFIG_USB_HID CONFIG_MINIX_FS CONFIG_BFS_FS CONFIG_PPP
 
 # shellcheck disable=SC2034 # For profile.sh.
 PROFILE=container-host ALLOWED=(nfnetlink-subsys-8 net-pf-16-proto-4-type-16)
