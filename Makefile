@@ -35,7 +35,7 @@ help:
 	@echo '    Debian testing. -cloud and -rt after it choose the flavour: KERNEL=7.3-rt.'
 	@echo '    REFRESH=1 looks for a newer one'
 	@echo
-	@echo 'For the kernel that runs here, or the one that KDIR= names:'
+	@echo 'For the kernel that runs here, or the one that KERNEL= or KDIR= names:'
 	@echo '  module      build $(MODULE) (the default)'
 	@echo '  sign        sign it: KEY=key.pem CERT=cert.pem, for Secure Boot'
 	@echo '  install     to $(INSTALL_DIR), as modprobe finds it'

@@ -4,13 +4,13 @@
 # Build kmod-rs.ko: Kbuild, then the last step of a livepatch module, which
 # Kbuild does not know.
 #
-# KDIR, if set, is the kernel to build against; otherwise the tree that "make
-# prepare" made for the running kernel, else the running kernel's own. With a
+# KDIR, if set, is the kernel to build against, or KERNEL says which of those that "make
+# prepare" made; otherwise it is the one made for the running kernel, else that's own. With a
 # directory as first argument the sources are copied there and built there, so
 # that one checkout can be built for several kernels. What follows goes to make
 # (W=1, CLIPPY=1, ...).
 #
-# usage: [KDIR=DIR] build.sh [--in DIR] [MAKE ARGUMENTS...]
+# usage: [KDIR=DIR | KERNEL=NAME] build.sh [--in DIR] [MAKE ARGUMENTS...]
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

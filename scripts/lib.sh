@@ -301,13 +301,17 @@ name_of() {
 	[[ " $MINORS " != *" ${BASH_REMATCH[1]} "* || " $SUPPORTED " != *" $name "* ]] || echo "$name"
 }
 
-# The build directory of the kernel that KDIR= means, or of the running one.
+# The build directory of the kernel that KDIR= or KERNEL= means, or of the running one.
 choose_kdir() {
 	local release own name
 	release=$(uname -r)
 	own=/lib/modules/$release/build
 	if [[ ${KDIR:-} ]]; then
 		realpath -m -- "$KDIR"
+	elif [[ ${KERNEL:-} ]]; then
+		check_name "$KERNEL"
+		[[ -f $KERNELS/$KERNEL/complete ]] || die "kernel $KERNEL is not there yet: run \"make prepare KERNEL=$KERNEL\" first"
+		realpath -- "$KERNELS/$KERNEL/build"
 	elif [[ -f $KERNELS/$release/complete ]]; then
 		realpath -- "$KERNELS/$release/build"
 	elif [[ -f $own/rust/libkernel.rmeta ]]; then

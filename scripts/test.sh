@@ -440,7 +440,7 @@ check_debug() {
 	[[ $DEBUG != no && ${KERNEL:-} && " $MINORS " != *" $KERNEL "* ]] || return 0
 	check_name "$KERNEL"
 	[[ $DEBUG != only ]] ||
-		die "there is no debugging kernel for KERNEL=$KERNEL: use one of: $MINORS"
+		die "there is no debugging kernel for KERNEL=$KERNEL: use DEBUG=no, or one of: $MINORS"
 	say "KERNEL=$KERNEL has no debugging kernel: only Debian's own is tested"
 	DEBUG=no
 }
