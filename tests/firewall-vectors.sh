@@ -24,7 +24,7 @@ MODULES=(
 )
 AT_LEAST=60
 # What a kernel has to have, for there to be any of a class: one of these.
-declare -A NEEDED=([other-protocols]="CONFIG_CAN CONFIG_BT")
+declare -A NEEDED=([other-protocols]="CONFIG_CAN CONFIG_BT" [iptables]="CONFIG_NETFILTER_XTABLES_LEGACY")
 
 is_debugging() {
 	[[ $(uname -r) == *-debug ]]
@@ -45,7 +45,7 @@ mapfile -t ALL_CLASSES < <("$VECTORS" patterns | cut -d' ' -f1 | grep -vx guarde
 mapfile -t CLASSES < <(printf '%s\n' "${ALL_CLASSES[@]}" | possible)
 for class in "${ALL_CLASSES[@]}"; do
 	[[ " ${CLASSES[*]} " == *" $class "* ]] ||
-		ktap_print_msg "no $class: the kernel has neither of ${NEEDED[$class]}"
+		ktap_print_msg "no $class: the kernel has no ${NEEDED[$class]// /, }"
 done
 if is_debugging; then
 	CLASSES=()
