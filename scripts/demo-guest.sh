@@ -169,8 +169,8 @@ run "grep 'name=\"fs-xfs\"' /sys/kernel/debug/kmod_rs/recent"
 
 step "Turn the firewall on: only privileged users have modules loaded now."
 run 'echo 1 >/proc/sys/kernel/kmod_rs/autoload_mode'
-run 'setpriv --reuid=nobody --clear-groups /kmod_rs/demo-socket can'
-run '/kmod_rs/demo-socket can'
+run 'setpriv --reuid=nobody --clear-groups /kmod_rs/demo-socket vsock'
+run '/kmod_rs/demo-socket vsock'
 show_log
 
 stop_watching

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Makes the kernel want a module, as any program may: opens a socket for SCTP or for
- * CAN, or binds an AF_ALG socket to an algorithm.
+ * VSOCK, or binds an AF_ALG socket to an algorithm.
  *
- * usage: demo-socket sctp | can | alg TYPE NAME
+ * usage: demo-socket sctp | vsock | alg TYPE NAME
  */
 #include <errno.h>
-#include <linux/can.h>
 #include <linux/if_alg.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -28,12 +27,12 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "sctp"))
 		return report("socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP)",
 			      socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP));
-	if (argc == 2 && !strcmp(argv[1], "can"))
-		return report("socket(AF_CAN, SOCK_RAW, CAN_RAW)",
-			      socket(AF_CAN, SOCK_RAW, CAN_RAW));
+	if (argc == 2 && !strcmp(argv[1], "vsock"))
+		return report("socket(AF_VSOCK, SOCK_STREAM, 0)",
+			      socket(AF_VSOCK, SOCK_STREAM, 0));
 
 	if (argc != 4 || strcmp(argv[1], "alg")) {
-		fprintf(stderr, "usage: demo-socket sctp | can | alg TYPE NAME\n");
+		fprintf(stderr, "usage: demo-socket sctp | vsock | alg TYPE NAME\n");
 		return 2;
 	}
 	fd = socket(AF_ALG, SOCK_SEQPACKET, 0);

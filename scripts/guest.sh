@@ -43,7 +43,7 @@ MODULES=(
 	xfs ext4 fat vfat brd loop virtio_blk virtio_pci
 	# socket families, protocols, network devices
 	af_alg algif_aead algif_hash algif_rng algif_skcipher
-	can can_raw dccp bluetooth netlink_diag phonet rds sctp tipc
+	can can_raw dccp bluetooth netlink_diag phonet rds sctp tipc vsock_loopback
 	dummy tun ip_set ip_tables ip6_tables arp_tables nf_tables pppox
 	# line disciplines
 	n_hdlc ppp_generic slip

@@ -220,7 +220,7 @@ check_unchanged() {
 	changed=$(comm -3 <(options "$2") <(options "$3"))
 	[[ $changed ]] || return 0
 	echo "$changed"
-	die "the tools here change the configuration of kernel $release, so its metadata would not match: use another KERNEL"
+	die "the tools here change the configuration of kernel $release, so its metadata would not match: use another KERNEL, or REFRESH=1"
 }
 
 # Every Rust symbol that was rebuilt is one of Debian's, and none is missing.

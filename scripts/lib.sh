@@ -318,7 +318,7 @@ choose_kdir() {
 		realpath -- "$own"
 	else
 		name=$(name_of "$release")
-		die "there is no kernel tree with Rust metadata for the running kernel $release: ${name:+run \"make prepare KERNEL=$name\", or }give KDIR="
+		die "there is no kernel tree with Rust metadata for the running kernel $release: ${name:+run \"make prepare KERNEL=$name\", or }give KERNEL= or KDIR="
 	fi
 }
 
