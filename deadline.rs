@@ -59,7 +59,10 @@ impl_has_hr_timer! {
 impl HrTimerCallback for Deadline {
     type Pointer<'a> = Arc<Self>;
 
-    /// The time is over. Runs in an interrupt.
+    /// The time is over.
+    ///
+    /// Context: hard interrupt; with PREEMPT_RT a thread that runs soft interrupts, as the mode of
+    /// the timer is not a hard one. It must not become one: `kill()` takes a spinlock.
     fn run(
         this: ArcBorrow<'_, Self>,
         mut context: HrTimerCallbackContext<'_, Self>,

@@ -78,7 +78,8 @@ impl ThreadGroup {
 
     /// Sends SIGKILL to the group, if it has not ended.
     ///
-    /// Context: any, interrupts included.
+    /// Context: any, hard interrupts included; with PREEMPT_RT, where the `siglock` that it takes
+    /// sleeps, where spinlocks may be taken.
     pub(crate) fn kill(&self) {
         // That it has ended already is the only error.
         //

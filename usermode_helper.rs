@@ -247,8 +247,9 @@ pub(crate) fn run<C: Command>(
 ///
 /// Context: may sleep.
 pub(crate) fn wait_for_callbacks() {
-    // A callback that has put the module does not sleep before it has returned. So it is gone
-    // once each task has been seen sleeping or in user space.
+    // A callback that has put the module does not sleep before it has returned, nor does it take a
+    // lock, which is sleeping with PREEMPT_RT. So it is gone once each task has been seen sleeping
+    // or in user space.
     //
     // SAFETY: May be called from process context.
     unsafe { bindings::synchronize_rcu_tasks() };
