@@ -10,8 +10,8 @@
 #   $CACHE/kernels/NAME/guest.list  the modules in it
 #   $CACHE/kernels/xfs.img          a disk with an XFS that holds a file `hello`
 #
-# usage: guest.sh NAME          for Debian's kernel that KERNEL= calls so
-#        guest.sh NAME-debug    for the one that debug-kernel.sh made
+# usage: guest.sh NAME              for Debian's kernel that KERNEL= calls so
+#        guest.sh NAME-debug[-rt]   for one that debug-kernel.sh made
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -137,8 +137,8 @@ made() {
 
 main() {
 	local release
-	(($# == 1)) || die "say which kernel: guest.sh NAME[-debug], NAME one of: $SUPPORTED"
-	check_name "${1%-debug}"
+	(($# == 1)) || die "say which kernel: guest.sh NAME[-debug[-rt]], NAME one of: $SUPPORTED"
+	check_name "${1%-debug*}"
 	cd "$TOP"
 	take_lock
 	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/prepare.sh $1 first"

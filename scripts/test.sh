@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Run the tests: those in tests/host here, those in tests in guests, with Debian's
-# kernel and, unless DEBUG=no, with the debugging one of the same source. What they
-# say, in KTAP, is printed and kept below out/; the last line is "N passed, N failed",
-# counted in tests, and "N skipped" after that if some could run on no kernel that was
-# asked for. A guest that dies fails the tests that it had not yet run.
+# kernel and, unless DEBUG=no, with the debugging one of the same source. With --full,
+# or with DEBUG=rt and then on no other, they run after that on the debugging one with
+# PREEMPT_RT. What they say, in KTAP, is printed and kept below out/; the last line is
+# "N passed, N failed", counted in tests, and "N skipped" after that if some could run on
+# no kernel that was asked for. A guest that dies fails the tests that it had not yet run.
 #
 # A guest often waits, so GUESTS run side by side, half of them with each kernel while both
 # have tests that wait. What is printed is in order all the same. The debugging kernel gets
@@ -15,7 +16,7 @@
 # With a kernel of Debian testing there are no tests of tests/host, and with any but the
 # usual flavour of a kernel for Debian 13 there is no debugging one.
 #
-# usage: [KERNEL=NAME] [DEBUG=yes|no|only] [T="NAME..."] [GUEST_SETTINGS="NAME=VALUE..."]
+# usage: [KERNEL=NAME] [DEBUG=yes|no|only|rt] [T="NAME..."] [GUEST_SETTINGS="NAME=VALUE..."]
 #        [VM_TIMEOUT=SECONDS] [GUESTS=N] test.sh [--full]
 
 set -euo pipefail
@@ -95,10 +96,10 @@ arguments_of() {
 	! is_watched "$1" || echo "$WATCHED"
 }
 
-# Whether the debugging kernel runs it only with --full, or when it is asked for by name:
+# Whether the debugging kernels run it only with --full, or when it is asked for by name:
 # "# Debug: --full". Which path of the module it goes is gone by others, too.
 is_left_out() {
-	[[ $SUITE == debug && ! $FULL && ! ${T:-} ]] && grep -qx '# Debug: --full' "$(file_of "$1")"
+	[[ $SUITE == debug* && ! $FULL && ! ${T:-} ]] && grep -qx '# Debug: --full' "$(file_of "$1")"
 }
 
 # Whether kmemleak watches: "# Watch: kmemleak". With it all takes two to three times as
@@ -213,6 +214,7 @@ pass_token() {
 # the odd one.
 share_guests() {
 	local suite guests=$GUESTS unserved=$#
+	SHARE=() TOKENS=() WAITING=()
 	for suite; do
 		SHARE[$suite]=$(((guests + unserved - 1) / unserved))
 		guests=$((guests - SHARE[$suite])) unserved=$((unserved - 1))
@@ -392,7 +394,7 @@ queue_guest_tests() {
 	done
 	# These take longest, so they come first.
 	queue_together "$WATCHED" "${watched[@]}"
-	[[ $SUITE != debug ]] || give_way
+	[[ $SUITE != debug* ]] || give_way
 	queue_together "" "${together[@]}"
 	for name in "${alone[@]}"; do
 		queue "test-$name" boot "$(arguments_of "$name" | xargs)" "$name"
@@ -425,24 +427,47 @@ test_stock() {
 	finish_jobs
 }
 
-test_debug() {
-	SUITE=debug
+# test_debugging SUITE [rt]: as debug-kernel.sh makes it.
+test_debugging() {
+	SUITE=$1
 	export KMOD_RS_ASIDE=1
-	(give_way && exec "$TOP/scripts/debug-kernel.sh" "$KERNEL_NAME")
-	use_kernel "$KERNEL_NAME-debug"
+	(give_way && exec "$TOP/scripts/debug-kernel.sh" "$KERNEL_NAME" "${@:2}")
+	use_kernel "$KERNEL_NAME-debug${2:+-$2}"
 	begin "$DEBUG_SLOWER"
 	queue_guest_tests "${GUEST_TESTS[@]}"
 	finish_jobs
+}
+
+test_debug() {
+	test_debugging debug
+}
+
+test_debug_rt() {
+	test_debugging debug_rt rt
 }
 
 # There is a debugging kernel of the usual flavour, with the tools of Debian 13.
 check_debug() {
 	[[ $DEBUG != no && ${KERNEL:-} && " $MINORS " != *" $KERNEL "* ]] || return 0
 	check_name "$KERNEL"
-	[[ $DEBUG != only ]] ||
+	[[ $DEBUG == yes ]] ||
 		die "there is no debugging kernel for KERNEL=$KERNEL: use DEBUG=no, or one of: $MINORS"
 	say "KERNEL=$KERNEL has no debugging kernel: only Debian's own is tested"
 	DEBUG=no
+}
+
+# run_suites SUITE...: side by side, at most two.
+run_suites() {
+	local pids=() suite i suites=("$@")
+	share_guests "${suites[@]}"
+	for suite in "${suites[@]}"; do
+		aside "$TOP/out/$suite.ktap" "test_$suite"
+		pids+=("$!")
+	done
+	for i in "${!suites[@]}"; do
+		judge < <(follow "${pids[i]}" "$TOP/out/${suites[i]}.ktap")
+		join "${pids[i]}"
+	done
 }
 
 # Tests that one kernel lacks something for and the other does not have been run.
@@ -452,11 +477,11 @@ never_run() {
 }
 
 main() {
-	local suites=() pids=() suite i skipped
+	local suites=() skipped
 	FULL="" GUESTS=${GUESTS:-$(how_many_guests)}
 	[[ ${1:-} != --full ]] || FULL=1
-	[[ ${DEBUG:=yes} =~ ^(yes|no|only)$ ]] ||
-		die "DEBUG=$DEBUG means nothing: DEBUG=no leaves out the debugging kernel, DEBUG=only all others"
+	[[ ${DEBUG:=yes} =~ ^(yes|no|only|rt)$ ]] ||
+		die "DEBUG=$DEBUG means nothing: DEBUG=no leaves out the debugging kernels, DEBUG=only all others, DEBUG=rt all but the one with PREEMPT_RT"
 	check_names
 	mapfile -t HOST_TESTS < <(host_tests | wanted)
 	mapfile -t GUEST_TESTS < <(
@@ -467,18 +492,14 @@ main() {
 
 	check_debug
 	prepare_kernel
-	[[ $DEBUG == only ]] || suites+=(stock)
-	[[ $DEBUG == no || ${#GUEST_TESTS[@]} == 0 ]] || suites+=(debug)
 	mkdir -p "$TOP/out"
-	share_guests "${suites[@]}"
-	for suite in "${suites[@]}"; do
-		aside "$TOP/out/$suite.ktap" "test_$suite"
-		pids+=("$!")
-	done
-	for i in "${!suites[@]}"; do
-		judge < <(follow "${pids[i]}" "$TOP/out/${suites[i]}.ktap")
-		join "${pids[i]}"
-	done
+	[[ $DEBUG == @(only|rt) ]] || suites+=(stock)
+	[[ $DEBUG == @(no|rt) || ${#GUEST_TESTS[@]} == 0 ]] || suites+=(debug)
+	((${#suites[@]} == 0)) || run_suites "${suites[@]}"
+	# Not before the others are done: it would take the time from those that measure it.
+	if [[ ${#GUEST_TESTS[@]} != 0 && ($DEBUG == rt || ($FULL && $DEBUG != no)) ]]; then
+		run_suites debug_rt
+	fi
 
 	((${#ALL_FAILED[@]} == 0)) || echo "# failed: ${ALL_FAILED[*]}"
 	skipped=$(never_run | wc -l)

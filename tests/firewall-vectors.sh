@@ -27,7 +27,7 @@ AT_LEAST=60
 declare -A NEEDED=([other-protocols]="CONFIG_CAN CONFIG_BT" [iptables]="CONFIG_NETFILTER_XTABLES_LEGACY")
 
 is_debugging() {
-	[[ $(uname -r) == *-debug ]]
+	[[ $(uname -r) == *-debug* ]]
 }
 
 # possible: of the classes on standard input those of which this kernel can have any.
