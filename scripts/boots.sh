@@ -5,7 +5,7 @@
 # (tests/clock.sh), and turn it off. Nothing is repeated. One line of KTAP for each boot;
 # the last line is "N passed, N failed".
 #
-# usage: [KERNEL=MINOR] [BOOTS=N] [BUSY=N] boots.sh     BUSY: loops beside them, 2 for each
+# usage: [KERNEL=NAME] [BOOTS=N] [BUSY=N] boots.sh     BUSY: loops beside them, 2 for each
 #                                                       processor by default
 
 set -euo pipefail

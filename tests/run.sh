@@ -73,8 +73,19 @@ run_clock() {
 	verdict "$1" clock "" "$status" "$start"
 }
 
+# Without the scheduler's deadline servers. The timer of one may start itself anew while it is
+# about to be forwarded (Linux 7.3: dl_server_timer(), by way of update_curr()), of which
+# hrtimer_forward() warns. That takes a machine so busy that the timer is late.
+stop_servers() {
+	local runtime
+	for runtime in /sys/kernel/debug/sched/*_server/cpu*/runtime; do
+		[[ ! -e $runtime ]] || echo 0 >"$runtime"
+	done
+}
+
 main() {
 	local said name number=0
+	stop_servers
 	echo "KTAP version 1"
 	if ! start_clock >/tmp/clock; then
 		said=$(</tmp/clock)
