@@ -473,11 +473,12 @@ impl Kmod {
         if is_traced {
             self.trace(&name, request);
         }
+        let timeout_ms = self.settings.coalesce_timeout_ms.load(Relaxed);
         let leader = match role {
             Role::Leader(leader) => Some(leader),
             Role::Alone => None,
             Role::Served => return Ok(Answer::Shared(Ok(WaitStatus::SUCCESS))),
-            Role::Follower(follower) => match follower.wait(self.settings.coalesce_timeout_ms.load(Relaxed)) {
+            Role::Follower(follower) => match follower.wait(timeout_ms) {
                 Followed::Outcome(outcome) => return Ok(Answer::Shared(outcome)),
                 Followed::Leader(leader) => Some(leader),
                 Followed::Alone => None,
