@@ -28,7 +28,7 @@ boot() {
 	cp "$TOP"/tests/{run,clock,complaints}.sh "$OVERLAY/kmod_rs/"
 	printf '#!/bin/bash\nexec bash /kmod_rs/run.sh\n' >"$OVERLAY/kmod_rs/run"
 	chmod +x "$OVERLAY/kmod_rs/run"
-	"$TOP/scripts/vm.sh" --timeout 600 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" >"$WORK.ktap" || true
+	"$TOP/scripts/vm.sh" --timeout 1800 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" >"$WORK.ktap" || true
 	mv "$WORK.ktap" "$WORK/results.ktap"
 }
 

@@ -6,7 +6,7 @@
 # What makes them differ from one another is the initramfs: files of tests/debian/root,
 # put on the root file system before its init is run, and the kernel's arguments.
 
-DEBIAN_TIMEOUT=900
+DEBIAN_TIMEOUT=3600
 
 # debian_files: add to the overlay what all of them start from, and a boot without
 # the module to compare with, if there has been one. The machine has more devices

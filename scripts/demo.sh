@@ -28,7 +28,7 @@ main() {
 	cp "$TOP/scripts/demo-guest.sh" "$OVERLAY/kmod_rs/run"
 	answer_offset >"$OVERLAY/kmod_rs/answer-offset"
 	say "booting $RELEASE"
-	"$TOP/scripts/vm.sh" --timeout 300 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK"
+	"$TOP/scripts/vm.sh" --timeout 1800 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK"
 	say "the guest's console is in $WORK/console.log"
 }
 

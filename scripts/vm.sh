@@ -96,7 +96,7 @@ timing() {
 }
 
 main() {
-	local shell="" icount="" timeout=600 more=() kernel overlay work accel timing qemu
+	local shell="" icount="" timeout=3600 more=() kernel overlay work accel timing qemu
 	while [[ ${1:-} == --* ]]; do
 		case $1 in
 		--shell) shell=1 ;;

@@ -52,7 +52,7 @@
 /* Device nodes, called like the name that the kernel asks for; the test makes them. */
 #define NODES "/tmp/nodes/"
 /* In seconds: none takes that long. */
-#define TIMEOUT 60
+#define TIMEOUT 600
 
 struct vector {
 	const char *name;
