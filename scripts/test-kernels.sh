@@ -18,9 +18,11 @@ set -euo pipefail
 
 # Take-over and the way back, alone and under load; locks, timers and waiting; how the
 # stack of a request looks; which ways of asking there are.
-TESTS="take-over give-back give-back-under-load switch-under-load
+TESTS=(
+	take-over give-back give-back-under-load switch-under-load
 	queue-kill queue-order queue-timeout queue-turns slot-held kmod-limit
-	sharing helper-timeout loops kill-at-every-stage kmod-selftest firewall-vectors"
+	sharing helper-timeout loops kill-at-every-stage kmod-selftest firewall-vectors
+)
 
 LOGS=$TOP/out/test-kernels
 ROWS=() PASSED=0 FAILED=0
@@ -63,7 +65,7 @@ reasons() {
 test_kernel() {
 	local name=$1 log=$LOGS/$1.log start=$SECONDS passed failed skipped took
 	printf '\n# KERNEL=%s\n' "$name"
-	KERNEL=$name DEBUG=no T=${T:-$TESTS} "$TOP/scripts/test.sh" 2>&1 | tee "$log" || true
+	KERNEL=$name DEBUG=no T=${T:-${TESTS[*]}} "$TOP/scripts/test.sh" 2>&1 | tee "$log" || true
 	took=$((SECONDS - start))
 	printf -v took '%d:%02d' $((took / 60)) $((took % 60))
 	if [[ ! $(tail -n 1 "$log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
