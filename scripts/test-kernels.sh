@@ -48,7 +48,7 @@ info() {
 
 # compilers NAME: without the revisions of their packages.
 compilers() {
-	info "$1" toolchain | xargs -n 1 | sed -En 's/^gcc-[0-9]+=([0-9.]+).*/gcc \1/p; s/^rustc=([0-9.]+).*/rustc \1/p' | paste -sd,
+	info "$1" toolchain | xargs -n 1 | sed -En 's/^gcc-[0-9]+=([0-9.]+).*/gcc \1/p; s/^rustc=([0-9.]+).*/rustc \1/p' | paste -sd, | sed 's/,/, /'
 }
 
 # row NAME RELEASE COMPILERS PASSED FAILED SKIPPED TIME
@@ -71,7 +71,7 @@ test_kernel() {
 	if [[ ! $(tail -n 1 "$log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
 		FAILED=$((FAILED + 1))
 		ROWS+=("$(row "$name" "$(info "$name" release)" "$(compilers "$name")" - - - "$took")"
-			"    failed: $(tail -n 1 "$log")")
+			"    failed: $(tail -n 1 "$log" | sed 's/^kmod_rs: //')")
 		return
 	fi
 	passed=${BASH_REMATCH[1]} failed=${BASH_REMATCH[2]}
