@@ -21,6 +21,10 @@ busy_loop() {
 	exec yes >/dev/null
 }
 
+run_guest() {
+	exec "$TOP/scripts/vm.sh" --timeout 1800 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" >"$WORK.ktap"
+}
+
 # boot: what the guest says is then in $WORK/results.ktap.
 boot() {
 	remove "$WORK"
@@ -28,7 +32,8 @@ boot() {
 	cp "$TOP"/tests/{run,clock,complaints}.sh "$OVERLAY/kmod_rs/"
 	printf '#!/bin/bash\nexec bash /kmod_rs/run.sh\n' >"$OVERLAY/kmod_rs/run"
 	chmod +x "$OVERLAY/kmod_rs/run"
-	"$TOP/scripts/vm.sh" --timeout 1800 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" >"$WORK.ktap" || true
+	spawn run_guest
+	join "$!" || true
 	mv "$WORK.ktap" "$WORK/results.ktap"
 }
 
