@@ -13,10 +13,13 @@ NO_KMOD_ASK=1
 
 # The last two: lockdep turns itself off after its first report, and after KASAN's.
 KINDS=(shift bounds sleep rcu timer list locks memory)
+# No mistake elsewhere.
+[[ $(uname -v) != *PREEMPT_RT* ]] || KINDS=("${KINDS[@]:0:3}" spin "${KINDS[@]:3}")
 declare -A SAYS=(
 	[shift]='^UBSAN: shift-out-of-bounds in .*mistake\.c'
 	[bounds]='^UBSAN: array-index-out-of-bounds in .*mistake\.c'
 	[sleep]='^BUG: sleeping function called from invalid context at .*mistake\.c'
+	[spin]='^BUG: sleeping function called from invalid context at .*spinlock_rt\.c'
 	[rcu]='^WARNING: suspicious RCU usage$'
 	[timer]='^ODEBUG: free active .* timer_list'
 	[list]='^list_add double add'

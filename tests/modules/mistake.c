@@ -7,18 +7,22 @@
  *	shift	shift an int by more bits than it has
  *	bounds	read behind the end of an array
  *	sleep	sleep with preemption disabled
+ *	spin	take a spinlock with preemption disabled, which PREEMPT_RT minds
  *	rcu	read a pointer outside of a read-side critical section
  *	timer	free a timer that is pending
  *	list	add an entry that is in the list already
  *	leak	forget allocated memory, LEAKS times
  *	locks	take two locks in one order, then in the other
  */
+#include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/timer.h>
 
@@ -55,6 +59,18 @@ static void make_sleep(void)
 {
 	preempt_disable();
 	might_sleep();
+	preempt_enable();
+}
+
+static void make_spin(void)
+{
+	static DEFINE_SPINLOCK(lock);
+
+	/* Of such mistakes the kernel reports one in a second. */
+	schedule_timeout_uninterruptible(HZ + 1);
+	preempt_disable();
+	spin_lock(&lock);
+	spin_unlock(&lock);
 	preempt_enable();
 }
 
@@ -128,6 +144,7 @@ static const struct {
 	{ "shift", make_shift },
 	{ "bounds", make_bounds },
 	{ "sleep", make_sleep },
+	{ "spin", make_spin },
 	{ "rcu", make_rcu },
 	{ "timer", make_timer },
 	{ "list", make_list },
