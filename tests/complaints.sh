@@ -16,9 +16,24 @@ has_kmemleak() {
 	[[ -e $KMEMLEAK ]] && ! grep -qw kmemleak=off /proc/cmdline
 }
 
-# What the kernel has said since MARK, a line of the log.
+# What lockdep says of the kernel itself on PREEMPT_RT when a livepatch is enabled, whatever is in
+# that: the task that does so looks at its own stack with preemption enabled, as tasklist_lock does not
+# disable it there (klp_check_stack() in Linux 7.3).
+KNOWN=""
+[[ $(uname -v) != *PREEMPT_RT* ]] ||
+	KNOWN='^WARNING: kernel/livepatch/transition[.]c:[0-9]+ at klp_check_and_switch_task[+]'
+
+# What the kernel has said since MARK, a line of the log, but for what is known.
 log_since() {
-	dmesg --notime | sed "1,/^$1\$/d"
+	dmesg --notime | sed "1,/^$1\$/d" | awk -v known="$KNOWN" '
+		known && $0 ~ known { skip_trace = 1; next }
+		skip_trace && /^Call Trace:$/ { skip_trace = 0; next }
+		{ print }'
+}
+
+# Has the kernel said it?
+has_known() {
+	[[ $KNOWN ]] && dmesg --notime | grep -Eq "$KNOWN"
 }
 
 # lockdep_state: on, off, or nothing if the kernel has none. It turns itself off
