@@ -26,13 +26,13 @@ KNOWN=""
 # A log without that: the lines that say that there is a warning, and a trace, are left out. They are
 # held back until the first function in the trace that is certain.
 without_known() {
-	awk -v known=" $KNOWN " '
+	awk -v known="$KNOWN" '
 		/^WARNING: .* at / { printf "%s", held; held = $0 "\n"; at = $0; sub(/.* at /, "", at); sub(/[+].*/, "", at); next }
 		held && /^Call Trace:$/ { held = held $0 "\n"; next }
 		held && /^ [a-z]/ {
 			caller = $1
 			sub(/[+].*/, "", caller)
-			if (!index(known, " " at "<-" caller " "))
+			if (at "<-" caller != known)
 				printf "%s", held
 			held = ""
 		}
@@ -42,7 +42,7 @@ without_known() {
 
 # Has there been one?
 has_known() {
-	[[ $KNOWN ]] && dmesg --notime | grep -Eq "^WARNING: .* at ($(sed -E 's/<-[^ ]+//g; s/ /|/g' <<<"$KNOWN"))[+]"
+	[[ $KNOWN ]] && dmesg --notime | grep -q "^WARNING: .* at ${KNOWN%<-*}[+]"
 }
 
 # What the kernel has said since MARK, a line of the log, but for what is known.
