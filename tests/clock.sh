@@ -14,24 +14,16 @@ LOOK=0.005
 # In percent.
 TOLERANCE=5
 
-# The guest's own clock, in microseconds.
-guest_us() {
-	NOW=${EPOCHREALTIME/./}
-}
-
 # edge: wait until a second of the host's begins. It is in $SECOND, and began between
-# $EARLIEST and $LATEST.
+# $EARLIEST and $LATEST, by the guest's own clock and in microseconds.
 edge() {
 	local before second
-	guest_us
-	EARLIEST=$NOW
+	EARLIEST=${EPOCHREALTIME/./}
 	read -r second <"$HOST_CLOCK" || return
 	while :; do
-		guest_us
-		before=$NOW
+		before=${EPOCHREALTIME/./}
 		read -r SECOND <"$HOST_CLOCK" || return
-		guest_us
-		LATEST=$NOW
+		LATEST=${EPOCHREALTIME/./}
 		[[ $SECOND == "$second" ]] || return 0
 		EARLIEST=$before
 		read -r -t "$LOOK" -u "$SILENCE" || true
