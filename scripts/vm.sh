@@ -55,10 +55,10 @@ accelerator() {
 
 # The program is built each time, as the answer is kept until the machine is booted again.
 measure_tsc() {
-	local program=$CACHE/tsc-khz.$$
-	in_sysroot gcc -O2 -o "$program" "$TOP/scripts/tsc-khz.c"
-	"$program"
+	local program=$CACHE/tsc-khz.$$ status=0
+	in_sysroot gcc -O2 -o "$program" "$TOP/scripts/tsc-khz.c" && "$program" || status=$?
 	rm -f "$program"
+	return "$status"
 }
 
 is_constant_tsc() {
@@ -66,14 +66,17 @@ is_constant_tsc() {
 }
 
 # once NAME COMMAND...: what it prints; from $CACHE/NAME-BOOT if it has been run since this
-# machine was booted.
+# machine was booted. Nothing is kept of one that fails.
 once() {
 	local name=$1 answer part
 	shift
 	answer=$CACHE/$name-$(</proc/sys/kernel/random/boot_id) part=$CACHE/part-$name.$$
 	if [[ ! -f $answer ]]; then
 		rm -f "$CACHE/$name"-*
-		"$@" >"$part"
+		if ! "$@" >"$part"; then
+			rm -f "$part"
+			return 1
+		fi
 		mv "$part" "$answer"
 	fi
 	cat "$answer"
@@ -88,7 +91,7 @@ timing() {
 	fi
 	echo "no_timer_check rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60"
 	if [[ $2 ]] || is_constant_tsc; then
-		[[ $2 ]] || rate=$(once tsc-khz measure_tsc)
+		[[ $2 ]] || rate=$(once tsc-khz measure_tsc) || die "the rate of the TSC cannot be measured: see what gcc says above"
 		echo "tsc=nowatchdog tsc_early_khz=$rate"
 	else
 		echo "tsc=unstable clocksource=hpet"
@@ -137,7 +140,8 @@ main() {
 	if [[ $icount ]]; then
 		accel="tcg,thread=single -cpu max,la57=off -icount shift=0,sleep=off" CPUS=1
 	fi
-	timing=$(timing "$accel" "$icount" | xargs)
+	timing=$(timing "$accel" "$icount")
+	timing=${timing//$'\n'/ }
 	# shellcheck disable=SC2206 # Several words, all ours.
 	qemu=(qemu-system-x86_64 -machine q35 -accel $accel -smp "$CPUS" -m "$MEMORY"
 		-display none -no-reboot -nodefaults
