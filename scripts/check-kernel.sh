@@ -18,7 +18,7 @@ main() {
 		die "KDIR=$kdir is not a prepared kernel tree: run \"make modules_prepare\" there, or \"make prepare\" here and leave KDIR out"
 	release=$(<"$kdir/include/config/kernel.release")
 
-	[[ " $MINORS " == *" $(cut -d. -f1-2 <<<"$release") "* ]] ||
+	is_minor "$(minor_of "$release")" ||
 		die "Linux $release is not supported: this module is for ${MINORS// / and }"
 	has() { grep -qx "$1=[ym]" "$config"; }
 	has CONFIG_MODULES || die "Linux $release is built without modules (CONFIG_MODULES)"

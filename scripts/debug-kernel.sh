@@ -134,7 +134,7 @@ main() {
 	[[ $# == 1 || "$# ${2:-}" == "2 rt" ]] ||
 		die "say which kernel: debug-kernel.sh MINOR [rt], MINOR one of: $MINORS"
 	minor=$1
-	[[ " $MINORS " == *" $minor "* ]] ||
+	is_minor "$minor" ||
 		die "there is no debugging kernel for KERNEL=$minor, only for one of: $MINORS"
 	if [[ ${2:-} ]]; then
 		kind=debug-rt FRAGMENTS+=("$RT_FRAGMENT")

@@ -42,11 +42,6 @@ CONFIG_OFF=(MODULE_DEBUG_AUTOLOAD_DUPS)
 
 # --- Download and unpack ---------------------------------------------------
 
-# minor_of RELEASE
-minor_of() {
-	cut -d. -f1-2 <<<"$1"
-}
-
 source_package() {
 	echo "linux-source-$(minor_of "$1")"
 }
@@ -71,7 +66,7 @@ find_packages() {
 supported() {
 	local release
 	while read -r release; do
-		[[ " $MINORS " != *" $(minor_of "$release") "* ]] || echo "$release"
+		! is_minor "$(minor_of "$release")" || echo "$release"
 	done
 }
 

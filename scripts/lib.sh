@@ -265,6 +265,16 @@ in_sysroot_of() {
 
 # --- Which kernel ---------------------------------------------------------
 
+# minor_of RELEASE
+minor_of() {
+	cut -d. -f1-2 <<<"$1"
+}
+
+# is_minor MINOR: does the module support it?
+is_minor() {
+	[[ " $MINORS " == *" $1 "* ]]
+}
+
 check_name() {
 	[[ " $SUPPORTED " == *" $1 "* ]] ||
 		die "KERNEL=$1 is not supported; use one of: $SUPPORTED"
@@ -298,7 +308,7 @@ name_of() {
 	[[ $1 =~ ^([0-9]+\.[0-9]+)\.[0-9]+\+deb(13|14)(-[a-z]+)?-amd64$ ]] || return 0
 	name=${BASH_REMATCH[1]}${BASH_REMATCH[3]}
 	[[ ${BASH_REMATCH[2]} == 13 ]] || name=forky${BASH_REMATCH[3]}
-	[[ " $MINORS " != *" ${BASH_REMATCH[1]} "* || " $SUPPORTED " != *" $name "* ]] || echo "$name"
+	! is_minor "${BASH_REMATCH[1]}" || [[ " $SUPPORTED " != *" $name "* ]] || echo "$name"
 }
 
 # The build directory of the kernel that KDIR= or KERNEL= means, or of the running one.

@@ -448,7 +448,7 @@ test_debug_rt() {
 
 # There is a debugging kernel of the usual flavour, with the tools of Debian 13.
 check_debug() {
-	[[ $DEBUG != no && ${KERNEL:-} && " $MINORS " != *" $KERNEL "* ]] || return 0
+	[[ $DEBUG != no && ${KERNEL:-} ]] && ! is_minor "$KERNEL" || return 0
 	check_name "$KERNEL"
 	[[ $DEBUG == yes ]] ||
 		die "there is no debugging kernel for KERNEL=$KERNEL: use DEBUG=no, or one of: $MINORS"
