@@ -6,8 +6,6 @@
 # What makes them differ from one another is the initramfs: files of tests/debian/root,
 # put on the root file system before its init is run, and the kernel's arguments.
 
-DEBIAN_TIMEOUT=3600
-
 # debian_files: add to the overlay what all of them start from, and a boot without
 # the module to compare with, if there has been one. The machine has more devices
 # than the usual one, as udev looks for their modules. Each request leaves the stack
@@ -37,7 +35,7 @@ debian_without() {
 	printf '#!/bin/bash\nexec bash /kmod_rs/report.sh\n' >"$OVERLAY/kmod_rs/run"
 	chmod +x "$OVERLAY/kmod_rs/run"
 	# shellcheck disable=SC2086 # Several arguments.
-	"$TOP/scripts/vm.sh" --timeout "$DEBIAN_TIMEOUT" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
+	"$TOP/scripts/vm.sh" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
 		log_buf_len=4M $MACHINE_ARGUMENTS >"$WORK/report" ||
 		say "that boot did not end by itself; its console is in $WORK/console.log"
 	WITHOUT=$WORK/report

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Make everything that building and testing the module takes: the tools of Debian 13,
-# and of Debian testing for its kernels, a kernel with its Rust metadata, and what a virtual machine boots from.
-# What is there already is kept, so a second run does nothing and needs no
-# network. It may be interrupted at any time and run again.
+# and of Debian testing for its kernels, a kernel with its Rust metadata, and what a
+# virtual machine boots from. What is there already is kept, so a second run does
+# nothing and needs no network. It may be interrupted at any time and run again.
 #
 # usage: prepare.sh [NAME]      NAME or $KERNEL says which kernel; without them
 #                               the one that is there, else the newest supported

@@ -21,9 +21,6 @@ set -euo pipefail
 # shellcheck source=scripts/mmdebstrap.sh
 . "$TOP/scripts/mmdebstrap.sh"
 
-# In MB, with the packages while they are unpacked.
-declare -A SIZE=([trixie]=2000 [forky]=2000)
-
 # As an ordinary user, unpacked with tar: so every file is that user's.
 make_sysroot() {
 	local codename=$1 part=$2 packages
@@ -88,7 +85,7 @@ main() {
 		[[ ! $helpers ]] || continue
 		sysroot=$(sysroot_of "$codename")
 		remove "$sysroot.part" "$sysroot"
-		need_space "${SIZE[$codename]}" "the sysroot of $codename"
+		need_space 2000 "the sysroot of $codename"
 		step "making the sysroot of $codename" make_sysroot "$codename" "$sysroot.part"
 		touch "$sysroot.part/complete"
 		mv -T "$sysroot.part" "$sysroot"
