@@ -7,6 +7,7 @@ SHELL := /bin/bash
 MODULE := kmod-rs.ko
 RELEASE ?= $(shell uname -r)
 DESTDIR ?=
+FOLDERS := $(sort $(dir $(wildcard */*.rs)))
 INSTALL_DIR := $(DESTDIR)/lib/modules/$(RELEASE)/updates
 
 export KDIR KERNEL T DEBUG GUESTS ROUNDS SOAK_MINUTES FUZZ_MINUTES SEED BOOTS BUSY
@@ -80,5 +81,6 @@ give-back:
 
 .PHONY: clean
 clean:
-	rm -f *.o *.ko *.mod *.mod.c .*.cmd modules.order Module.symvers .module-common.o
+	rm -f *.ko *.mod *.mod.c modules.order Module.symvers
+	rm -f $(foreach folder,./ $(FOLDERS),$(addprefix $(folder),*.o .*.o .*.cmd))
 	rm -rf out

@@ -16,16 +16,30 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# The sources, without what a build here may have left.
+# Where the sources are, besides the top.
+FOLDERS=()
+
+# The sources in the current directory, without what a build may have left.
 sources() {
-	find . -maxdepth 1 -type f \( -name Kbuild -o -name '*.rs' -o -name '*.[chS]' \) ! -name '*.mod.c'
+	find . "${FOLDERS[@]}" -maxdepth 1 -type f \
+		\( -name Kbuild -o -name '*.rs' -o -name '*.[chS]' \) ! -name '*.mod.c'
+}
+
+# copy_sources DIR: there are the sources then, and no other ones; those that have not
+# changed are not touched.
+copy_sources() {
+	local source
+	mkdir -p "$1"
+	sources | xargs cp --parents --update --preserve=timestamps -t "$1"
+	while read -r source; do
+		[[ -f $TOP/$source ]] || rm "$1/$source"
+	done < <(cd "$1" && sources)
 }
 
 main() {
 	cd "$TOP"
 	if [[ ${1:-} == --in ]]; then
-		mkdir -p "$2"
-		sources | xargs cp --update --preserve=timestamps -t "$2"
+		copy_sources "$2"
 		cd "$2"
 		shift 2
 	fi
