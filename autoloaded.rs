@@ -6,17 +6,19 @@
 //! which helper loaded it, and so which request wanted it; its dependencies come in the same way.
 
 use crate::{
-    debugfs::Entries,
     events,
     in_flight::InFlight,
-    log::Quoted,
-    name::Name,
-    notifier::Watch,
     record::{
         Record,
         Seconds, //
     },
-    recorder::Recorder, //
+    recorder::Recorder,
+    wrappers::{
+        debugfs::Entries,
+        log::Quoted,
+        name::Name,
+        notifier::Watch, //
+    }, //
 };
 use kernel::{
     new_spinlock,

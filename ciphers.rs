@@ -12,11 +12,11 @@
 //! counts that there was no room for, a thread of which nothing is known is denied.
 
 use crate::{
-    name::Name,
     policy::{
         Decision,
         Rule, //
-    }, //
+    },
+    wrappers::name::Name, //
 };
 use kernel::prelude::*;
 

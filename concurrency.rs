@@ -11,7 +11,7 @@
 //! is a queue, a slot given back is handed to who is next in it, without the counter changing, so
 //! that a newcomer cannot overtake.
 
-use crate::wait::{
+use crate::wrappers::wait::{
     Completion,
     WaitResult, //
 };

@@ -4,7 +4,7 @@
 //!
 //! Has no counterpart in the C code, where a modprobe that hangs keeps its slot for ever.
 
-use crate::{
+use crate::wrappers::{
     log,
     name::Name,
     pid::ThreadGroup, //

@@ -6,11 +6,11 @@
 //! that a script may do with it what it likes.
 
 use crate::{
-    log::Escaped,
     record::{
         self,
         Record, //
-    }, //
+    },
+    wrappers::log::Escaped, //
 };
 use core::ops::Deref;
 use kernel::{

@@ -6,16 +6,18 @@
 //! static branches.
 
 use crate::{
-    log::{
-        Escaped,
-        Quoted, //
-    },
-    name::Name,
     policy::Ruling,
     record::{
         self,
         Outcome,
         Record, //
+    },
+    wrappers::{
+        log::{
+            Escaped,
+            Quoted, //
+        },
+        name::Name, //
     }, //
 };
 use kernel::{

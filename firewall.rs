@@ -13,8 +13,6 @@ use crate::{
         self,
         Decisions, //
     },
-    log,
-    module,
     patterns::{
         self,
         Patterns, //
@@ -25,12 +23,16 @@ use crate::{
         Ruling,
         Verdict, //
     },
-    requester::{
-        self,
-        Credentials,
-        Requester, //
-    },
-    sysctl, //
+    sysctl,
+    wrappers::{
+        log,
+        module,
+        requester::{
+            self,
+            Credentials,
+            Requester, //
+        }, //
+    }, //
 };
 use core::mem;
 use kernel::{

@@ -10,9 +10,11 @@ use crate::{
         Helper,
         Lineage, //
     },
-    name::Name,
-    pid,
-    record::Record, //
+    record::Record,
+    wrappers::{
+        name::Name,
+        pid, //
+    }, //
 };
 use kernel::{
     fmt,

@@ -10,32 +10,22 @@ mod autoloaded;
 mod ciphers;
 mod concurrency;
 mod deadline;
-mod debugfs;
 mod environment;
 mod events;
 mod firewall;
-mod glob;
 mod in_flight;
 mod lineage;
 mod livepatch;
-mod log;
-mod module;
-mod name;
-mod notifier;
 mod patterns;
-mod pid;
 mod policy;
 mod question;
 mod record;
 mod recorder;
 mod request;
-mod requester;
-mod security;
 mod sharing;
 mod sysctl;
-mod trace;
 mod usermode_helper;
-mod wait;
+mod wrappers;
 
 use crate::{
     autoloaded::Autoloaded,
@@ -58,6 +48,11 @@ use crate::{
     request::{
         Kmod,
         Settings, //
+    },
+    wrappers::{
+        debugfs,
+        notifier,
+        requester, //
     }, //
 };
 use core::borrow::Borrow;

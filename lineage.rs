@@ -7,9 +7,11 @@
 //! that one may be nested itself. The names from the outermost one down are its chain.
 
 use crate::{
-    name::Name,
-    pid::ThreadGroup,
-    record::Record, //
+    record::Record,
+    wrappers::{
+        name::Name,
+        pid::ThreadGroup, //
+    }, //
 };
 use core::iter;
 use kernel::{

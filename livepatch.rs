@@ -8,10 +8,6 @@
 //! C header: [`include/linux/livepatch.h`](srctree/include/linux/livepatch.h)
 
 use crate::{
-    name::{
-        Name,
-        NAME_LEN, //
-    },
     request::{
         Kmod,
         Request, //
@@ -19,6 +15,10 @@ use crate::{
     sysctl::{
         self,
         ModprobePath, //
+    },
+    wrappers::name::{
+        Name,
+        NAME_LEN, //
     }, //
 };
 use core::ptr;

@@ -5,7 +5,7 @@
 //! Checked when they are written, so that each means what fnmatch(3) says it does: what the kernel's
 //! `glob_match()` takes for something else is refused.
 
-use crate::glob;
+use crate::wrappers::glob;
 use kernel::{
     prelude::*,
     str::CString, //

@@ -10,9 +10,11 @@
 //! 4. the mode: everybody, only privileged requesters, nobody.
 
 use crate::{
-    name::Name,
     patterns::Patterns,
-    requester::Credentials, //
+    wrappers::{
+        name::Name,
+        requester::Credentials, //
+    }, //
 };
 use kernel::{
     fmt,

@@ -3,8 +3,8 @@
 //! What a request asks, and whom.
 
 use crate::{
-    name::Name,
-    sysctl::ModprobePath, //
+    sysctl::ModprobePath,
+    wrappers::name::Name, //
 };
 use core::cmp::Ordering;
 use kernel::{

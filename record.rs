@@ -8,18 +8,20 @@
 
 use crate::{
     lineage::Lineage,
-    log::{
-        Escaped,
-        Known,
-        Quoted, //
-    },
-    name::Name,
     policy::Verdict,
-    requester::{
-        Origin,
-        Requester, //
-    },
-    usermode_helper::WaitStatus, //
+    usermode_helper::WaitStatus,
+    wrappers::{
+        log::{
+            Escaped,
+            Known,
+            Quoted, //
+        },
+        name::Name,
+        requester::{
+            Origin,
+            Requester, //
+        }, //
+    }, //
 };
 use kernel::{
     ffi::c_int,

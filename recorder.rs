@@ -7,9 +7,7 @@
 //! any; so no request waits for a reader.
 
 use crate::{
-    debugfs::Entries,
     lineage::Lineage,
-    name::Name,
     policy::{
         Ruling,
         Verdict, //
@@ -19,8 +17,12 @@ use crate::{
         Outcome,
         Record, //
     },
-    requester::Requester,
-    usermode_helper::WaitStatus, //
+    usermode_helper::WaitStatus,
+    wrappers::{
+        debugfs::Entries,
+        name::Name,
+        requester::Requester, //
+    }, //
 };
 use core::{
     mem,

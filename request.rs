@@ -28,12 +28,6 @@ use crate::{
         self,
         Lineage, //
     },
-    log::{
-        self,
-        Known,
-        Quoted, //
-    },
-    name::Name,
     policy::Ruling,
     question::Question,
     record::Outcome,
@@ -41,8 +35,6 @@ use crate::{
         Recorder,
         UnderWay, //
     },
-    requester::Requester,
-    security,
     sharing::{
         Followed,
         Leader,
@@ -50,11 +42,21 @@ use crate::{
         Sharing, //
     },
     sysctl::ModprobePath,
-    trace,
     usermode_helper::{
         self,
         Wait,
         WaitStatus, //
+    },
+    wrappers::{
+        log::{
+            self,
+            Known,
+            Quoted, //
+        },
+        name::Name,
+        requester::Requester,
+        security,
+        trace, //
     }, //
 };
 use kernel::{

@@ -21,7 +21,7 @@
 use crate::{
     question::Question,
     usermode_helper::WaitStatus,
-    wait::{
+    wrappers::wait::{
         Completion,
         WaitResult, //
     }, //
@@ -412,8 +412,8 @@ impl Follower {
 mod tests {
     use super::*;
     use crate::{
-        name::Name,
-        sysctl::ModprobePath, //
+        sysctl::ModprobePath,
+        wrappers::name::Name, //
     };
 
     const FAILURE: Result<WaitStatus> = Err(EIO);

@@ -49,7 +49,7 @@ make_all() {
 unit_tests() {
 	awk 'FNR == 1 { suite = "" }
 		/kunit_tests\(/ { suite = $0; gsub(/.*kunit_tests\(|\).*/, "", suite) }
-		suite && /#\[test\]/ { getline; gsub(/^.*fn |\(.*/, ""); print suite "." $0 }' "$TOP"/*.rs
+		suite && /#\[test\]/ { getline; gsub(/^.*fn |\(.*/, ""); print suite "." $0 }' "$TOP"/*.rs "$TOP"/*/*.rs
 }
 
 # new_overlay NAME: a directory that is to be put into the guest, in $OVERLAY,

@@ -13,7 +13,7 @@ mod sharing;
 mod shares;
 mod slots;
 mod usermode_helper;
-mod wait;
+mod wrappers;
 
 use loom::model::Builder;
 

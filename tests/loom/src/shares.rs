@@ -14,7 +14,7 @@ use crate::{
         Sharing, //
     },
     usermode_helper::WaitStatus,
-    wait, //
+    wrappers::wait, //
 };
 use kernel::prelude::*;
 use loom::{

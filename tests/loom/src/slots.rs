@@ -12,7 +12,7 @@ use crate::{
         NoSlot,
         Slots, //
     },
-    wait, //
+    wrappers::wait, //
 };
 use kernel::prelude::*;
 use loom::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! wait.rs for loom: a wait ends when the test says that the task is killed, or its time over.
+//! wrappers/wait.rs for loom: a wait ends when the test says that the task is killed, or its time over.
 
 use kernel::{
     init::PinInit,

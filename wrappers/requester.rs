@@ -6,7 +6,7 @@
 //! [`include/linux/capability.h`](srctree/include/linux/capability.h),
 //! [`include/linux/cgroup.h`](srctree/include/linux/cgroup.h)
 
-use crate::log::Escaped;
+use crate::wrappers::log::Escaped;
 use core::ptr;
 use kernel::{
     bindings,

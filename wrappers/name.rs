@@ -4,7 +4,7 @@
 //!
 //! Mirrors `char module_name[MODULE_NAME_LEN]` of `kernel/module/kmod.c`.
 
-use crate::log::Escaped;
+use crate::wrappers::log::Escaped;
 use kernel::{
     fmt,
     prelude::*, //

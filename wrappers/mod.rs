@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the `kernel` crate does not offer yet.
+//!
+//! Each file wraps one thing of the kernel, with the C it takes beside it, and is written as it
+//! would be for the `kernel` crate. When that crate offers it, the file goes.
+
+pub(crate) mod debugfs;
+pub(crate) mod glob;
+pub(crate) mod log;
+pub(crate) mod module;
+pub(crate) mod name;
+pub(crate) mod notifier;
+pub(crate) mod pid;
+pub(crate) mod requester;
+pub(crate) mod security;
+pub(crate) mod trace;
+pub(crate) mod wait;
