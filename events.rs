@@ -6,7 +6,7 @@
 //! static branches.
 
 use crate::{
-    policy::Ruling,
+    firewall::policy::Ruling,
     record::{
         self,
         Outcome,

@@ -8,21 +8,21 @@
 //! The rules are one value, which a request takes as it is at one time, and which is replaced as a
 //! whole. While nothing can be denied, a request looks at one flag and no more.
 
-use crate::{
-    ciphers::{
-        self,
-        Decisions, //
-    },
-    patterns::{
-        self,
-        Patterns, //
-    },
+mod ciphers;
+mod patterns;
+pub(crate) mod policy;
+
+use self::{
+    ciphers::Decisions,
+    patterns::Patterns,
     policy::{
         Mode,
         Rules,
         Ruling,
         Verdict, //
-    },
+    }, //
+};
+use crate::{
     sysctl,
     wrappers::{
         log,

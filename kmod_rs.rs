@@ -7,7 +7,6 @@
 //! request.rs for what it does.
 
 mod autoloaded;
-mod ciphers;
 mod concurrency;
 mod deadline;
 mod environment;
@@ -16,8 +15,6 @@ mod firewall;
 mod in_flight;
 mod lineage;
 mod livepatch;
-mod patterns;
-mod policy;
 mod question;
 mod record;
 mod recorder;

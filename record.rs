@@ -7,8 +7,8 @@
 //! returned, when its helper ends or a module appears.
 
 use crate::{
+    firewall::policy::Verdict,
     lineage::Lineage,
-    policy::Verdict,
     usermode_helper::WaitStatus,
     wrappers::{
         log::{
@@ -512,7 +512,7 @@ impl fmt::Display for Record {
 #[kunit_tests(kmod_rs_record)]
 mod tests {
     use super::*;
-    use crate::policy::{
+    use crate::firewall::policy::{
         Rule,
         Ruling, //
     };

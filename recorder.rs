@@ -7,11 +7,11 @@
 //! any; so no request waits for a reader.
 
 use crate::{
-    lineage::Lineage,
-    policy::{
+    firewall::policy::{
         Ruling,
         Verdict, //
     },
+    lineage::Lineage,
     record::{
         Memory,
         Outcome,

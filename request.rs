@@ -17,6 +17,7 @@ use crate::{
     environment::Environment,
     events,
     firewall::{
+        policy::Ruling,
         Firewall,
         Subject, //
     },
@@ -28,7 +29,6 @@ use crate::{
         self,
         Lineage, //
     },
-    policy::Ruling,
     question::Question,
     record::Outcome,
     recorder::{

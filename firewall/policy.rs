@@ -10,7 +10,7 @@
 //! 4. the mode: everybody, only privileged requesters, nobody.
 
 use crate::{
-    patterns::Patterns,
+    firewall::patterns::Patterns,
     wrappers::{
         name::Name,
         requester::Credentials, //

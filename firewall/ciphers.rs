@@ -12,7 +12,7 @@
 //! counts that there was no room for, a thread of which nothing is known is denied.
 
 use crate::{
-    policy::{
+    firewall::policy::{
         Decision,
         Rule, //
     },
