@@ -6,7 +6,7 @@
 //! that a script may do with it what it likes.
 
 use crate::{
-    record::{
+    records::record::{
         self,
         Record, //
     },

@@ -10,7 +10,7 @@ use crate::{
         Helper,
         Lineage, //
     },
-    record::Record,
+    records::record::Record,
     wrappers::{
         name::Name,
         pid, //

@@ -6,18 +6,15 @@
 //! unloaded. See README.md for how to use it, Documentation/design.rst for how it is made, and
 //! request.rs for what it does.
 
-mod autoloaded;
 mod concurrency;
 mod deadline;
 mod environment;
-mod events;
 mod firewall;
 mod in_flight;
 mod lineage;
 mod livepatch;
 mod question;
-mod record;
-mod recorder;
+mod records;
 mod request;
 mod sharing;
 mod sysctl;
@@ -25,7 +22,6 @@ mod usermode_helper;
 mod wrappers;
 
 use crate::{
-    autoloaded::Autoloaded,
     concurrency::Slots,
     firewall::{
         AutoloadAllow,
@@ -41,7 +37,16 @@ use crate::{
         Active,
         Livepatch, //
     },
-    recorder::Recorder,
+    records::{
+        autoloaded::{
+            self,
+            Autoloaded, //
+        },
+        recorder::{
+            self,
+            Recorder, //
+        }, //
+    },
     request::{
         Kmod,
         Settings, //

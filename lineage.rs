@@ -7,7 +7,7 @@
 //! that one may be nested itself. The names from the outermost one down are its chain.
 
 use crate::{
-    record::Record,
+    records::record::Record,
     wrappers::{
         name::Name,
         pid::ThreadGroup, //

@@ -6,7 +6,6 @@
 //! call into a file that can be understood alone; Documentation/design.rst has the picture.
 
 use crate::{
-    autoloaded::Autoloaded,
     concurrency::{
         Claim,
         NoSlot,
@@ -15,7 +14,6 @@ use crate::{
     },
     deadline::Timeout,
     environment::Environment,
-    events,
     firewall::{
         policy::Ruling,
         Firewall,
@@ -30,10 +28,14 @@ use crate::{
         Lineage, //
     },
     question::Question,
-    record::Outcome,
-    recorder::{
-        Recorder,
-        UnderWay, //
+    records::{
+        autoloaded::Autoloaded,
+        events,
+        record::Outcome,
+        recorder::{
+            Recorder,
+            UnderWay, //
+        }, //
     },
     sharing::{
         Followed,

@@ -7,7 +7,7 @@
 
 use crate::{
     firewall::policy::Ruling,
-    record::{
+    records::record::{
         self,
         Outcome,
         Record, //

@@ -6,13 +6,15 @@
 //! which helper loaded it, and so which request wanted it; its dependencies come in the same way.
 
 use crate::{
-    events,
     in_flight::InFlight,
-    record::{
-        Record,
-        Seconds, //
+    records::{
+        events,
+        record::{
+            Record,
+            Seconds, //
+        },
+        recorder::Recorder, //
     },
-    recorder::Recorder,
     wrappers::{
         debugfs::Entries,
         log::Quoted,

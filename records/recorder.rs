@@ -12,7 +12,7 @@ use crate::{
         Verdict, //
     },
     lineage::Lineage,
-    record::{
+    records::record::{
         Memory,
         Outcome,
         Record, //
