@@ -7,16 +7,10 @@
 //! request.rs for what it does.
 
 mod concurrency;
-mod deadline;
-mod environment;
 mod firewall;
-mod in_flight;
-mod lineage;
 mod livepatch;
-mod question;
 mod records;
 mod request;
-mod sharing;
 mod sysctl;
 mod usermode_helper;
 mod wrappers;
@@ -32,7 +26,6 @@ use crate::{
         AutoloadSystemUids,
         Firewall, //
     },
-    in_flight::InFlight,
     livepatch::{
         Active,
         Livepatch, //
@@ -48,6 +41,8 @@ use crate::{
         }, //
     },
     request::{
+        in_flight::InFlight,
+        lineage,
         Kmod,
         Settings, //
     },

@@ -5,6 +5,29 @@
 //! Mirrors `__request_module()` and `call_modprobe()` of `kernel/module/kmod.c`. Each step is a
 //! call into a file that can be understood alone; Documentation/design.rst has the picture.
 
+mod deadline;
+mod environment;
+pub(crate) mod in_flight;
+pub(crate) mod lineage;
+mod question;
+mod sharing;
+
+use self::{
+    deadline::Timeout,
+    environment::Environment,
+    in_flight::{
+        Entry,
+        InFlight, //
+    },
+    lineage::Lineage,
+    question::Question,
+    sharing::{
+        Followed,
+        Leader,
+        Role,
+        Sharing, //
+    }, //
+};
 use crate::{
     concurrency::{
         Claim,
@@ -12,22 +35,11 @@ use crate::{
         Slot,
         Slots, //
     },
-    deadline::Timeout,
-    environment::Environment,
     firewall::{
         policy::Ruling,
         Firewall,
         Subject, //
     },
-    in_flight::{
-        Entry,
-        InFlight, //
-    },
-    lineage::{
-        self,
-        Lineage, //
-    },
-    question::Question,
     records::{
         autoloaded::Autoloaded,
         events,
@@ -36,12 +48,6 @@ use crate::{
             Recorder,
             UnderWay, //
         }, //
-    },
-    sharing::{
-        Followed,
-        Leader,
-        Role,
-        Sharing, //
     },
     sysctl::ModprobePath,
     usermode_helper::{

@@ -6,7 +6,6 @@
 //! which helper loaded it, and so which request wanted it; its dependencies come in the same way.
 
 use crate::{
-    in_flight::InFlight,
     records::{
         events,
         record::{
@@ -15,6 +14,7 @@ use crate::{
         },
         recorder::Recorder, //
     },
+    request::in_flight::InFlight,
     wrappers::{
         debugfs::Entries,
         log::Quoted,

@@ -8,7 +8,7 @@
 
 use crate::{
     firewall::policy::Verdict,
-    lineage::Lineage,
+    request::lineage::Lineage,
     usermode_helper::WaitStatus,
     wrappers::{
         log::{

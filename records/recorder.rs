@@ -11,12 +11,12 @@ use crate::{
         Ruling,
         Verdict, //
     },
-    lineage::Lineage,
     records::record::{
         Memory,
         Outcome,
         Record, //
     },
+    request::lineage::Lineage,
     usermode_helper::WaitStatus,
     wrappers::{
         debugfs::Entries,

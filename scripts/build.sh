@@ -17,7 +17,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # Where the sources are, besides the top.
-FOLDERS=(./firewall ./records ./wrappers)
+FOLDERS=(./request ./firewall ./records ./livepatch ./wrappers)
 
 # The sources in the current directory, without what a build may have left.
 sources() {

@@ -7,9 +7,7 @@
 #[path = "../../../concurrency.rs"]
 #[expect(dead_code, reason = "the knobs are read and written by the module only")]
 mod concurrency;
-mod question;
-#[path = "../../../sharing.rs"]
-mod sharing;
+mod request;
 mod shares;
 mod slots;
 mod usermode_helper;

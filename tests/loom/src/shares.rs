@@ -6,12 +6,14 @@
 
 use crate::{
     check,
-    question::Question,
-    sharing::{
-        Followed,
-        Leader,
-        Role,
-        Sharing, //
+    request::{
+        question::Question,
+        sharing::{
+            Followed,
+            Leader,
+            Role,
+            Sharing, //
+        }, //
     },
     usermode_helper::WaitStatus,
     wrappers::wait, //

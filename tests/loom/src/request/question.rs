@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! question.rs for loom: a number.
+//! request/question.rs for loom: a number.
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Question(pub(crate) u32);

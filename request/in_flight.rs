@@ -6,11 +6,11 @@
 //! log say which names a runaway loop consists of.
 
 use crate::{
-    lineage::{
+    records::record::Record,
+    request::lineage::{
         Helper,
         Lineage, //
     },
-    records::record::Record,
     wrappers::{
         name::Name,
         pid, //

@@ -19,7 +19,7 @@
 //! A request that does not wait is never a leader. It follows until the helper has been started.
 
 use crate::{
-    question::Question,
+    request::question::Question,
     usermode_helper::WaitStatus,
     wrappers::wait::{
         Completion,

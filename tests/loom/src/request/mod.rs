@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! request for loom: sharing.rs as it stands, and what it uses.
+
+pub(crate) mod question;
+#[path = "../../../../request/sharing.rs"]
+pub(crate) mod sharing;
