@@ -41,8 +41,9 @@ use crate::{
         }, //
     },
     request::{
-        in_flight::InFlight,
-        lineage,
+        chain,
+        helpers::Helpers,
+        module_watcher::ModuleWatcher,
         Kmod,
         Settings, //
     },
@@ -115,9 +116,9 @@ struct KmodRs {
     #[pin]
     _latency: debugfs::File<recorder::Latency>,
     #[pin]
-    _autoloaded: debugfs::File<autoloaded::File>,
+    _autoloaded: debugfs::File<autoloaded::List>,
     #[pin]
-    _watcher: notifier::Registration<autoloaded::Watcher>,
+    _watcher: notifier::Registration<ModuleWatcher>,
     #[pin]
     _helper_env: sysctl::Registration<HelperEnv>,
     #[pin]
@@ -133,12 +134,10 @@ impl kernel::InPlaceModule for KmodRs {
         let slots = Arc::pin_init(Slots::new(), GFP_KERNEL);
         let settings = Arc::new(Settings::new(), GFP_KERNEL);
         let firewall = Firewall::new(module);
-        let in_flight = InFlight::new();
+        let helpers = Helpers::new();
         // 7.2 gives a reference, 7.3 the value.
         let recorder = Recorder::new(*Borrow::<u32>::borrow(&module_parameters::records.value()));
-        let autoloaded = in_flight
-            .clone()
-            .and_then(|in_flight| Autoloaded::new(in_flight, recorder.clone()?));
+        let autoloaded = recorder.clone().and_then(Autoloaded::new);
         let directory = Arc::new(debugfs::Directory::new(c"kmod_rs"), GFP_KERNEL);
 
         try_pin_init!(Self {
@@ -158,14 +157,17 @@ impl kernel::InPlaceModule for KmodRs {
             _autoload_system_uids <- sysctl::Registration::new(AutoloadSystemUids(firewall.clone()?)),
             _autoload_enforce <- sysctl::Registration::new(AutoloadEnforce(firewall.clone()?)),
             _autoload_lock <- sysctl::Registration::new(AutoloadLock(firewall.clone()?)),
-            _watcher <- notifier::Registration::new(autoloaded::Watcher(autoloaded.clone()?)),
+            _watcher <- notifier::Registration::new(ModuleWatcher {
+                helpers: helpers.clone()?,
+                autoloaded: autoloaded.clone()?,
+            }),
             _directory: directory.clone()?,
             // Nothing may fail from here on, so all that the files are made of is there by now.
             _livepatch: Livepatch::enable(Kmod::new(
                 settings?,
                 firewall?,
                 slots?,
-                in_flight?,
+                helpers?,
                 recorder.clone()?,
                 autoloaded.clone()?,
                 module,
@@ -175,7 +177,7 @@ impl kernel::InPlaceModule for KmodRs {
             _inflight <- debugfs::File::new(directory.clone()?, recorder::Inflight(recorder.clone()?), module),
             _stats <- debugfs::File::new(directory.clone()?, recorder::Stats(recorder.clone()?), module),
             _latency <- debugfs::File::new(directory.clone()?, recorder::Latency(recorder?), module),
-            _autoloaded <- debugfs::File::new(directory?, autoloaded::File(autoloaded?), module),
+            _autoloaded <- debugfs::File::new(directory?, autoloaded::List(autoloaded?), module),
         }? Error)
     }
 }
@@ -267,7 +269,7 @@ setting! {
 
 setting! {
     /// The file `kmod_rs/chain_limit`: how many helpers a chain may have.
-    ChainLimit, c"chain_limit", 1..=lineage::MAX_CHAIN, limits.chain_limit
+    ChainLimit, c"chain_limit", 1..=chain::MAX_CHAIN, limits.chain_limit
 }
 
 setting! {

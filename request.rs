@@ -5,28 +5,29 @@
 //! Mirrors `__request_module()` and `call_modprobe()` of `kernel/module/kmod.c`. Each step is a
 //! call into a file that can be understood alone; Documentation/design.rst has the picture.
 
+pub(crate) mod chain;
 mod deadline;
 mod environment;
-pub(crate) mod in_flight;
-pub(crate) mod lineage;
-mod question;
+pub(crate) mod helpers;
+pub(crate) mod module_watcher;
 mod sharing;
+mod target;
 
 use self::{
+    chain::Chain,
     deadline::Timeout,
     environment::Environment,
-    in_flight::{
-        Entry,
-        InFlight, //
+    helpers::{
+        Helpers, //
+        Tracker,
     },
-    lineage::Lineage,
-    question::Question,
     sharing::{
         Followed,
         Leader,
         Role,
         Sharing, //
     }, //
+    target::Target,
 };
 use crate::{
     concurrency::{
@@ -45,8 +46,8 @@ use crate::{
         events,
         record::Outcome,
         recorder::{
-            Recorder,
-            UnderWay, //
+            InFlight,
+            Recorder, //
         }, //
     },
     sysctl::ModprobePath,
@@ -114,7 +115,7 @@ pub(crate) struct Settings {
     /// What is written to the log: 0 nothing, 1 failures that cost a helper, 2 all requests.
     pub(crate) log_requests: Atomic<u32>,
     /// What counts as a loop.
-    pub(crate) limits: lineage::Limits,
+    pub(crate) limits: chain::Limits,
 }
 
 impl Settings {
@@ -126,7 +127,7 @@ impl Settings {
             coalesce_timeout_ms: Atomic::new(5000),
             helper_env: Atomic::new(0),
             log_requests: Atomic::new(0),
-            limits: lineage::Limits::new(),
+            limits: chain::Limits::new(),
         }
     }
 }
@@ -136,7 +137,7 @@ pub(crate) struct Kmod {
     settings: Arc<Settings>,
     firewall: Arc<Firewall>,
     slots: Arc<Slots>,
-    in_flight: Arc<InFlight>,
+    helpers: Arc<Helpers>,
     recorder: Arc<Recorder>,
     autoloaded: Arc<Autoloaded>,
     sharing: Arc<Sharing>,
@@ -198,8 +199,8 @@ impl From<Error> for Refusal {
     }
 }
 
-impl From<lineage::Loop> for Refusal {
-    fn from(_: lineage::Loop) -> Self {
+impl From<chain::Loop> for Refusal {
+    fn from(_: chain::Loop) -> Self {
         Self::Loop
     }
 }
@@ -250,7 +251,7 @@ impl From<Answer> for Outcome {
 struct Asker {
     requester: Requester,
     /// Its record, if anybody wants it and there was memory.
-    under_way: Option<UnderWay>,
+    in_flight: Option<InFlight>,
     /// Whether the helper is to be told.
     helper_env: bool,
 }
@@ -260,25 +261,25 @@ struct Asker {
 /// Lives until the helper has exited, also if the request has been killed before that: its slot
 /// is not free while it runs.
 struct Modprobe {
-    question: Question,
-    lineage: Lineage,
+    target: Target,
+    chain: Chain,
     timeout: Option<Timeout>,
     leader: Option<Leader>,
-    entry: Entry,
+    tracker: Tracker,
     environment: Option<Environment>,
-    under_way: Option<UnderWay>,
+    in_flight: Option<InFlight>,
     _slot: Slot,
 }
 
 impl usermode_helper::Command for Modprobe {
     fn path(&self) -> &CStr {
-        self.question.path()
+        self.target.path()
     }
 
     fn args(&self) -> impl Iterator<Item = &CStr> {
         // Quiet, and no options from the name on.
-        let name = self.question.name().as_cstr();
-        [self.question.path(), c"-q", c"--", name].into_iter()
+        let name = self.target.name().as_cstr();
+        [self.target.path(), c"-q", c"--", name].into_iter()
     }
 
     fn env(&self) -> impl Iterator<Item = &CStr> {
@@ -287,11 +288,11 @@ impl usermode_helper::Command for Modprobe {
     }
 
     fn starting(&self) -> Result {
-        let record = self.under_way.as_ref().map(|it| it.record().clone());
-        self.entry
-            .start(*self.question.name(), &self.lineage, record)?;
-        if let Some(under_way) = &self.under_way {
-            under_way.helper_started(Requester::current().tgid());
+        let record = self.in_flight.as_ref().map(|it| it.record().clone());
+        self.tracker
+            .start(*self.target.name(), &self.chain, record)?;
+        if let Some(in_flight) = &self.in_flight {
+            in_flight.helper_started(Requester::current().tgid());
         }
         if let Some(timeout) = &self.timeout {
             timeout.start();
@@ -304,8 +305,8 @@ impl usermode_helper::Command for Modprobe {
     }
 
     fn ended(self, result: Result<WaitStatus>) {
-        if let Some(under_way) = &self.under_way {
-            under_way.helper_ended(result);
+        if let Some(in_flight) = &self.in_flight {
+            in_flight.helper_ended(result);
         }
         if let Some(leader) = self.leader {
             leader.tell(result);
@@ -321,7 +322,7 @@ impl Kmod {
         settings: Arc<Settings>,
         firewall: Arc<Firewall>,
         slots: Arc<Slots>,
-        in_flight: Arc<InFlight>,
+        helpers: Arc<Helpers>,
         recorder: Arc<Recorder>,
         autoloaded: Arc<Autoloaded>,
         module: &'static ThisModule,
@@ -330,7 +331,7 @@ impl Kmod {
             settings,
             firewall,
             slots,
-            in_flight,
+            helpers,
             recorder,
             autoloaded,
             sharing: Arc::pin_init(Sharing::new(), GFP_KERNEL)?,
@@ -348,23 +349,23 @@ impl Kmod {
     pub(crate) fn request_module(&self, request: &Request<'_>) -> c_int {
         // Who asks, also if the answer is no.
         let requester = Requester::current();
-        let lineage = self.in_flight.lineage_of_current(requester.uid());
+        let chain = self.helpers.chain_of_current(requester.uid());
         let helper_env = self.settings.helper_env.load(Relaxed) != 0;
         let asker = Asker {
             requester,
-            under_way: self.begin(request, &requester, &lineage, helper_env),
+            in_flight: self.begin(request, &requester, &chain, helper_env),
             helper_env,
         };
 
-        let (outcome, result) = match self.serve(request, &asker, lineage) {
+        let (outcome, result) = match self.serve(request, &asker, chain) {
             Ok(answer) => (answer.into(), answer.to_raw()),
             Err(refusal) => (refusal.into(), refusal.to_errno()),
         };
 
         // 10. The record.
         self.recorder.count(outcome);
-        if let Some(under_way) = &asker.under_way {
-            self.finish(under_way, outcome, result);
+        if let Some(in_flight) = &asker.in_flight {
+            self.finish(in_flight, outcome, result);
         }
         result
     }
@@ -381,9 +382,9 @@ impl Kmod {
         &self,
         request: &Request<'_>,
         requester: &Requester,
-        lineage: &Lineage,
+        chain: &Chain,
         helper_env: bool,
-    ) -> Option<UnderWay> {
+    ) -> Option<InFlight> {
         let is_traced = events::enabled();
         let is_logged = self.settings.log_requests.load(Relaxed) != 0;
         if !self.recorder.keeps_records() && !is_traced && !is_logged && !helper_env {
@@ -395,38 +396,33 @@ impl Kmod {
             call_site,
             ..
         } = *request;
-        let under_way = self
+        let in_flight = self
             .recorder
-            .begin(name, wait, call_site, requester, lineage)?;
+            .begin(name, wait, call_site, requester, chain.names())?;
 
         if is_traced {
             // Without memory there is no event.
-            let _ = events::begin(under_way.record());
+            let _ = events::begin(in_flight.record());
         }
-        Some(under_way)
+        Some(in_flight)
     }
 
     /// Ends the record of a request.
-    fn finish(&self, under_way: &UnderWay, outcome: Outcome, result: c_int) {
-        under_way.answered(outcome, result);
-        self.autoloaded.asked(under_way.record());
+    fn finish(&self, in_flight: &InFlight, outcome: Outcome, result: c_int) {
+        in_flight.answered(outcome, result);
+        self.autoloaded.asked(in_flight.record());
         if events::enabled() {
             // Without memory there is no event.
-            let _ = events::end(under_way.record(), outcome, result);
+            let _ = events::end(in_flight.record(), outcome, result);
         }
-        self.log_request(under_way, outcome, result);
+        self.log_request(in_flight, outcome, result);
     }
 
     /// The steps. Their numbers are those of Documentation/design.rst.
-    fn serve(
-        &self,
-        request: &Request<'_>,
-        asker: &Asker,
-        lineage: Lineage,
-    ) -> Result<Answer, Refusal> {
+    fn serve(&self, request: &Request<'_>, asker: &Asker, chain: Chain) -> Result<Answer, Refusal> {
         let Asker {
             requester,
-            under_way,
+            in_flight,
             helper_env,
         } = asker;
 
@@ -438,7 +434,7 @@ impl Kmod {
         let subject = Subject {
             name: request.whole_name,
             requester,
-            is_nested: lineage.is_nested(),
+            is_nested: chain.is_nested(),
         };
         if request.is_cut {
             // What comes of it may depend on what would have been decided.
@@ -453,8 +449,8 @@ impl Kmod {
         // 4. The firewall.
         if let Some(verdict) = self.firewall.check(&subject) {
             self.recorder.count_verdict(verdict);
-            if let Some(under_way) = under_way {
-                under_way.record().judged(verdict);
+            if let Some(in_flight) = in_flight {
+                in_flight.record().judged(verdict);
             }
             if verdict.ruling == Ruling::Denied {
                 return Err(Refusal::Denied(EPERM));
@@ -462,20 +458,20 @@ impl Kmod {
         }
 
         // 5. Loops end here.
-        lineage
+        chain
             .check(&name, request.wait, &self.settings.limits)
-            .inspect_err(|_| log_loop(&lineage, name, requester))?;
+            .inspect_err(|_| log_loop(&chain, name, requester))?;
 
         // 6. Sharing. Who comes from a helper must not wait for another's: that may wait for it. A
         // helper that is told for whom it runs, runs for that one only.
-        let question = Question::new(name, path)?;
-        if let Some(under_way) = under_way {
-            under_way.queued();
+        let target = Target::new(name, path)?;
+        if let Some(in_flight) = in_flight {
+            in_flight.queued();
         }
         let may_share =
-            !lineage.is_nested() && !helper_env && self.settings.coalesce.load(Relaxed) != 0;
+            !chain.is_nested() && !helper_env && self.settings.coalesce.load(Relaxed) != 0;
         let role = if may_share {
-            self.sharing.join(&question, request.wait)?
+            self.sharing.join(&target, request.wait)?
         } else {
             Role::Alone
         };
@@ -498,15 +494,15 @@ impl Kmod {
 
         // 7. A slot, or nothing is run.
         let claim = Claim {
-            is_nested: lineage.is_nested(),
-            uid: lineage.uid(),
+            is_nested: chain.is_nested(),
+            uid: chain.uid(),
         };
         let slot = self
             .slots
             .take(claim)
             .inspect_err(|reason| self.log_no_slot(name, requester, *reason))?;
-        if let Some(under_way) = under_way {
-            under_way.dequeued();
+        if let Some(in_flight) = in_flight {
+            in_flight.dequeued();
         }
 
         // 8. The kernel's own trace event.
@@ -519,19 +515,19 @@ impl Kmod {
             0 => None,
             timeout_ms => Some(Timeout::new(name, timeout_ms)?),
         };
-        let environment = match (helper_env, under_way) {
+        let environment = match (helper_env, in_flight) {
             (false, _) => None,
-            (true, Some(under_way)) => Some(Environment::new(under_way.record())?),
+            (true, Some(in_flight)) => Some(Environment::new(in_flight.record())?),
             (true, None) => return Err(Refusal::Failed(ENOMEM)),
         };
         let modprobe = Modprobe {
-            question,
-            lineage,
+            target,
+            chain,
             timeout,
             leader,
-            entry: self.in_flight.entry(),
+            tracker: self.helpers.track(),
             environment,
-            under_way: under_way.clone(),
+            in_flight: in_flight.clone(),
             _slot: slot,
         };
         if request.wait {
@@ -550,8 +546,8 @@ impl Kmod {
     }
 
     /// Says that a request has returned, if the administrator wants that.
-    fn log_request(&self, under_way: &UnderWay, outcome: Outcome, result: c_int) {
-        let record = under_way.record();
+    fn log_request(&self, in_flight: &InFlight, outcome: Outcome, result: c_int) {
+        let record = in_flight.record();
         let helper = record.progress().helper;
         let is_logged = match self.settings.log_requests.load(Relaxed) {
             0 => false,
@@ -584,17 +580,17 @@ impl Kmod {
             requester,
             self.slots.limit(),
             self.slots.busy_timeout_ms(),
-            self.in_flight.summary(),
+            self.helpers.summary(),
         );
     }
 }
 
 /// Says that a request is part of a loop.
-fn log_loop(lineage: &Lineage, name: Name, requester: &Requester) {
+fn log_loop(chain: &Chain, name: Name, requester: &Requester) {
     if log::allowed() {
         pr_warn!(
             "runaway modprobe loop assumed and stopped: {} ({})\n",
-            lineage.chain_to(name),
+            chain.line_to(name),
             requester,
         );
     }
@@ -609,7 +605,7 @@ mod tests {
         assert_eq!(Refusal::SwitchedOff.to_errno(), -2);
         assert_eq!(Refusal::NameTooLong.to_errno(), -36);
         assert_eq!(Refusal::Denied(EPERM).to_errno(), -1);
-        assert_eq!(Refusal::from(lineage::Loop).to_errno(), -40);
+        assert_eq!(Refusal::from(chain::Loop).to_errno(), -40);
         assert_eq!(Refusal::from(NoSlot::Busy).to_errno(), -62);
         assert_eq!(Refusal::from(NoSlot::Killed).to_errno(), -512);
         assert_eq!(Refusal::from(NoSlot::NoMemory).to_errno(), -12);

@@ -110,7 +110,7 @@ impl WaitStatus {
 ///   something that lives as long.
 /// - Two hold a pointer to it: the caller, in [`run`], and the kernel, until it has called
 ///   [`cleanup`]. The one that finds `left` set is the only one.
-struct InFlight<C> {
+struct Invocation<C> {
     argv: [*mut c_char; MAX_STRINGS + 1],
     envp: [*mut c_char; MAX_STRINGS + 1],
     command: C,
@@ -125,9 +125,9 @@ struct InFlight<C> {
 ///
 /// # Safety
 ///
-/// `data` is the pointer of one of the two that the invariants of [`InFlight`] speak of, which does
+/// `data` is the pointer of one of the two that the invariants of [`Invocation`] speak of, which does
 /// not use it again.
-unsafe fn let_go<C>(data: *mut InFlight<C>) -> Option<KBox<InFlight<C>>> {
+unsafe fn let_go<C>(data: *mut Invocation<C>) -> Option<KBox<Invocation<C>>> {
     // ORDERING: What each of the two did with it happens before the second goes on.
     //
     // SAFETY: It is valid until both have let go, of which the caller is one.
@@ -162,8 +162,8 @@ pub(crate) fn run<C: Command>(
     wait: Wait,
     module: &'static ThisModule,
 ) -> Result<WaitStatus> {
-    let mut in_flight = KBox::init(
-        init!(InFlight {
+    let mut invocation = KBox::init(
+        init!(Invocation {
             argv: [ptr::null_mut(); MAX_STRINGS + 1],
             envp: [ptr::null_mut(); MAX_STRINGS + 1],
             command,
@@ -176,17 +176,17 @@ pub(crate) fn run<C: Command>(
 
     // INVARIANT: `fill` leaves the last pointer alone. The strings are those of `command`, which
     // is not moved out of its box, nor changed, until it is dropped.
-    let InFlight {
+    let Invocation {
         argv,
         envp,
         command,
         ..
-    } = &mut *in_flight;
+    } = &mut *invocation;
     fill(argv, command.args())?;
     fill(envp, command.env())?;
     let path = command.path().as_char_ptr();
 
-    let data = KBox::into_raw(in_flight);
+    let data = KBox::into_raw(invocation);
 
     // SAFETY: `data` comes from a box just now; only the address of the two fields is taken.
     let (argv, envp) = unsafe { (&raw mut (*data).argv, &raw mut (*data).envp) };
@@ -227,14 +227,14 @@ pub(crate) fn run<C: Command>(
     let result = WaitStatus::from_raw(ret);
 
     // SAFETY: This is the caller's pointer; `cleanup` has the other.
-    if let Some(in_flight) = unsafe { let_go(data) } {
+    if let Some(invocation) = unsafe { let_go(data) } {
         // A caller that was killed does not know how the helper ended; the kernel does. A caller
         // that was not knows more: that helpers are disabled, where the kernel says 0.
         let known = match result {
-            Err(ERESTARTSYS) => WaitStatus::from_raw(in_flight.retval),
+            Err(ERESTARTSYS) => WaitStatus::from_raw(invocation.retval),
             result => result,
         };
-        end(in_flight, known);
+        end(invocation, known);
     }
 
     result
@@ -269,8 +269,8 @@ fn fill<'a>(
 }
 
 /// Tells the command how its helper ended.
-fn end<C: Command>(in_flight: KBox<InFlight<C>>, result: Result<WaitStatus>) {
-    KBox::into_inner(in_flight).command.ended(result);
+fn end<C: Command>(invocation: KBox<Invocation<C>>, result: Result<WaitStatus>) {
+    KBox::into_inner(invocation).command.ended(result);
 }
 
 /// Tells the command that its helper is about to execute the program.
@@ -283,9 +283,9 @@ unsafe extern "C" fn init<C: Command>(
     _new: *mut bindings::cred,
 ) -> c_int {
     // SAFETY: By the requirement. It is only read until `cleanup`, which comes later.
-    let in_flight = unsafe { &*(*info).data.cast::<InFlight<C>>() };
+    let invocation = unsafe { &*(*info).data.cast::<Invocation<C>>() };
 
-    match in_flight.command.starting() {
+    match invocation.command.starting() {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
@@ -300,16 +300,16 @@ unsafe extern "C" fn cleanup<C: Command>(info: *mut bindings::subprocess_info) {
     // SAFETY: By the requirement. The kernel uses the strings no more, and `retval` is written here
     // only, before the caller reads it, which is after `let_go`.
     let (data, module) = unsafe {
-        let data = (*info).data.cast::<InFlight<C>>();
+        let data = (*info).data.cast::<Invocation<C>>();
         (*data).retval = (*info).retval;
         (data, (*data).module)
     };
 
     // SAFETY: This is the kernel's pointer; the caller has the other.
-    if let Some(in_flight) = unsafe { let_go(data) } {
+    if let Some(invocation) = unsafe { let_go(data) } {
         // The caller was killed, so the helper was started, or failed to be.
-        let result = WaitStatus::from_raw(in_flight.retval);
-        end(in_flight, result);
+        let result = WaitStatus::from_raw(invocation.retval);
+        end(invocation, result);
     }
 
     // The last act: from here on the module may be unloaded, see `wait_for_callbacks()`.

@@ -14,12 +14,10 @@ use crate::{
         },
         recorder::Recorder, //
     },
-    request::in_flight::InFlight,
     wrappers::{
         debugfs::Entries,
         log::Quoted,
-        name::Name,
-        notifier::Watch, //
+        name::Name, //
     }, //
 };
 use kernel::{
@@ -75,22 +73,20 @@ impl Table {
 /// The modules that came from requests, and have not gone.
 #[pin_data]
 pub(crate) struct Autoloaded {
-    in_flight: Arc<InFlight>,
     recorder: Arc<Recorder>,
     #[pin]
     table: SpinLock<Table>,
 }
 
 impl Autoloaded {
-    /// None so far: counts from when a [`Watcher`] is registered.
+    /// There are none yet.
     ///
     /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
-    pub(crate) fn new(in_flight: Arc<InFlight>, recorder: Arc<Recorder>) -> Result<Arc<Self>> {
+    pub(crate) fn new(recorder: Arc<Recorder>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
-                in_flight,
                 recorder,
                 table <- new_spinlock!(
                     Table {
@@ -115,6 +111,30 @@ impl Autoloaded {
         }
     }
 
+    /// A module has appeared because of a request.
+    ///
+    /// Context: may sleep.
+    pub(crate) fn appeared(&self, module: Name, record: &Arc<Record>) {
+        record.add_module(module);
+        self.recorder.count_module();
+        if events::enabled() {
+            // Without memory there is no event; nor an entry, below.
+            let _ = events::module_loaded(record, &module);
+        }
+        if self.recorder.keeps_records() {
+            let _ = self.add(module, record);
+        }
+    }
+
+    /// A module has gone.
+    ///
+    /// Context: may sleep.
+    pub(crate) fn gone(&self, module: &Name) {
+        let gone = self.table.lock().remove(module);
+        // Not with the lock held.
+        drop(gone);
+    }
+
     fn add(&self, module: Name, record: &Arc<Record>) -> Result {
         let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let it = Arc::new(
@@ -135,41 +155,10 @@ impl Autoloaded {
     }
 }
 
-/// Notes which request a module that appears belongs to.
-pub(crate) struct Watcher(pub(crate) Arc<Autoloaded>);
-
-impl Watch for Watcher {
-    fn live(&self, name: &CStr) {
-        let Some(helper) = self.0.in_flight.helper_of_current() else {
-            return;
-        };
-        let Some(record) = helper.record() else {
-            return;
-        };
-        let module = Name::new(name);
-
-        record.add_module(module);
-        self.0.recorder.count_module();
-        if events::enabled() {
-            // Without memory there is no event; nor an entry, below.
-            let _ = events::module_loaded(record, &module);
-        }
-        if self.0.recorder.keeps_records() {
-            let _ = self.0.add(module, record);
-        }
-    }
-
-    fn going(&self, name: &CStr) {
-        let gone = self.0.table.lock().remove(&Name::new(name));
-        // Not with the lock held.
-        drop(gone);
-    }
-}
-
 /// The file `autoloaded`.
-pub(crate) struct File(pub(crate) Arc<Autoloaded>);
+pub(crate) struct List(pub(crate) Arc<Autoloaded>);
 
-impl Entries for File {
+impl Entries for List {
     type Entry = Arc<Autoload>;
 
     const NAME: &'static CStr = c"autoloaded";

@@ -8,7 +8,6 @@
 
 use crate::{
     firewall::policy::Verdict,
-    request::lineage::Lineage,
     usermode_helper::WaitStatus,
     wrappers::{
         log::{
@@ -232,20 +231,22 @@ pub(crate) struct Record {
 impl Record {
     /// Begins the record of a request that the current task makes now.
     ///
+    /// `chain` has the names of the helpers that it descends from, the closest one first.
+    ///
     /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep; the caller may hold mutexes.
-    pub(crate) fn new(
+    pub(crate) fn new<'a>(
         seq: u64,
         name: Name,
         wait: bool,
         call_site: usize,
         requester: &Requester,
-        lineage: &Lineage,
+        chain: impl Iterator<Item = &'a Name> + Clone,
         memory: &Arc<Memory>,
     ) -> Result<Arc<Self>> {
         let time = Monotonic::ktime_get();
-        let chain = lineage.names()?;
+        let chain = outermost_first(chain)?;
         let bytes = size_of::<Self>() + chain.capacity() * size_of::<Name>();
 
         let record = Arc::pin_init(
@@ -294,8 +295,8 @@ impl Record {
     }
 
     /// The chain, if there is one, as a value of a line.
-    pub(crate) fn chain(&self) -> Chain<'_> {
-        Chain(self)
+    pub(crate) fn chain(&self) -> QuotedChain<'_> {
+        QuotedChain(self)
     }
 
     /// What has become of it so far.
@@ -387,6 +388,17 @@ impl Record {
     }
 }
 
+/// The names of a chain, turned round.
+fn outermost_first<'a>(names: impl Iterator<Item = &'a Name> + Clone) -> Result<KVec<Name>> {
+    let mut chain = KVec::with_capacity(names.clone().count(), GFP_KERNEL)?;
+
+    for name in names {
+        chain.push(*name, GFP_KERNEL)?;
+    }
+    chain.reverse();
+    Ok(chain)
+}
+
 /// Places for the names of modules.
 fn module_places() -> Result<KVec<SetOnce<Name>>> {
     let mut places = KVec::with_capacity(MAX_MODULES, GFP_KERNEL)?;
@@ -415,9 +427,9 @@ impl fmt::Display for Seconds {
 }
 
 /// The chain of a request in quotes, ended by its own name; `-` if it descends from no helper.
-pub(crate) struct Chain<'a>(&'a Record);
+pub(crate) struct QuotedChain<'a>(&'a Record);
 
-impl fmt::Display for Chain<'_> {
+impl fmt::Display for QuotedChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.chain.is_empty() {
             return f.write_str("-");
@@ -521,8 +533,7 @@ mod tests {
     fn record(name: &CStr, wait: bool) -> Result<Arc<Record>> {
         let memory = Arc::new(Memory::new(), GFP_KERNEL)?;
         let requester = Requester::current();
-        let lineage = Lineage::outermost(requester.uid());
-        Record::new(7, Name::new(name), wait, 0, &requester, &lineage, &memory)
+        Record::new(7, Name::new(name), wait, 0, &requester, [].iter(), &memory)
     }
 
     fn shown(record: &Record) -> Result<CString> {

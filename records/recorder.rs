@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The records of requests: those that are under way, the last ones that have returned, and what
+//! The records of requests: those that are in flight, the last ones that have returned, and what
 //! they amount to.
 //!
 //! Who reads them takes a lock for as long as it takes to find one record, and shows it without
@@ -16,7 +16,6 @@ use crate::{
         Outcome,
         Record, //
     },
-    request::lineage::Lineage,
     usermode_helper::WaitStatus,
     wrappers::{
         debugfs::Entries,
@@ -107,7 +106,7 @@ pub(crate) struct Recorder {
     #[pin]
     ring: SpinLock<Ring>,
     #[pin]
-    under_way: SpinLock<RBTree<u64, Arc<Record>>>,
+    in_flight: SpinLock<RBTree<u64, Arc<Record>>>,
 }
 
 impl Recorder {
@@ -141,7 +140,7 @@ impl Recorder {
                 queue_times: Histogram::new(),
                 helper_times: Histogram::new(),
                 ring <- new_spinlock!(Ring { places, next: 0 }, "kmod_rs::Recorder::ring"),
-                under_way <- new_spinlock!(RBTree::new(), "kmod_rs::Recorder::under_way"),
+                in_flight <- new_spinlock!(RBTree::new(), "kmod_rs::Recorder::in_flight"),
             }),
             GFP_KERNEL,
         )
@@ -155,20 +154,22 @@ impl Recorder {
     /// Begins the record of a request that the current task makes. Without memory for it, the
     /// request goes on without, and is counted.
     ///
+    /// `chain` has the names of the helpers that it descends from, the closest one first.
+    ///
     /// Context: may sleep; the caller may hold mutexes.
-    pub(crate) fn begin(
+    pub(crate) fn begin<'a>(
         self: &Arc<Self>,
         name: Name,
         wait: bool,
         call_site: usize,
         requester: &Requester,
-        lineage: &Lineage,
-    ) -> Option<UnderWay> {
+        chain: impl Iterator<Item = &'a Name> + Clone,
+    ) -> Option<InFlight> {
         let seq = self.next_seq.fetch_add(1, Relaxed);
-        let record = Record::new(seq, name, wait, call_site, requester, lineage, &self.memory);
+        let record = Record::new(seq, name, wait, call_site, requester, chain, &self.memory);
 
         record
-            .and_then(|record| UnderWay::new(self, record))
+            .and_then(|record| InFlight::new(self, record))
             .inspect_err(|_| {
                 self.lost.add(1, Relaxed);
             })
@@ -236,10 +237,10 @@ impl Recorder {
         Some((position, ring.places.get(place)?.clone()?))
     }
 
-    /// The first record under way whose sequence number is `seq` or higher.
-    fn under_way(&self, seq: u64) -> Option<(u64, Arc<Record>)> {
-        let under_way = self.under_way.lock();
-        let cursor = under_way.cursor_lower_bound(&seq)?;
+    /// The first record in flight whose sequence number is `seq` or higher.
+    fn in_flight(&self, seq: u64) -> Option<(u64, Arc<Record>)> {
+        let in_flight = self.in_flight.lock();
+        let cursor = in_flight.cursor_lower_bound(&seq)?;
         let (seq, record) = cursor.current();
 
         Some((*seq, record.clone()))
@@ -295,11 +296,11 @@ impl Recorder {
 }
 
 /// The record of a request that has not returned, or whose helper has not ended. Copies of it are
-/// held by both; when the last is dropped, nothing is under way any more.
+/// held by both; when the last is dropped, nothing is in flight any more.
 #[derive(Clone)]
-pub(crate) struct UnderWay(Arc<Listed>);
+pub(crate) struct InFlight(Arc<Listed>);
 
-/// A record that is listed among those under way, for as long as this lives.
+/// A record that is listed among those in flight, for as long as this lives.
 struct Listed {
     record: Arc<Record>,
     recorder: Arc<Recorder>,
@@ -309,7 +310,7 @@ impl Drop for Listed {
     fn drop(&mut self) {
         let node = self
             .recorder
-            .under_way
+            .in_flight
             .lock()
             .remove_node(&self.record.seq());
         // Not with the lock held.
@@ -317,7 +318,7 @@ impl Drop for Listed {
     }
 }
 
-impl UnderWay {
+impl InFlight {
     fn new(recorder: &Arc<Recorder>, record: Arc<Record>) -> Result<Self> {
         let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let node = place.into_node(record.seq(), record.clone());
@@ -329,7 +330,7 @@ impl UnderWay {
             GFP_KERNEL,
         )?;
 
-        recorder.under_way.lock().insert(node);
+        recorder.in_flight.lock().insert(node);
         Ok(Self(listed))
     }
 
@@ -416,7 +417,7 @@ impl Entries for Inflight {
     const NAME: &'static CStr = c"inflight";
 
     fn find(&self, position: u64) -> Result<Option<(u64, Arc<Record>)>> {
-        Ok(self.under_way(position))
+        Ok(self.in_flight(position))
     }
 
     fn show(&self, record: ArcBorrow<'_, Record>, to: &SeqFile) {
@@ -467,17 +468,17 @@ impl Entries for Latency {
 #[kunit_tests(kmod_rs_recorder)]
 mod tests {
     use super::*;
+    use core::iter;
 
     /// A request that begins and returns.
     fn request(recorder: &Arc<Recorder>, name: &CStr) -> Result {
         let requester = Requester::current();
-        let lineage = Lineage::outermost(requester.uid());
-        let under_way = recorder
-            .begin(Name::new(name), true, 0, &requester, &lineage)
+        let in_flight = recorder
+            .begin(Name::new(name), true, 0, &requester, iter::empty())
             .ok_or(ENOMEM)?;
 
-        assert!(recorder.under_way(0).is_some());
-        under_way.answered(Outcome::Loaded, 0);
+        assert!(recorder.in_flight(0).is_some());
+        in_flight.answered(Outcome::Loaded, 0);
         Ok(())
     }
 
@@ -497,7 +498,7 @@ mod tests {
         assert!(name_at(&recorder, 0) == Some((1, Name::new(c"b"))));
         assert!(name_at(&recorder, 2) == Some((2, Name::new(c"c"))));
         assert!(name_at(&recorder, 3).is_none());
-        assert!(recorder.under_way(0).is_none());
+        assert!(recorder.in_flight(0).is_none());
         Ok(())
     }
 
@@ -517,20 +518,19 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_keeps_its_request_under_way() -> Result {
+    fn a_helper_keeps_its_request_in_flight() -> Result {
         let recorder = Recorder::new(1)?;
         let requester = Requester::current();
-        let lineage = Lineage::outermost(requester.uid());
-        let begin = || recorder.begin(Name::new(c"a"), true, 0, &requester, &lineage);
+        let begin = || recorder.begin(Name::new(c"a"), true, 0, &requester, iter::empty());
         let of_request = begin().ok_or(ENOMEM)?;
         let of_helper = of_request.clone();
         let seq = of_request.record().seq();
 
         of_request.answered(Outcome::Killed, -512);
         drop(of_request);
-        assert!(recorder.under_way(0).is_some_and(|(found, _)| found == seq));
+        assert!(recorder.in_flight(0).is_some_and(|(found, _)| found == seq));
         drop(of_helper);
-        assert!(recorder.under_way(0).is_none());
+        assert!(recorder.in_flight(0).is_none());
         Ok(())
     }
 

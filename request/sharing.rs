@@ -19,7 +19,7 @@
 //! A request that does not wait is never a leader. It follows until the helper has been started.
 
 use crate::{
-    request::question::Question,
+    request::target::Target,
     usermode_helper::WaitStatus,
     wrappers::wait::{
         Completion,
@@ -127,7 +127,7 @@ impl Run {
 
 /// The runs of some questions.
 struct Bucket {
-    runs: RBTree<Question, Run>,
+    runs: RBTree<Target, Run>,
     /// The ticket of the next follower. No two of a bucket have the same, ever.
     next_ticket: u64,
 }
@@ -152,7 +152,7 @@ pub(crate) enum Role {
 }
 
 impl Sharing {
-    /// Creates an initialiser for a table with no question in it.
+    /// Creates an initialiser for a table with no target in it.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             buckets <- pin_init::pin_init_array_from_fn(|_| {
@@ -172,14 +172,14 @@ impl Sharing {
     /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
-    pub(crate) fn join(self: &Arc<Self>, question: &Question, wait: bool) -> Result<Role> {
+    pub(crate) fn join(self: &Arc<Self>, target: &Target, wait: bool) -> Result<Role> {
         loop {
             if wait {
-                if let Some(leader) = self.try_lead(question)? {
+                if let Some(leader) = self.try_lead(target)? {
                     return Ok(Role::Leader(leader));
                 }
             }
-            match self.try_follow(question, wait)? {
+            match self.try_follow(target, wait)? {
                 Some(role) => return Ok(role),
                 None if !wait => return Ok(Role::Alone),
                 // The leader has ended between the two.
@@ -189,22 +189,22 @@ impl Sharing {
     }
 
     /// Becomes the leader, if there is none.
-    fn try_lead(self: &Arc<Self>, question: &Question) -> Result<Option<Leader>> {
+    fn try_lead(self: &Arc<Self>, target: &Target) -> Result<Option<Leader>> {
         let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
-        let mut bucket = self.lock(question);
+        let mut bucket = self.lock(target);
 
-        if bucket.runs.get(question).is_some() {
+        if bucket.runs.get(target).is_some() {
             return Ok(None);
         }
         // INVARIANT: It gets its leader below.
         bucket
             .runs
-            .insert(place.into_node(question.clone(), Run::new()));
-        Ok(Some(Leader::new(self, question)))
+            .insert(place.into_node(target.clone(), Run::new()));
+        Ok(Some(Leader::new(self, target)))
     }
 
     /// Becomes a follower, if there is a leader, and something to wait for.
-    fn try_follow(self: &Arc<Self>, question: &Question, wait: bool) -> Result<Option<Role>> {
+    fn try_follow(self: &Arc<Self>, target: &Target, wait: bool) -> Result<Option<Role>> {
         let waiter = Arc::pin_init(
             pin_init!(Waiter {
                 answer: SetOnce::new(),
@@ -214,9 +214,9 @@ impl Sharing {
         )?;
         let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
 
-        let mut bucket = self.lock(question);
+        let mut bucket = self.lock(target);
         let Bucket { runs, next_ticket } = &mut *bucket;
-        let Some(run) = runs.get_mut(question) else {
+        let Some(run) = runs.get_mut(target) else {
             return Ok(None);
         };
         let queue = match (wait, run.is_started) {
@@ -232,23 +232,23 @@ impl Sharing {
 
         Ok(Some(Role::Follower(Follower {
             sharing: self.clone(),
-            question: question.clone(),
+            target: target.clone(),
             ticket,
             waiter,
         })))
     }
 
-    fn lock(&self, question: &Question) -> SpinLockGuard<'_, Bucket> {
+    fn lock(&self, target: &Target) -> SpinLockGuard<'_, Bucket> {
         // CAST: Any of its bits will do.
-        self.buckets[question.hash() as usize % BUCKETS].lock()
+        self.buckets[target.hash() as usize % BUCKETS].lock()
     }
 
     /// Ends the run of a leader: tells its followers, or elects the next leader.
     ///
     /// `outcome` is what became of its helper, if the leader has had one.
-    fn end(&self, question: &Question, outcome: Option<Result<WaitStatus>>) {
-        let mut bucket = self.lock(question);
-        let Some(run) = bucket.runs.get_mut(question) else {
+    fn end(&self, target: &Target, outcome: Option<Result<WaitStatus>>) {
+        let mut bucket = self.lock(target);
+        let Some(run) = bucket.runs.get_mut(target) else {
             return;
         };
         let outcome = outcome.filter(|_| run.is_started);
@@ -261,7 +261,7 @@ impl Sharing {
 
         // INVARIANT: Either there is a new leader, or the run goes.
         if outcome == Some(Ok(WaitStatus::SUCCESS)) || !run.elect() {
-            let run = bucket.runs.remove_node(question);
+            let run = bucket.runs.remove_node(target);
             drop(bucket);
 
             if let Some((_, run)) = run.map(|node| node.to_key_value()) {
@@ -284,15 +284,15 @@ impl Sharing {
 /// When it is dropped without one, the first follower becomes the leader.
 pub(crate) struct Leader {
     sharing: Arc<Sharing>,
-    question: Question,
+    target: Target,
     outcome: Option<Result<WaitStatus>>,
 }
 
 impl Leader {
-    fn new(sharing: &Arc<Sharing>, question: &Question) -> Self {
+    fn new(sharing: &Arc<Sharing>, target: &Target) -> Self {
         Self {
             sharing: sharing.clone(),
-            question: question.clone(),
+            target: target.clone(),
             outcome: None,
         }
     }
@@ -304,12 +304,7 @@ impl Leader {
     pub(crate) fn started(&self) {
         let mut unwaiting = RBTree::new();
 
-        if let Some(run) = self
-            .sharing
-            .lock(&self.question)
-            .runs
-            .get_mut(&self.question)
-        {
+        if let Some(run) = self.sharing.lock(&self.target).runs.get_mut(&self.target) {
             run.is_started = true;
             mem::swap(&mut unwaiting, &mut run.unwaiting);
         }
@@ -326,7 +321,7 @@ impl Leader {
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        self.sharing.end(&self.question, self.outcome);
+        self.sharing.end(&self.target, self.outcome);
     }
 }
 
@@ -334,7 +329,7 @@ impl Drop for Leader {
 #[must_use]
 pub(crate) struct Follower {
     sharing: Arc<Sharing>,
-    question: Question,
+    target: Target,
     ticket: u64,
     waiter: Arc<Waiter>,
 }
@@ -389,13 +384,13 @@ impl Follower {
 
     /// Does as it was told. To be called once.
     fn become_leader(&self) -> Leader {
-        Leader::new(&self.sharing, &self.question)
+        Leader::new(&self.sharing, &self.target)
     }
 
     /// Leaves the queue. Returns false if it is in none any more, and so told something.
     fn leave(&self) -> bool {
-        let mut bucket = self.sharing.lock(&self.question);
-        let Some(run) = bucket.runs.get_mut(&self.question) else {
+        let mut bucket = self.sharing.lock(&self.target);
+        let Some(run) = bucket.runs.get_mut(&self.target) else {
             return false;
         };
         let waiter = run
@@ -424,19 +419,19 @@ mod tests {
         Arc::pin_init(Sharing::new(), GFP_KERNEL)
     }
 
-    fn question(name: &CStr) -> Result<Question> {
-        Question::new(Name::new(name), ModprobePath::read()?)
+    fn target(name: &CStr) -> Result<Target> {
+        Target::new(Name::new(name), ModprobePath::read()?)
     }
 
-    fn lead(sharing: &Arc<Sharing>, question: &Question) -> Result<Leader> {
-        match sharing.join(question, true)? {
+    fn lead(sharing: &Arc<Sharing>, target: &Target) -> Result<Leader> {
+        match sharing.join(target, true)? {
             Role::Leader(leader) => Ok(leader),
             _ => Err(EINVAL),
         }
     }
 
-    fn follow(sharing: &Arc<Sharing>, question: &Question, wait: bool) -> Result<Follower> {
-        match sharing.join(question, wait)? {
+    fn follow(sharing: &Arc<Sharing>, target: &Target, wait: bool) -> Result<Follower> {
+        match sharing.join(target, wait)? {
             Role::Follower(follower) => Ok(follower),
             _ => Err(EINVAL),
         }
@@ -452,7 +447,7 @@ mod tests {
 
     #[test]
     fn success_is_for_all() -> Result {
-        let (sharing, a) = (sharing()?, question(c"a")?);
+        let (sharing, a) = (sharing()?, target(c"a")?);
         let leader = lead(&sharing, &a)?;
         let early = follow(&sharing, &a, true)?;
         leader.started();
@@ -468,7 +463,7 @@ mod tests {
 
     #[test]
     fn failure_is_for_those_who_came_before_the_search() -> Result {
-        let (sharing, a) = (sharing()?, question(c"a")?);
+        let (sharing, a) = (sharing()?, target(c"a")?);
         let leader = lead(&sharing, &a)?;
         let early = follow(&sharing, &a, true)?;
         leader.started();
@@ -498,7 +493,7 @@ mod tests {
 
     #[test]
     fn a_leader_that_leaves_is_replaced() -> Result {
-        let (sharing, a) = (sharing()?, question(c"a")?);
+        let (sharing, a) = (sharing()?, target(c"a")?);
         let leader = lead(&sharing, &a)?;
         let first = follow(&sharing, &a, true)?;
         let second = follow(&sharing, &a, true)?;
@@ -514,7 +509,7 @@ mod tests {
 
     #[test]
     fn who_does_not_wait_waits_for_the_start() -> Result {
-        let (sharing, a) = (sharing()?, question(c"a")?);
+        let (sharing, a) = (sharing()?, target(c"a")?);
         assert!(matches!(sharing.join(&a, false)?, Role::Alone));
 
         let leader = lead(&sharing, &a)?;
@@ -535,7 +530,7 @@ mod tests {
 
     #[test]
     fn a_follower_that_leaves_is_not_elected() -> Result {
-        let (sharing, a) = (sharing()?, question(c"a")?);
+        let (sharing, a) = (sharing()?, target(c"a")?);
         let leader = lead(&sharing, &a)?;
         let first = follow(&sharing, &a, true)?;
         let second = follow(&sharing, &a, true)?;
@@ -550,13 +545,10 @@ mod tests {
     fn others_do_not_meet() -> Result {
         let sharing = sharing()?;
         let leaders = [
-            lead(&sharing, &question(c"a")?)?,
-            lead(&sharing, &question(c"b")?)?,
+            lead(&sharing, &target(c"a")?)?,
+            lead(&sharing, &target(c"b")?)?,
         ];
-        assert!(matches!(
-            sharing.join(&question(c"c")?, false)?,
-            Role::Alone
-        ));
+        assert!(matches!(sharing.join(&target(c"c")?, false)?, Role::Alone));
         drop(leaders);
         Ok(())
     }

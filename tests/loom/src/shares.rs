@@ -7,7 +7,7 @@
 use crate::{
     check,
     request::{
-        question::Question,
+        target::Target,
         sharing::{
             Followed,
             Leader,
@@ -32,7 +32,7 @@ use std::sync::Arc;
 const FOLLOW_MS: u32 = 1;
 
 /// What all tasks ask.
-const QUESTION: Question = Question(1);
+const TARGET: Target = Target(1);
 
 /// The helpers that are run, and what they find.
 struct Helpers {
@@ -66,7 +66,7 @@ impl Helpers {
 
     /// Makes a request that waits, as request.rs does. `None` if it was killed.
     fn ask(&self) -> Option<Result<WaitStatus>> {
-        match self.sharing.join(&QUESTION, true).unwrap() {
+        match self.sharing.join(&TARGET, true).unwrap() {
             Role::Leader(leader) => Some(self.run(Some(leader))),
             Role::Follower(follower) => match follower.wait(FOLLOW_MS) {
                 Followed::Outcome(outcome) => Some(outcome),
@@ -81,7 +81,7 @@ impl Helpers {
     /// Nobody leads or follows any more.
     fn assert_idle(&self) {
         assert!(matches!(
-            self.sharing.join(&QUESTION, false).unwrap(),
+            self.sharing.join(&TARGET, false).unwrap(),
             Role::Alone
         ));
     }
@@ -130,7 +130,7 @@ fn three_tasks_share_failure() {
 fn leave(happens: fn()) {
     check(move || {
         let helpers = Helpers::new(Ok(WaitStatus(256)));
-        let Role::Leader(leader) = helpers.sharing.join(&QUESTION, true).unwrap() else {
+        let Role::Leader(leader) = helpers.sharing.join(&TARGET, true).unwrap() else {
             panic!("there is no other");
         };
         let victim = {
@@ -171,7 +171,7 @@ fn a_follower_does_not_wait() {
             let helpers = helpers.clone();
             thread::spawn(move || helpers.ask())
         };
-        match helpers.sharing.join(&QUESTION, false).unwrap() {
+        match helpers.sharing.join(&TARGET, false).unwrap() {
             Role::Follower(follower) => {
                 assert!(matches!(
                     follower.wait(FOLLOW_MS),

@@ -2,6 +2,6 @@
 
 //! request for loom: sharing.rs as it stands, and what it uses.
 
-pub(crate) mod question;
+pub(crate) mod target;
 #[path = "../../../../request/sharing.rs"]
 pub(crate) mod sharing;

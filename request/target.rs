@@ -16,7 +16,7 @@ use kernel::{
 ///
 /// Two requests are equal if both are. Cheap to copy.
 #[derive(Clone)]
-pub(crate) struct Question(Arc<Content>);
+pub(crate) struct Target(Arc<Content>);
 
 struct Content {
     name: Name,
@@ -25,7 +25,7 @@ struct Content {
     path: ModprobePath,
 }
 
-impl Question {
+impl Target {
     /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
@@ -51,7 +51,7 @@ impl Question {
     }
 }
 
-impl Ord for Question {
+impl Ord for Target {
     fn cmp(&self, other: &Self) -> Ordering {
         // Most often it is a copy that is looked for.
         if Arc::ptr_eq(&self.0, &other.0) {
@@ -63,16 +63,16 @@ impl Ord for Question {
     }
 }
 
-impl PartialOrd for Question {
+impl PartialOrd for Target {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Question {
+impl PartialEq for Target {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Question {}
+impl Eq for Target {}

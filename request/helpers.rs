@@ -7,9 +7,9 @@
 
 use crate::{
     records::record::Record,
-    request::lineage::{
-        Helper,
-        Lineage, //
+    request::chain::{
+        Chain,
+        Helper, //
     },
     wrappers::{
         name::Name,
@@ -49,7 +49,7 @@ struct Running {
     helper: Arc<Helper>,
     /// How many had been started before.
     number: u64,
-    /// Whether it still has its [`Entry`].
+    /// Whether it still has its [`Tracker`].
     is_attended: bool,
 }
 
@@ -72,15 +72,15 @@ struct Inner {
 ///   has that key.
 /// - `is_empty` says whether `running` is, and changes only with `inner` locked.
 #[pin_data]
-pub(crate) struct InFlight {
+pub(crate) struct Helpers {
     is_empty: Atomic<bool>,
     #[pin]
     inner: SpinLock<Inner>,
 }
 
-/// The right to one place among the helpers in flight; taken by [`Entry::start`].
-pub(crate) struct Entry {
-    in_flight: Arc<InFlight>,
+/// The right to one place among the helpers in flight; taken by [`Tracker::start`].
+pub(crate) struct Tracker {
+    helpers: Arc<Helpers>,
     helper: SetOnce<Arc<Helper>>,
 }
 
@@ -124,7 +124,7 @@ impl Inner {
     }
 }
 
-impl InFlight {
+impl Helpers {
     /// Makes a table with no helper in it.
     ///
     /// Returns [`ENOMEM`].
@@ -143,7 +143,7 @@ impl InFlight {
                         unattended,
                         next: 0,
                     },
-                    "kmod_rs::InFlight::inner"
+                    "kmod_rs::Helpers::inner"
                 ),
             }),
             GFP_KERNEL,
@@ -151,9 +151,9 @@ impl InFlight {
     }
 
     /// Keeps a place for a helper that is about to be started.
-    pub(crate) fn entry(self: &Arc<Self>) -> Entry {
-        Entry {
-            in_flight: self.clone(),
+    pub(crate) fn track(self: &Arc<Self>) -> Tracker {
+        Tracker {
+            helpers: self.clone(),
             helper: SetOnce::new(),
         }
     }
@@ -161,18 +161,18 @@ impl InFlight {
     /// Finds out what a request of the current task, which is of this user, descends from.
     ///
     /// Context: any with a task, interrupts enabled.
-    pub(crate) fn lineage_of_current(&self, uid: u32) -> Lineage {
+    pub(crate) fn chain_of_current(&self, uid: u32) -> Chain {
         // ORDERING: A helper enters itself, before it can ask or have a child that does.
         if self.is_empty.load(Relaxed) {
-            return Lineage::outermost(uid);
+            return Chain::outermost(uid);
         }
         self.change(|inner| {
             inner.prune();
             pid::find_ancestor(|group, generation| {
                 let running = inner.running.get(&group)?;
-                Some(Lineage::nested(running.helper.clone(), generation == 0))
+                Some(Chain::nested(running.helper.clone(), generation == 0))
             })
-            .unwrap_or_else(|| Lineage::outermost(uid))
+            .unwrap_or_else(|| Chain::outermost(uid))
         })
     }
 
@@ -219,22 +219,17 @@ impl InFlight {
     }
 }
 
-impl Entry {
-    /// Enters the current task: a helper for `name`, whose request has this lineage and record.
+impl Tracker {
+    /// Enters the current task: a helper for `name`, whose request has this chain and record.
     ///
     /// To be called once. Returns [`ENOMEM`], or [`ESRCH`] for a task that is no process.
     ///
     /// Context: in the helper's own task; may sleep.
-    pub(crate) fn start(
-        &self,
-        name: Name,
-        lineage: &Lineage,
-        record: Option<Arc<Record>>,
-    ) -> Result {
-        let helper = Helper::current(name, lineage, record)?;
+    pub(crate) fn start(&self, name: Name, chain: &Chain, record: Option<Arc<Record>>) -> Result {
+        let helper = Helper::current(name, chain, record)?;
         let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
 
-        self.in_flight.change(|inner| {
+        self.helpers.change(|inner| {
             let running = Running {
                 helper: helper.clone(),
                 number: inner.next,
@@ -251,12 +246,12 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for Tracker {
     fn drop(&mut self) {
         let Some(helper) = self.helper.as_ref() else {
             return;
         };
-        self.in_flight.change(|inner| {
+        self.helpers.change(|inner| {
             if helper.group().has_tasks() {
                 inner.leave(helper);
             } else {
@@ -299,7 +294,7 @@ impl fmt::Display for Summary {
     }
 }
 
-#[kunit_tests(kmod_rs_in_flight)]
+#[kunit_tests(kmod_rs_helpers)]
 mod tests {
     use super::*;
     use kernel::str::CString;
@@ -337,25 +332,25 @@ mod tests {
     /// This task stands in for a helper.
     #[test]
     fn who_descends_from_a_helper_is_nested() -> Result {
-        let in_flight = InFlight::new()?;
+        let helpers = Helpers::new()?;
         let name = Name::new(c"a");
-        assert!(!in_flight.lineage_of_current(1).is_nested());
+        assert!(!helpers.chain_of_current(1).is_nested());
 
-        let entry = in_flight.entry();
-        assert!(!in_flight.lineage_of_current(1).is_nested());
-        entry.start(name, &Lineage::outermost(7), None)?;
-        let lineage = in_flight.lineage_of_current(1);
-        assert!(lineage.is_nested());
-        assert_eq!(lineage.uid(), 7);
-        assert!(in_flight.summary().has(&name));
-        assert!(in_flight
+        let tracker = helpers.track();
+        assert!(!helpers.chain_of_current(1).is_nested());
+        tracker.start(name, &Chain::outermost(7), None)?;
+        let chain = helpers.chain_of_current(1);
+        assert!(chain.is_nested());
+        assert_eq!(chain.uid(), 7);
+        assert!(helpers.summary().has(&name));
+        assert!(helpers
             .helper_of_current()
             .is_some_and(|helper| *helper.name() == name));
 
         // It runs on, so it is remembered.
-        drop(entry);
-        assert!(in_flight.lineage_of_current(1).is_nested());
-        assert!(in_flight.summary().names[0].is_none());
+        drop(tracker);
+        assert!(helpers.chain_of_current(1).is_nested());
+        assert!(helpers.summary().names[0].is_none());
         Ok(())
     }
 }

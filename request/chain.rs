@@ -75,24 +75,24 @@ pub(crate) struct Helper {
 }
 
 impl Helper {
-    /// Describes the current task: a helper for `name`, whose request has this lineage.
+    /// Describes the current task: a helper for `name`, whose request has this chain.
     ///
     /// Returns [`ENOMEM`], or [`ESRCH`] for a task that is no process.
     ///
     /// Context: in the helper's own task; may sleep.
     pub(crate) fn current(
         name: Name,
-        lineage: &Lineage,
+        chain: &Chain,
         record: Option<Arc<Record>>,
     ) -> Result<Arc<Self>> {
-        let parent = lineage.helper().cloned();
+        let parent = chain.helper().cloned();
 
         Ok(Arc::new(
             Self {
                 name,
                 group: ThreadGroup::current().ok_or(ESRCH)?,
-                uid: lineage.uid,
-                length: lineage.length() + 1,
+                uid: chain.uid,
+                length: chain.length() + 1,
                 parent,
                 record,
             },
@@ -128,7 +128,7 @@ impl Drop for Helper {
 }
 
 /// What a request descends from.
-pub(crate) struct Lineage {
+pub(crate) struct Chain {
     /// The user who made the outermost request of the chain, in the initial namespace.
     uid: u32,
     /// The closest helper, and whether the request was made by that itself.
@@ -139,7 +139,7 @@ pub(crate) struct Lineage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Loop;
 
-impl Lineage {
+impl Chain {
     /// That of a request by this user which no helper has to do with.
     pub(crate) fn outermost(uid: u32) -> Self {
         Self { uid, nested: None }
@@ -188,26 +188,15 @@ impl Lineage {
         Ok(())
     }
 
-    /// What the helpers of the chain were started for, the outermost first.
-    ///
-    /// Returns [`ENOMEM`].
-    ///
-    /// Context: may sleep.
-    pub(crate) fn names(&self) -> Result<KVec<Name>> {
-        // CAST: At most `MAX_CHAIN`.
-        let mut names = KVec::with_capacity(self.length() as usize, GFP_KERNEL)?;
-
-        for helper in self.helpers() {
-            names.push(*helper.name(), GFP_KERNEL)?;
-        }
-        names.reverse();
-        Ok(names)
+    /// The names that the helpers of the chain were started for, the closest helper's first.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> + Clone {
+        self.helpers().map(Helper::name)
     }
 
     /// The chain, ended by the request for `name`.
-    pub(crate) fn chain_to(&self, name: Name) -> Chain<'_> {
-        Chain {
-            lineage: self,
+    pub(crate) fn line_to(&self, name: Name) -> ChainLine<'_> {
+        ChainLine {
+            chain: self,
             last: name,
         }
     }
@@ -217,7 +206,7 @@ impl Lineage {
     }
 
     /// The helpers of the chain, the closest one first.
-    fn helpers(&self) -> impl Iterator<Item = &Helper> {
+    fn helpers(&self) -> impl Iterator<Item = &Helper> + Clone {
         iter::successors(self.helper(), |helper| helper.parent.as_ref()).map(|helper| &**helper)
     }
 
@@ -238,39 +227,35 @@ impl Lineage {
 ///
 /// One that is too long for a log line is shown without its middle: its first name and its last
 /// two.
-pub(crate) struct Chain<'a> {
-    lineage: &'a Lineage,
+pub(crate) struct ChainLine<'a> {
+    chain: &'a Chain,
     last: Name,
 }
 
-impl Chain<'_> {
+impl ChainLine<'_> {
     /// The name at a position, where 0 is the outermost.
     fn name(&self, position: u32) -> &Name {
         // The helpers come the other way round.
         // CAST: At most `MAX_CHAIN`.
-        let from_the_end = (self.lineage.length() - position) as usize;
+        let from_the_end = (self.chain.length() - position) as usize;
         match from_the_end.checked_sub(1) {
             None => &self.last,
-            Some(n) => self
-                .lineage
-                .helpers()
-                .nth(n)
-                .map_or(&self.last, Helper::name),
+            Some(n) => self.chain.helpers().nth(n).map_or(&self.last, Helper::name),
         }
     }
 
     fn length_shown(&self) -> Result<usize, fmt::Error> {
         let mut length = Length(0);
-        for position in 0..=self.lineage.length() {
+        for position in 0..=self.chain.length() {
             length.write_fmt(fmt!("{} -> ", self.name(position)))?;
         }
         Ok(length.0)
     }
 }
 
-impl fmt::Display for Chain<'_> {
+impl fmt::Display for ChainLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = self.lineage.length();
+        let length = self.chain.length();
         let cut = length > 2 && self.length_shown()? > MAX_SHOWN;
 
         for position in 0..=length {
@@ -297,7 +282,7 @@ impl fmt::Write for Length {
     }
 }
 
-#[kunit_tests(kmod_rs_lineage)]
+#[kunit_tests(kmod_rs_chain)]
 mod tests {
     use super::*;
     use kernel::str::CString;
@@ -308,37 +293,34 @@ mod tests {
         Ok(Name::new(name))
     }
 
-    /// The lineage of a request by a child of the last of these helpers, which all run.
-    fn lineage(names: &[&CStr]) -> Result<Lineage> {
-        let mut lineage = Lineage::outermost(UID);
+    /// The chain of a request by a child of the last of these helpers, which all run.
+    fn chain(names: &[&CStr]) -> Result<Chain> {
+        let mut chain = Chain::outermost(UID);
         for helper in names {
-            lineage = Lineage::nested(Helper::current(name(helper)?, &lineage, None)?, false);
+            chain = Chain::nested(Helper::current(name(helper)?, &chain, None)?, false);
         }
-        Ok(lineage)
+        Ok(chain)
     }
 
-    fn shown(lineage: &Lineage, last: &CStr) -> Result<CString> {
-        CString::try_from_fmt(fmt!("{}", lineage.chain_to(name(last)?)))
+    fn shown(chain: &Chain, last: &CStr) -> Result<CString> {
+        CString::try_from_fmt(fmt!("{}", chain.line_to(name(last)?)))
     }
 
     #[test]
     fn the_third_of_a_name_is_a_loop() -> Result {
         let limits = Limits::new();
         let a = name(c"a")?;
-        assert_eq!(lineage(&[])?.check(&a, true, &limits), Ok(()));
-        assert_eq!(lineage(&[c"a"])?.check(&a, true, &limits), Ok(()));
-        assert_eq!(lineage(&[c"a", c"a"])?.check(&a, true, &limits), Err(Loop));
+        assert_eq!(chain(&[])?.check(&a, true, &limits), Ok(()));
+        assert_eq!(chain(&[c"a"])?.check(&a, true, &limits), Ok(()));
+        assert_eq!(chain(&[c"a", c"a"])?.check(&a, true, &limits), Err(Loop));
         assert_eq!(
-            lineage(&[c"a", c"b", c"a", c"b"])?.check(&a, true, &limits),
+            chain(&[c"a", c"b", c"a", c"b"])?.check(&a, true, &limits),
             Err(Loop)
         );
-        assert_eq!(
-            lineage(&[c"a", c"b", c"c"])?.check(&a, true, &limits),
-            Ok(())
-        );
+        assert_eq!(chain(&[c"a", c"b", c"c"])?.check(&a, true, &limits), Ok(()));
 
         limits.loop_repeats.store(1, Relaxed);
-        assert_eq!(lineage(&[c"a"])?.check(&a, true, &limits), Err(Loop));
+        assert_eq!(chain(&[c"a"])?.check(&a, true, &limits), Err(Loop));
         Ok(())
     }
 
@@ -347,13 +329,13 @@ mod tests {
         let limits = Limits::new();
         let a = name(c"a")?;
         limits.chain_limit.store(3, Relaxed);
-        assert_eq!(lineage(&[c"a", c"a"])?.check(&a, false, &limits), Ok(()));
+        assert_eq!(chain(&[c"a", c"a"])?.check(&a, false, &limits), Ok(()));
         assert_eq!(
-            lineage(&[c"a", c"a", c"a"])?.check(&a, false, &limits),
+            chain(&[c"a", c"a", c"a"])?.check(&a, false, &limits),
             Err(Loop)
         );
         assert_eq!(
-            lineage(&[c"b", c"c", c"d"])?.check(&a, true, &limits),
+            chain(&[c"b", c"c", c"d"])?.check(&a, true, &limits),
             Err(Loop)
         );
         Ok(())
@@ -363,35 +345,35 @@ mod tests {
     fn a_helper_does_not_wait_for_its_own_name() -> Result {
         let limits = Limits::new();
         let (a, b) = (name(c"a")?, name(c"b")?);
-        let helper = Helper::current(a, &Lineage::outermost(UID), None)?;
-        let lineage = Lineage::nested(helper, true);
-        assert_eq!(lineage.check(&a, true, &limits), Err(Loop));
-        assert_eq!(lineage.check(&a, false, &limits), Ok(()));
-        assert_eq!(lineage.check(&b, true, &limits), Ok(()));
+        let helper = Helper::current(a, &Chain::outermost(UID), None)?;
+        let chain = Chain::nested(helper, true);
+        assert_eq!(chain.check(&a, true, &limits), Err(Loop));
+        assert_eq!(chain.check(&a, false, &limits), Ok(()));
+        assert_eq!(chain.check(&b, true, &limits), Ok(()));
         Ok(())
     }
 
     #[test]
     fn the_outermost_user_counts() -> Result {
-        assert_eq!(lineage(&[c"a", c"b"])?.uid(), UID);
-        assert!(!lineage(&[])?.is_nested());
-        assert!(lineage(&[c"a"])?.is_nested());
+        assert_eq!(chain(&[c"a", c"b"])?.uid(), UID);
+        assert!(!chain(&[])?.is_nested());
+        assert!(chain(&[c"a"])?.is_nested());
         Ok(())
     }
 
     #[test]
-    fn names_are_in_their_order() -> Result {
-        let names = lineage(&[c"a", c"b"])?.names()?;
-        assert!(names[..] == [name(c"a")?, name(c"b")?]);
-        assert!(lineage(&[])?.names()?.is_empty());
+    fn the_closest_helper_comes_first() -> Result {
+        let (a, b) = (name(c"a")?, name(c"b")?);
+        assert!(chain(&[c"a", c"b"])?.names().eq([&b, &a]));
+        assert!(chain(&[])?.names().next().is_none());
         Ok(())
     }
 
     #[test]
     fn a_chain_is_shown_from_the_outermost_on() -> Result {
-        assert_eq!(shown(&lineage(&[])?, c"a")?.to_bytes(), b"a");
+        assert_eq!(shown(&chain(&[])?, c"a")?.to_bytes(), b"a");
         assert_eq!(
-            shown(&lineage(&[c"a", c"b"])?, c"c d")?.to_bytes(),
+            shown(&chain(&[c"a", c"b"])?, c"c d")?.to_bytes(),
             b"a -> b -> c\\x20d"
         );
         Ok(())
@@ -402,9 +384,9 @@ mod tests {
     fn a_chain_is_short_whatever_the_names() -> Result {
         let long = CString::try_from_fmt(fmt!("{:\u{1}<55}", ""))?;
         let names = [&*long; MAX_CHAIN as usize];
-        let lineage = lineage(&names)?;
-        assert_eq!(lineage.length(), MAX_CHAIN);
-        let shown = shown(&lineage, c"last")?;
+        let chain = chain(&names)?;
+        assert_eq!(chain.length(), MAX_CHAIN);
+        let shown = shown(&chain, c"last")?;
         assert!(shown.to_bytes().len() < MAX_SHOWN);
         assert!(shown.to_bytes().ends_with(b" -> last"));
         Ok(())
