@@ -63,7 +63,7 @@ impl Algorithm {
 }
 
 /// A decision on an algorithm.
-struct Entry {
+struct PastDecision {
     algorithm: Algorithm,
     /// Whether nobody but a thread has asked for it, for the sake of another.
     is_derived: bool,
@@ -71,7 +71,7 @@ struct Entry {
     time: i64,
 }
 
-impl Entry {
+impl PastDecision {
     fn is_fresh(&self, now: i64) -> bool {
         now - self.time < LIFETIME
     }
@@ -83,17 +83,17 @@ impl Entry {
 }
 
 /// Those of one kind. Has room for [`MAX_DECISIONS`].
-struct Table(KVVec<Entry>);
+struct Table(KVVec<PastDecision>);
 
 impl Table {
     fn new() -> Result<Self> {
         Ok(Self(KVVec::with_capacity(MAX_DECISIONS, GFP_KERNEL)?))
     }
 
-    /// Adds an entry. Returns one that is still fresh and had to go for it, if there is one.
-    fn add(&mut self, entry: Entry, now: i64) -> Option<Entry> {
+    /// Adds a decision. Returns one that is still fresh and had to go for it, if there is one.
+    fn add(&mut self, past: PastDecision, now: i64) -> Option<PastDecision> {
         self.0
-            .retain(|old| old.is_fresh(now) && !entry.replaces(old));
+            .retain(|old| old.is_fresh(now) && !past.replaces(old));
 
         let oldest = self.0.iter().enumerate().min_by_key(|(_, old)| old.time);
         let lost = match oldest {
@@ -101,26 +101,26 @@ impl Table {
             _ => None,
         };
         // There is room: the vector was made for so many.
-        let _ = self.0.push_within_capacity(entry);
+        let _ = self.0.push_within_capacity(past);
         lost
     }
 
-    /// The newest entry that is fresh and of such an algorithm, among those that are derived or
+    /// The newest decision that is fresh and of such an algorithm, among those that are derived or
     /// those that are not.
     fn newest(
         &self,
         now: i64,
         is_derived: bool,
         is_meant: impl Fn(&[u8]) -> bool,
-    ) -> Option<&Entry> {
+    ) -> Option<&PastDecision> {
         self.0
             .iter()
-            .filter(|entry| {
-                entry.is_derived == is_derived
-                    && entry.is_fresh(now)
-                    && is_meant(entry.algorithm.bytes())
+            .filter(|past| {
+                past.is_derived == is_derived
+                    && past.is_fresh(now)
+                    && is_meant(past.algorithm.bytes())
             })
-            .max_by_key(|entry| entry.time)
+            .max_by_key(|past| past.time)
     }
 }
 
@@ -159,12 +159,12 @@ impl Decisions {
                 return;
             }
         }
-        let entry = Entry {
+        let past = PastDecision {
             algorithm: Algorithm::new(algorithm),
             is_derived: false,
             time: now,
         };
-        self.add(entry, is_allowed, now);
+        self.add(past, is_allowed, now);
     }
 
     /// What counts for a thread that asks for an algorithm as a part of another.
@@ -185,12 +185,12 @@ impl Decisions {
         }
         if let Some((time, decision)) = self.newest(now, false, has_part) {
             // Its own parts come next.
-            let entry = Entry {
+            let past = PastDecision {
                 algorithm: Algorithm::new(first),
                 is_derived: true,
                 time,
             };
-            self.add(entry, decision.is_allowed, now);
+            self.add(past, decision.is_allowed, now);
             return Some(decision);
         }
         if let Some((_, decision)) = self.newest(now, true, has_it) {
@@ -202,10 +202,10 @@ impl Decisions {
         })
     }
 
-    fn add(&mut self, entry: Entry, is_allowed: bool, now: i64) {
+    fn add(&mut self, past: PastDecision, is_allowed: bool, now: i64) {
         if is_allowed {
-            self.allowed.add(entry, now);
-        } else if let Some(lost) = self.denied.add(entry, now) {
+            self.allowed.add(past, now);
+        } else if let Some(lost) = self.denied.add(past, now) {
             self.forgotten_until = self.forgotten_until.max(lost.time + LIFETIME);
         }
     }
@@ -224,13 +224,13 @@ impl Decisions {
             (Some(allowed), Some(denied)) => allowed.time > denied.time,
             (allowed, _) => allowed.is_some(),
         };
-        let entry = if is_allowed { allowed } else { denied }?;
+        let past = if is_allowed { allowed } else { denied }?;
 
         Some((
-            entry.time,
+            past.time,
             Decision {
                 is_allowed,
-                rule: Rule::Crypto(Name::new(entry.algorithm.as_cstr())),
+                rule: Rule::Crypto(Name::new(past.algorithm.as_cstr())),
             },
         ))
     }

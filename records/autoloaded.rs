@@ -15,7 +15,7 @@ use crate::{
         recorder::Recorder, //
     },
     wrappers::{
-        debugfs::Entries,
+        debugfs::Items,
         log::Quoted,
         name::Name, //
     }, //
@@ -118,7 +118,7 @@ impl Autoloaded {
         record.add_module(module);
         self.recorder.count_module();
         if events::enabled() {
-            // Without memory there is no event; nor an entry, below.
+            // Without memory there is no event; nor an item in the list, below.
             let _ = events::module_loaded(record, &module);
         }
         if self.recorder.keeps_records() {
@@ -158,8 +158,8 @@ impl Autoloaded {
 /// The file `autoloaded`.
 pub(crate) struct List(pub(crate) Arc<Autoloaded>);
 
-impl Entries for List {
-    type Entry = Arc<Autoload>;
+impl Items for List {
+    type Item = Arc<Autoload>;
 
     const NAME: &'static CStr = c"autoloaded";
 

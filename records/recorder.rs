@@ -18,7 +18,7 @@ use crate::{
     },
     usermode_helper::WaitStatus,
     wrappers::{
-        debugfs::Entries,
+        debugfs::Items,
         name::Name,
         requester::Requester, //
     }, //
@@ -392,8 +392,8 @@ file! {
     Recent
 }
 
-impl Entries for Recent {
-    type Entry = Arc<Record>;
+impl Items for Recent {
+    type Item = Arc<Record>;
 
     const NAME: &'static CStr = c"recent";
 
@@ -411,8 +411,8 @@ file! {
     Inflight
 }
 
-impl Entries for Inflight {
-    type Entry = Arc<Record>;
+impl Items for Inflight {
+    type Item = Arc<Record>;
 
     const NAME: &'static CStr = c"inflight";
 
@@ -430,8 +430,8 @@ file! {
     Stats
 }
 
-impl Entries for Stats {
-    type Entry = KBox<()>;
+impl Items for Stats {
+    type Item = KBox<()>;
 
     const NAME: &'static CStr = c"stats";
 
@@ -450,8 +450,8 @@ file! {
     Latency
 }
 
-impl Entries for Latency {
-    type Entry = KBox<()>;
+impl Items for Latency {
+    type Item = KBox<()>;
 
     const NAME: &'static CStr = c"latency";
 

@@ -48,7 +48,7 @@ const BUCKETS: usize = 64;
 
 /// What a follower is told.
 #[derive(Clone, Copy)]
-enum Answer {
+enum Message {
     /// What became of the helper.
     Outcome(Result<WaitStatus>),
     /// There is no leader any more: be it.
@@ -57,29 +57,29 @@ enum Answer {
     Alone,
 }
 
-/// A follower, as those see it who tell it something.
+/// Where a follower gets its message.
 #[pin_data]
-struct Waiter {
-    answer: SetOnce<Answer>,
+struct Mailbox {
+    message: SetOnce<Message>,
     #[pin]
-    answered: Completion,
+    arrived: Completion,
 }
 
-impl Waiter {
-    /// Tells it something; to be done once, by who has taken it out of its queue.
-    fn tell(&self, answer: Answer) {
-        self.answer.populate(answer);
-        self.answered.complete();
+impl Mailbox {
+    /// Leaves a message. Done once, by the task that has removed the follower from its [`Run`].
+    fn tell(&self, message: Message) {
+        self.message.populate(message);
+        self.arrived.complete();
     }
 }
 
 /// Followers, by ticket, so in their order.
-type Queue = RBTree<u64, Arc<Waiter>>;
+type Followers = RBTree<u64, Arc<Mailbox>>;
 
 /// Tells each of them the same.
-fn tell_all(queue: &Queue, answer: Answer) {
-    for waiter in queue.values() {
-        waiter.tell(answer);
+fn tell_all(followers: &Followers, message: Message) {
+    for mailbox in followers.values() {
+        mailbox.tell(message);
     }
 }
 
@@ -87,16 +87,16 @@ fn tell_all(queue: &Queue, answer: Answer) {
 ///
 /// # Invariants
 ///
-/// One that is in the table has one [`Leader`], or a waiter that was told to become it.
+/// One that is in the table has one [`Leader`], or a mailbox that was told to become it.
 struct Run {
     /// Whether the leader's helper is about to be executed, or has been.
     is_started: bool,
     /// Followers that have come before that.
-    early: Queue,
+    early: Followers,
     /// Followers that have come after that.
-    late: Queue,
+    late: Followers,
     /// Followers that only wait for that. None afterwards.
-    unwaiting: Queue,
+    unwaiting: Followers,
 }
 
 impl Run {
@@ -118,9 +118,9 @@ impl Run {
         let Some(first) = self.early.cursor_front_mut() else {
             return false;
         };
-        let (_, waiter) = first.remove_current().1.to_key_value();
+        let (_, mailbox) = first.remove_current().1.to_key_value();
 
-        waiter.tell(Answer::Lead);
+        mailbox.tell(Message::Lead);
         true
     }
 }
@@ -205,10 +205,10 @@ impl Sharing {
 
     /// Becomes a follower, if there is a leader, and something to wait for.
     fn try_follow(self: &Arc<Self>, target: &Target, wait: bool) -> Result<Option<Role>> {
-        let waiter = Arc::pin_init(
-            pin_init!(Waiter {
-                answer: SetOnce::new(),
-                answered <- Completion::new(),
+        let mailbox = Arc::pin_init(
+            pin_init!(Mailbox {
+                message: SetOnce::new(),
+                arrived <- Completion::new(),
             }),
             GFP_KERNEL,
         )?;
@@ -219,7 +219,7 @@ impl Sharing {
         let Some(run) = runs.get_mut(target) else {
             return Ok(None);
         };
-        let queue = match (wait, run.is_started) {
+        let followers = match (wait, run.is_started) {
             (true, false) => &mut run.early,
             (true, true) => &mut run.late,
             (false, false) => &mut run.unwaiting,
@@ -228,13 +228,13 @@ impl Sharing {
         let ticket = *next_ticket;
 
         *next_ticket += 1;
-        queue.insert(place.into_node(ticket, waiter.clone()));
+        followers.insert(place.into_node(ticket, mailbox.clone()));
 
         Ok(Some(Role::Follower(Follower {
             sharing: self.clone(),
             target: target.clone(),
             ticket,
-            waiter,
+            mailbox,
         })))
     }
 
@@ -266,15 +266,15 @@ impl Sharing {
 
             if let Some((_, run)) = run.map(|node| node.to_key_value()) {
                 if let Some(outcome) = outcome {
-                    tell_all(&run.late, Answer::Outcome(outcome));
+                    tell_all(&run.late, Message::Outcome(outcome));
                 }
-                tell_all(&run.unwaiting, Answer::Alone);
+                tell_all(&run.unwaiting, Message::Alone);
             }
         } else {
             drop(bucket);
         }
         if let Some(outcome) = outcome {
-            tell_all(&told, Answer::Outcome(outcome));
+            tell_all(&told, Message::Outcome(outcome));
         }
     }
 }
@@ -308,7 +308,7 @@ impl Leader {
             run.is_started = true;
             mem::swap(&mut unwaiting, &mut run.unwaiting);
         }
-        tell_all(&unwaiting, Answer::Outcome(Ok(WaitStatus::SUCCESS)));
+        tell_all(&unwaiting, Message::Outcome(Ok(WaitStatus::SUCCESS)));
     }
 
     /// Says what became of the helper, or why there was none.
@@ -331,7 +331,7 @@ pub(crate) struct Follower {
     sharing: Arc<Sharing>,
     target: Target,
     ticket: u64,
-    waiter: Arc<Waiter>,
+    mailbox: Arc<Mailbox>,
 }
 
 /// How the wait of a follower ended.
@@ -355,9 +355,9 @@ impl Follower {
     /// Context: may sleep; the caller may hold mutexes.
     pub(crate) fn wait(self, timeout_ms: u32) -> Followed {
         loop {
-            let waiter = &self.waiter;
-            match waiter
-                .answered
+            let mailbox = &self.mailbox;
+            match mailbox
+                .arrived
                 .wait_killable_timeout(msecs_to_jiffies(timeout_ms))
             {
                 WaitResult::Completed => (),
@@ -366,17 +366,17 @@ impl Follower {
                 // It is being told something, or was told just now.
                 WaitResult::TimedOut => (),
                 WaitResult::Killed => {
-                    if let Some(Answer::Lead) = waiter.answer.copy() {
+                    if let Some(Message::Lead) = mailbox.message.copy() {
                         // Passes the duty on.
                         drop(self.become_leader());
                     }
                     return Followed::Killed;
                 }
             }
-            match waiter.answer.copy() {
-                Some(Answer::Outcome(outcome)) => return Followed::Outcome(outcome),
-                Some(Answer::Lead) => return Followed::Leader(self.become_leader()),
-                Some(Answer::Alone) => return Followed::Alone,
+            match mailbox.message.copy() {
+                Some(Message::Outcome(outcome)) => return Followed::Outcome(outcome),
+                Some(Message::Lead) => return Followed::Leader(self.become_leader()),
+                Some(Message::Alone) => return Followed::Alone,
                 None => (),
             }
         }
@@ -387,19 +387,19 @@ impl Follower {
         Leader::new(&self.sharing, &self.target)
     }
 
-    /// Leaves the queue. Returns false if it is in none any more, and so told something.
+    /// Leaves the run. Returns false if it is in none any more: then there is a message for it.
     fn leave(&self) -> bool {
         let mut bucket = self.sharing.lock(&self.target);
         let Some(run) = bucket.runs.get_mut(&self.target) else {
             return false;
         };
-        let waiter = run
+        let mailbox = run
             .early
             .remove(&self.ticket)
             .or_else(|| run.late.remove(&self.ticket))
             .or_else(|| run.unwaiting.remove(&self.ticket));
 
-        waiter.is_some()
+        mailbox.is_some()
     }
 }
 
@@ -442,7 +442,7 @@ mod tests {
     }
 
     fn is_told(follower: &Follower) -> bool {
-        follower.waiter.answer.copy().is_some()
+        follower.mailbox.message.copy().is_some()
     }
 
     #[test]

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files in debugfs that are read entry by entry, and pin their module while they are open.
+//! Files in debugfs that are read item by item, and pin their module while they are open.
 //!
 //! The `kernel` crate has files for debugfs, but they name no owner: one that is open while its
 //! module is unloaded crashes when it is closed. Here the owner is named, so that `rmmod` says
-//! "in use". Also, they show one value in one piece; these show a sequence of any length, an entry
+//! "in use". Also, they show one value in one piece; these show a sequence of any length, an item
 //! at a time, so that no lock is held and no state kept for longer than that.
 //!
 //! C headers: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h),
@@ -31,24 +31,24 @@ use kernel::{
 };
 
 /// What a file shows.
-pub(crate) trait Entries: Send + Sync + 'static {
-    /// One entry, by reference or as a copy.
-    type Entry: ForeignOwnable;
+pub(crate) trait Items: Send + Sync + 'static {
+    /// One item, by reference or as a copy.
+    type Item: ForeignOwnable;
 
     /// The name of the file.
     const NAME: &'static CStr;
 
-    /// The first entry that is at `position` or behind it, and where that is.
+    /// The first item that is at `position` or behind it, and where that is.
     ///
     /// Positions of a reader only grow. What they mean is up to the file.
     ///
     /// Context: may sleep.
-    fn find(&self, position: u64) -> Result<Option<(u64, Self::Entry)>>;
+    fn find(&self, position: u64) -> Result<Option<(u64, Self::Item)>>;
 
-    /// Shows an entry, in whole lines. May be called more than once for one that `find` returned.
+    /// Shows an item, in whole lines. May be called more than once for one that `find` returned.
     ///
     /// Context: may sleep.
-    fn show(&self, entry: <Self::Entry as ForeignOwnable>::Borrowed<'_>, to: &SeqFile);
+    fn show(&self, item: <Self::Item as ForeignOwnable>::Borrowed<'_>, to: &SeqFile);
 }
 
 /// A directory at the top of debugfs, for as long as this value lives.
@@ -81,11 +81,11 @@ impl Drop for Directory {
 ///
 /// # Invariants
 ///
-/// - The file's private data is `entries`, and its operations are `operations`.
+/// - The file's private data is `items`, and its operations are `operations`.
 /// - The owner in `operations` is the module that this code is in.
 #[pin_data(PinnedDrop)]
-pub(crate) struct File<T: Entries> {
-    entries: T,
+pub(crate) struct File<T: Items> {
+    items: T,
     #[pin]
     operations: Opaque<bindings::file_operations>,
     file: *mut bindings::dentry,
@@ -95,12 +95,12 @@ pub(crate) struct File<T: Entries> {
 }
 
 // SAFETY: The file may be removed by any task.
-unsafe impl<T: Entries> Send for File<T> {}
+unsafe impl<T: Items> Send for File<T> {}
 
 // SAFETY: There are no methods; readers use `T` by reference, which is `Sync`.
-unsafe impl<T: Entries> Sync for File<T> {}
+unsafe impl<T: Items> Sync for File<T> {}
 
-impl<T: Entries> File<T> {
+impl<T: Items> File<T> {
     const SEQ_OPERATIONS: bindings::seq_operations = bindings::seq_operations {
         start: Some(Self::start),
         stop: Some(Self::stop),
@@ -116,12 +116,12 @@ impl<T: Entries> File<T> {
     /// Context: may sleep.
     pub(crate) fn new(
         directory: Arc<Directory>,
-        entries: T,
+        items: T,
         module: &'static ThisModule,
     ) -> impl PinInit<Self> {
         // INVARIANT: See below.
         pin_init!(&this in Self {
-            entries,
+            items,
             operations <- Opaque::ffi_init(move |slot: *mut bindings::file_operations| {
                 let operations = bindings::file_operations {
                     owner: module.as_ptr(),
@@ -135,14 +135,14 @@ impl<T: Entries> File<T> {
                 unsafe { slot.write(operations) };
             }),
             file: {
-                // SAFETY: `entries` and `operations` were written above and are pinned until the
+                // SAFETY: `items` and `operations` were written above and are pinned until the
                 // file is removed, in `drop()`. The directory lives as long.
                 unsafe {
                     bindings::debugfs_create_file_full(
                         T::NAME.as_char_ptr(),
                         0o400,
                         directory.0,
-                        (&raw mut (*this.as_ptr()).entries).cast(),
+                        (&raw mut (*this.as_ptr()).items).cast(),
                         ptr::null(),
                         Opaque::cast_into(&raw const (*this.as_ptr()).operations),
                     )
@@ -170,7 +170,7 @@ impl<T: Entries> File<T> {
         ret
     }
 
-    /// The entry at `*position` or behind it, and `*position` where it is.
+    /// The item at `*position` or behind it, and `*position` where it is.
     ///
     /// # Safety
     ///
@@ -178,15 +178,15 @@ impl<T: Entries> File<T> {
     unsafe fn find(seq: *mut bindings::seq_file, position: *mut bindings::loff_t) -> *mut c_void {
         // SAFETY: `open()` has put a `T` there. It lives until the file is removed, which waits
         // for the end of this function.
-        let entries = unsafe { &*(*seq).private.cast::<T>() };
+        let items = unsafe { &*(*seq).private.cast::<T>() };
 
         // SAFETY: By the requirement.
         // CAST: Positions are not negative, and fit.
-        match entries.find(unsafe { *position } as u64) {
-            Ok(Some((found, entry))) => {
+        match items.find(unsafe { *position } as u64) {
+            Ok(Some((found, item))) => {
                 // SAFETY: As above.
                 unsafe { *position = found as bindings::loff_t };
-                entry.into_foreign()
+                item.into_foreign()
             }
             Ok(None) => ptr::null_mut(),
             Err(error) => error.to_ptr(),
@@ -195,11 +195,11 @@ impl<T: Entries> File<T> {
 
     /// # Safety
     ///
-    /// `entry` is what [`Self::find`] returned, and is not used again.
-    unsafe fn put(entry: *mut c_void) {
-        if !entry.is_null() && from_err_ptr(entry).is_ok() {
+    /// `item` is what [`Self::find`] returned, and is not used again.
+    unsafe fn put(item: *mut c_void) {
+        if !item.is_null() && from_err_ptr(item).is_ok() {
             // SAFETY: By the requirement, and it is no error.
-            drop(unsafe { T::Entry::from_foreign(entry) });
+            drop(unsafe { T::Item::from_foreign(item) });
         }
     }
 
@@ -219,12 +219,12 @@ impl<T: Entries> File<T> {
     /// To be called by seq_file only.
     unsafe extern "C" fn next(
         seq: *mut bindings::seq_file,
-        entry: *mut c_void,
+        item: *mut c_void,
         position: *mut bindings::loff_t,
     ) -> *mut c_void {
-        // SAFETY: By the requirement: `entry` was found before, and is replaced.
+        // SAFETY: By the requirement: `item` was found before, and is replaced.
         unsafe {
-            Self::put(entry);
+            Self::put(item);
             *position += 1;
             Self::find(seq, position)
         }
@@ -233,27 +233,27 @@ impl<T: Entries> File<T> {
     /// # Safety
     ///
     /// To be called by seq_file only.
-    unsafe extern "C" fn stop(_seq: *mut bindings::seq_file, entry: *mut c_void) {
-        // SAFETY: By the requirement: `entry` was found before, and is not used again.
-        unsafe { Self::put(entry) };
+    unsafe extern "C" fn stop(_seq: *mut bindings::seq_file, item: *mut c_void) {
+        // SAFETY: By the requirement: `item` was found before, and is not used again.
+        unsafe { Self::put(item) };
     }
 
     /// # Safety
     ///
     /// To be called by seq_file only.
-    unsafe extern "C" fn show(seq: *mut bindings::seq_file, entry: *mut c_void) -> c_int {
-        // SAFETY: As in `find()`. The entry was found before, and lives until `next()` or `stop()`.
+    unsafe extern "C" fn show(seq: *mut bindings::seq_file, item: *mut c_void) -> c_int {
+        // SAFETY: As in `find()`. The item was found before, and lives until `next()` or `stop()`.
         // The reader holds the lock of `seq`.
         unsafe {
-            let entries = &*(*seq).private.cast::<T>();
-            entries.show(T::Entry::borrow(entry), SeqFile::from_raw(seq));
+            let items = &*(*seq).private.cast::<T>();
+            items.show(T::Item::borrow(item), SeqFile::from_raw(seq));
         }
         0
     }
 }
 
 #[pinned_drop]
-impl<T: Entries> PinnedDrop for File<T> {
+impl<T: Items> PinnedDrop for File<T> {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: From `debugfs_create_file_full()`; errors are accepted. Returns when no operation
         // of the file runs any more. Nobody has it open: that would pin the module.
