@@ -16,6 +16,7 @@ use self::{
     ciphers::Decisions,
     patterns::Patterns,
     policy::{
+        Decision,
         Mode,
         Rules,
         Ruling,
@@ -58,16 +59,6 @@ use kernel::{
 /// The name of the threads that put algorithms together.
 const CRYPTO_THREAD: &[u8] = b"cryptomgr_probe";
 
-/// What is asked for.
-pub(crate) struct Subject<'a> {
-    /// The name; of one that is too long more than modprobe would get.
-    pub(crate) name: &'a CStr,
-    /// Who asks: the current task.
-    pub(crate) requester: &'a Requester,
-    /// Whether that is a helper, or a descendant of one.
-    pub(crate) is_nested: bool,
-}
-
 /// The rules, and what is remembered for them.
 ///
 /// # Invariants
@@ -83,7 +74,6 @@ pub(crate) struct Firewall {
     /// Whether the rules are to stay as they are.
     #[pin]
     is_locked: Mutex<bool>,
-    module: &'static ThisModule,
 }
 
 impl Firewall {
@@ -92,7 +82,7 @@ impl Firewall {
     /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
-    pub(crate) fn new(module: &'static ThisModule) -> Result<Arc<Self>> {
+    pub(crate) fn new() -> Result<Arc<Self>> {
         let rules = Arc::new(Rules::new()?, GFP_KERNEL)?;
         let crypto = Decisions::new()?;
 
@@ -103,18 +93,22 @@ impl Firewall {
                 rules <- new_spinlock!(rules, "kmod_rs::Firewall::rules"),
                 crypto <- new_mutex!(crypto, "kmod_rs::Firewall::crypto"),
                 is_locked <- new_mutex!(false, "kmod_rs::Firewall::is_locked"),
-                module,
             }),
             GFP_KERNEL,
         )
     }
 
-    /// Decides on a request, and says in the log if it is, or would be, denied. Returns nothing if
-    /// no request can be.
+    /// Decides on a request of the current task, which `requester` describes, and says in the log
+    /// if it is, or would be, denied. Returns nothing if no request can be.
     ///
     /// Context: with a task; may sleep. The caller may hold mutexes.
-    pub(crate) fn check(&self, subject: &Subject<'_>) -> Option<Verdict> {
-        let verdict = self.decide(subject)?;
+    pub(crate) fn check(
+        &self,
+        name: &CStr,
+        requester: &Requester,
+        is_nested: bool,
+    ) -> Option<Verdict> {
+        let verdict = self.decide(name, requester, is_nested)?;
 
         let how = match verdict.ruling {
             Ruling::Allowed => return Some(verdict),
@@ -125,43 +119,48 @@ impl Firewall {
             pr_warn!(
                 "autoload {}: {} ({}) rule=\"{}\"\n",
                 how,
-                log::Escaped(subject.name.to_bytes()),
-                subject.requester,
+                log::Escaped(name.to_bytes()),
+                requester,
                 verdict.rule,
             );
         }
         Some(verdict)
     }
 
-    /// Decides on a request. Returns nothing if no request can be denied.
+    /// Decides on a request of the current task. Returns nothing if no request can be denied.
+    ///
+    /// `name` may be longer than what a helper gets: see ciphers.rs.
     ///
     /// Context: with a task; may sleep. The caller may hold mutexes.
-    pub(crate) fn decide(&self, subject: &Subject<'_>) -> Option<Verdict> {
+    pub(crate) fn decide(
+        &self,
+        name: &CStr,
+        requester: &Requester,
+        is_nested: bool,
+    ) -> Option<Verdict> {
         // ORDERING: What belongs together is behind the lock.
         if !self.is_in_force.load(Relaxed) {
             return None;
         }
         let rules = self.rules();
-        let algorithm = ciphers::algorithm(subject.name);
+        let algorithm = ciphers::algorithm(name);
         let is_thread = algorithm.is_some() && requester::is_kernel_thread();
         let now = Monotonic::ktime_get();
 
-        let cipher = match algorithm {
-            Some(algorithm) if is_thread && subject.requester.comm() == CRYPTO_THREAD => {
-                self.crypto.lock().inherited(algorithm, now)
-            }
-            _ => None,
-        };
-        let decision = rules.decide(
-            subject.name,
-            subject.is_nested,
-            Credentials::current,
-            cipher,
-        );
+        let cipher = algorithm
+            .filter(|_| is_thread && requester.comm() == CRYPTO_THREAD)
+            .and_then(|algorithm| self.decided_for_part(algorithm, now));
+        let decision = rules.decide(name, is_nested, Credentials::current, cipher);
         if let (Some(algorithm), false) = (algorithm, is_thread) {
             self.crypto.lock().note(algorithm, decision.is_allowed, now);
         }
         Some(rules.judge(decision))
+    }
+
+    /// What was decided on the cipher that this algorithm is a part of.
+    #[inline(never)]
+    fn decided_for_part(&self, algorithm: &[u8], now: i64) -> Option<Decision> {
+        self.crypto.lock().inherited(algorithm, now)
     }
 
     /// The rules as they are now.
@@ -219,7 +218,7 @@ impl Firewall {
         if *is_locked {
             return Err(EPERM);
         }
-        module::keep(self.module)?;
+        module::keep()?;
         *is_locked = true;
         pr_info!(
             "autoload rules are locked until reboot ({})\n",

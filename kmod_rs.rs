@@ -38,7 +38,8 @@ use crate::{
         recorder::{
             self,
             Recorder, //
-        }, //
+        },
+        Records, //
     },
     request::{
         chain,
@@ -128,12 +129,12 @@ struct KmodRs {
 }
 
 impl kernel::InPlaceModule for KmodRs {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         // Made from top to bottom. Requests arrive while the last is being made, and by then need
         // all the others.
         let slots = Arc::pin_init(Slots::new(), GFP_KERNEL);
         let settings = Arc::new(Settings::new(), GFP_KERNEL);
-        let firewall = Firewall::new(module);
+        let firewall = Firewall::new();
         let helpers = Helpers::new();
         // 7.2 gives a reference, 7.3 the value.
         let recorder = Recorder::new(*Borrow::<u32>::borrow(&module_parameters::records.value()));
@@ -168,16 +169,14 @@ impl kernel::InPlaceModule for KmodRs {
                 firewall?,
                 slots?,
                 helpers?,
-                recorder.clone()?,
-                autoloaded.clone()?,
-                module,
+                Records::new(recorder.clone()?, autoloaded.clone()?),
             )?)?,
             // Whoever has one of these open pins the module, once there is one.
-            _recent <- debugfs::File::new(directory.clone()?, recorder::Recent(recorder.clone()?), module),
-            _inflight <- debugfs::File::new(directory.clone()?, recorder::Inflight(recorder.clone()?), module),
-            _stats <- debugfs::File::new(directory.clone()?, recorder::Stats(recorder.clone()?), module),
-            _latency <- debugfs::File::new(directory.clone()?, recorder::Latency(recorder?), module),
-            _autoloaded <- debugfs::File::new(directory?, autoloaded::List(autoloaded?), module),
+            _recent <- debugfs::File::new(directory.clone()?, recorder::Recent(recorder.clone()?)),
+            _inflight <- debugfs::File::new(directory.clone()?, recorder::Inflight(recorder.clone()?)),
+            _stats <- debugfs::File::new(directory.clone()?, recorder::Stats(recorder.clone()?)),
+            _latency <- debugfs::File::new(directory.clone()?, recorder::Latency(recorder?)),
+            _autoloaded <- debugfs::File::new(directory?, autoloaded::List(autoloaded?)),
         }? Error)
     }
 }

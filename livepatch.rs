@@ -16,9 +16,12 @@ use crate::{
         self,
         ModprobePath, //
     },
-    wrappers::name::{
-        Name,
-        NAME_LEN, //
+    wrappers::{
+        module::OnStack,
+        name::{
+            Name,
+            NAME_LEN, //
+        }, //
     }, //
 };
 use core::ptr;
@@ -143,14 +146,16 @@ unsafe extern "C" fn kmod_rs_handle_request(
     // SAFETY: By the requirement; it is not written to while we use it.
     let formatted = unsafe { CStr::from_char_ptr(name) };
 
-    kmod.request_module(&Request {
+    let request = Request {
         name: Name::new(formatted),
         whole_name: formatted,
         // CAST: `vsnprintf()` returns no negative length.
         is_cut: len as usize >= NAME_LEN,
         wait,
         call_site,
-    })
+    };
+    // SAFETY: The entry has called this function, and livepatch looks for the entry.
+    unsafe { OnStack::with(|on_stack| kmod.request_module(&request, on_stack)) }
 }
 
 /// The livepatch is about to be disabled: called by the livepatch core.

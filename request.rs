@@ -1,33 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way of one request, from top to bottom.
+//! The path of one request, from top to bottom.
 //!
-//! Mirrors `__request_module()` and `call_modprobe()` of `kernel/module/kmod.c`. Each step is a
-//! call into a file that can be understood alone; Documentation/design.rst has the picture.
+//! Mirrors `__request_module()` of `kernel/module/kmod.c`. The steps have the numbers that they have
+//! in Documentation/design.rst. Each is a call into a file that can be understood on its own.
 
+mod answer;
 pub(crate) mod chain;
 mod deadline;
 mod environment;
 pub(crate) mod helpers;
+mod messages;
+mod modprobe;
 pub(crate) mod module_watcher;
 mod sharing;
 mod target;
 
 use self::{
+    answer::{
+        Answer,
+        Refusal, //
+    },
     chain::Chain,
     deadline::Timeout,
     environment::Environment,
-    helpers::{
-        Helpers, //
-        Tracker,
-    },
+    helpers::Helpers,
+    modprobe::Modprobe,
     sharing::{
         Followed,
         Leader,
         Role,
         Sharing, //
-    }, //
-    target::Target,
+    },
+    target::Target, //
 };
 use crate::{
     concurrency::{
@@ -38,17 +43,11 @@ use crate::{
     },
     firewall::{
         policy::Ruling,
-        Firewall,
-        Subject, //
+        Firewall, //
     },
     records::{
-        autoloaded::Autoloaded,
-        events,
-        record::Outcome,
-        recorder::{
-            InFlight,
-            Recorder, //
-        }, //
+        recorder::InFlight,
+        Records, //
     },
     sysctl::ModprobePath,
     usermode_helper::{
@@ -57,17 +56,14 @@ use crate::{
         WaitStatus, //
     },
     wrappers::{
-        log::{
-            self,
-            Known,
-            Quoted, //
-        },
+        module::OnStack,
         name::Name,
         requester::Requester,
         security,
         trace, //
     }, //
 };
+use core::cell::Cell;
 use kernel::{
     ffi::c_int,
     prelude::*,
@@ -77,16 +73,8 @@ use kernel::{
             Relaxed, //
         },
         Arc, //
-    },
-    uapi, //
+    }, //
 };
-
-/// The environment of modprobe, exactly.
-const MODPROBE_ENV: [&CStr; 3] = [
-    c"HOME=/",
-    c"TERM=linux",
-    c"PATH=/sbin:/usr/sbin:/bin:/usr/bin",
-];
 
 /// What a caller of `request_module()` asks for.
 pub(crate) struct Request<'a> {
@@ -96,7 +84,7 @@ pub(crate) struct Request<'a> {
     pub(crate) is_cut: bool,
     /// The name, or a longer part of it.
     pub(crate) whole_name: &'a CStr,
-    /// Whether the caller waits for modprobe to exit, or only for it to be started.
+    /// Whether the caller waits for the helper to exit, or only for it to be started.
     pub(crate) wait: bool,
     /// The address in the caller.
     pub(crate) call_site: usize,
@@ -138,478 +126,284 @@ pub(crate) struct Kmod {
     firewall: Arc<Firewall>,
     slots: Arc<Slots>,
     helpers: Arc<Helpers>,
-    recorder: Arc<Recorder>,
-    autoloaded: Arc<Autoloaded>,
+    records: Records,
     sharing: Arc<Sharing>,
     module_request: trace::ModuleRequest,
-    module: &'static ThisModule,
 }
 
-/// Why a request was answered without a helper having run to the end it waits for.
-#[derive(Clone, Copy)]
-enum Refusal {
-    /// `/proc/sys/kernel/modprobe` is empty: -ENOENT.
-    SwitchedOff,
-    /// -ENAMETOOLONG.
-    NameTooLong,
-    /// A security module said no, with its errno; or the firewall, with -EPERM.
-    Denied(Error),
-    /// It is part of a loop: -ELOOP.
-    Loop,
-    /// All slots are in use: -ETIME.
-    Busy,
-    /// The task was killed in the queue, or while it followed another: -ERESTARTSYS.
-    Killed,
-    /// The helper could not be run or waited for, or there was no memory.
-    Failed(Error),
-}
-
-impl Refusal {
-    /// The negative errno that the caller gets.
-    fn to_errno(self) -> c_int {
-        match self {
-            Self::SwitchedOff => ENOENT.to_errno(),
-            // CAST: Small numbers.
-            Self::NameTooLong => -(uapi::ENAMETOOLONG as c_int),
-            Self::Loop => -(uapi::ELOOP as c_int),
-            Self::Busy => -(uapi::ETIME as c_int),
-            Self::Killed => ERESTARTSYS.to_errno(),
-            Self::Denied(error) | Self::Failed(error) => error.to_errno(),
-        }
-    }
-}
-
-impl From<Refusal> for Outcome {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::SwitchedOff => Self::Off,
-            Refusal::NameTooLong => Self::TooLong,
-            Refusal::Denied(_) => Self::Denied,
-            Refusal::Loop => Self::Loop,
-            Refusal::Busy => Self::Timeout,
-            Refusal::Killed | Refusal::Failed(ERESTARTSYS) => Self::Killed,
-            Refusal::Failed(_) => Self::Errno,
-        }
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<chain::Loop> for Refusal {
-    fn from(_: chain::Loop) -> Self {
-        Self::Loop
-    }
-}
-
-impl From<NoSlot> for Refusal {
-    fn from(reason: NoSlot) -> Self {
-        match reason {
-            NoSlot::Busy => Self::Busy,
-            NoSlot::Killed => Self::Killed,
-            NoSlot::NoMemory => Self::Failed(ENOMEM),
-        }
-    }
-}
-
-/// What a request that was not refused is answered with.
-#[derive(Clone, Copy)]
-enum Answer {
-    /// How its helper ended.
-    Helper(WaitStatus),
-    /// Its helper was started, and it does not wait for more.
-    Started,
-    /// What another's helper found.
-    Shared(Result<WaitStatus>),
-}
-
-impl Answer {
-    /// What the caller gets.
-    fn to_raw(self) -> c_int {
-        match self {
-            Self::Helper(status) | Self::Shared(Ok(status)) => status.into_raw(),
-            Self::Started => 0,
-            Self::Shared(Err(error)) => error.to_errno(),
-        }
-    }
-}
-
-impl From<Answer> for Outcome {
-    fn from(answer: Answer) -> Self {
-        match answer {
-            Answer::Helper(status) => Self::of_helper(Ok(status)),
-            Answer::Started => Self::Started,
-            Answer::Shared(_) => Self::Shared,
-        }
-    }
-}
-
-/// Who asks, and what is wanted of that, as found when the request began.
-struct Asker {
-    requester: Requester,
+/// A request while it is served.
+struct Serving<'a> {
+    request: &'a Request<'a>,
+    requester: &'a Requester,
+    chain: &'a Chain,
     /// Its record, if anybody wants it and there was memory.
-    in_flight: Option<InFlight>,
-    /// Whether the helper is to be told.
+    record: Option<&'a InFlight>,
+    /// Whether the helper is to be told of the request, as the administrator had set it when the
+    /// request began.
     helper_env: bool,
+    /// Whether the kernel's trace event has been fired.
+    is_traced: Cell<bool>,
+    on_stack: &'a OnStack<'a>,
 }
 
-/// modprobe for one request, and what is to be given back when it has ended.
-///
-/// Lives until the helper has exited, also if the request has been killed before that: its slot
-/// is not free while it runs.
-struct Modprobe {
-    target: Target,
-    chain: Chain,
-    timeout: Option<Timeout>,
-    leader: Option<Leader>,
-    tracker: Tracker,
-    environment: Option<Environment>,
-    in_flight: Option<InFlight>,
-    _slot: Slot,
-}
-
-impl usermode_helper::Command for Modprobe {
-    fn path(&self) -> &CStr {
-        self.target.path()
-    }
-
-    fn args(&self) -> impl Iterator<Item = &CStr> {
-        // Quiet, and no options from the name on.
-        let name = self.target.name().as_cstr();
-        [self.target.path(), c"-q", c"--", name].into_iter()
-    }
-
-    fn env(&self) -> impl Iterator<Item = &CStr> {
-        let more = self.environment.iter().flat_map(Environment::strings);
-        Iterator::chain(MODPROBE_ENV.into_iter(), more)
-    }
-
-    fn starting(&self) -> Result {
-        let record = self.in_flight.as_ref().map(|it| it.record().clone());
-        self.tracker
-            .start(*self.target.name(), &self.chain, record)?;
-        if let Some(in_flight) = &self.in_flight {
-            in_flight.helper_started(Requester::current().tgid());
-        }
-        if let Some(timeout) = &self.timeout {
-            timeout.start();
-        }
-        // The last thing: from here on nothing but the program can fail.
-        if let Some(leader) = &self.leader {
-            leader.started();
-        }
-        Ok(())
-    }
-
-    fn ended(self, result: Result<WaitStatus>) {
-        if let Some(in_flight) = &self.in_flight {
-            in_flight.helper_ended(result);
-        }
-        if let Some(leader) = self.leader {
-            leader.tell(result);
-        }
-    }
+/// Whose answer a request gets.
+enum Source {
+    /// That of another's helper.
+    Shared(Result<WaitStatus>),
+    /// That of its own helper; as a leader, it passes the answer on.
+    Own(Option<Leader>),
 }
 
 impl Kmod {
     /// Puts together what requests need.
     ///
-    /// Returns [`ENOENT`] if the kernel lacks the tracepoint.
+    /// Returns [`ENOENT`] if the kernel lacks the tracepoint, or [`ENOMEM`].
+    ///
+    /// Context: may sleep.
     pub(crate) fn new(
         settings: Arc<Settings>,
         firewall: Arc<Firewall>,
         slots: Arc<Slots>,
         helpers: Arc<Helpers>,
-        recorder: Arc<Recorder>,
-        autoloaded: Arc<Autoloaded>,
-        module: &'static ThisModule,
+        records: Records,
     ) -> Result<Self> {
         Ok(Self {
             settings,
             firewall,
             slots,
             helpers,
-            recorder,
-            autoloaded,
+            records,
             sharing: Arc::pin_init(Sharing::new(), GFP_KERNEL)?,
             module_request: trace::ModuleRequest::find()?,
-            module,
         })
     }
 
-    /// Has the module asked for loaded; what `__request_module()` does.
+    /// Has the module loaded that is asked for; what `__request_module()` does.
     ///
-    /// Returns 0 if modprobe succeeded, or was started if the request does not wait; its wait
+    /// Returns 0 if the helper succeeded, or was started if the request does not wait; its wait
     /// status if it failed; or a negative errno if it was not run to its end.
     ///
-    /// Context: may sleep; the caller may hold mutexes, and must not hold any that modprobe needs.
-    pub(crate) fn request_module(&self, request: &Request<'_>) -> c_int {
-        // Who asks, also if the answer is no.
+    /// Context: may sleep; the caller may hold mutexes, and must not hold any that the helper needs.
+    pub(crate) fn request_module(&self, request: &Request<'_>, on_stack: &OnStack<'_>) -> c_int {
+        // 1. Who asks, and from which helpers the request descends. Its record begins here, so that
+        // also a request that is refused has one.
         let requester = Requester::current();
         let chain = self.helpers.chain_of_current(requester.uid());
         let helper_env = self.settings.helper_env.load(Relaxed) != 0;
-        let asker = Asker {
-            requester,
-            in_flight: self.begin(request, &requester, &chain, helper_env),
-            helper_env,
-        };
+        let record = self.records.begin(
+            &request.name,
+            request.wait,
+            request.call_site,
+            &requester,
+            chain.names(),
+            helper_env || self.settings.log_requests.load(Relaxed) != 0,
+        );
 
-        let (outcome, result) = match self.serve(request, &asker, chain) {
+        let answer = self.serve(&Serving {
+            request,
+            requester: &requester,
+            chain: &chain,
+            record: record.as_ref(),
+            helper_env,
+            is_traced: Cell::new(false),
+            on_stack,
+        });
+
+        // 10. The end of the record.
+        let (outcome, result) = match answer {
             Ok(answer) => (answer.into(), answer.to_raw()),
             Err(refusal) => (refusal.into(), refusal.to_errno()),
         };
-
-        // 10. The record.
-        self.recorder.count(outcome);
-        if let Some(in_flight) = &asker.in_flight {
-            self.finish(in_flight, outcome, result);
+        self.records.end(record.as_ref(), outcome, result);
+        if let Some(record) = &record {
+            let log_requests = self.settings.log_requests.load(Relaxed);
+            messages::returned(record.record(), outcome, result, log_requests);
         }
         result
     }
 
-    /// Requests are about to be given back to the kernel.
+    /// `request_module()` is about to be given back to the kernel.
     ///
     /// Context: in the task that gives back; may sleep.
     pub(crate) fn given_back(&self) {
         self.firewall.given_back();
     }
 
-    /// Begins the record of a request, if anybody wants it.
-    fn begin(
-        &self,
-        request: &Request<'_>,
-        requester: &Requester,
-        chain: &Chain,
-        helper_env: bool,
-    ) -> Option<InFlight> {
-        let is_traced = events::enabled();
-        let is_logged = self.settings.log_requests.load(Relaxed) != 0;
-        if !self.recorder.keeps_records() && !is_traced && !is_logged && !helper_env {
-            return None;
-        }
-        let Request {
-            name,
-            wait,
-            call_site,
-            ..
-        } = *request;
-        let in_flight = self
-            .recorder
-            .begin(name, wait, call_site, requester, chain.names())?;
+    /// The steps between the beginning and the end of the record.
+    fn serve(&self, serving: &Serving<'_>) -> Result<Answer, Refusal> {
+        let target = self.permit(serving)?;
 
-        if is_traced {
-            // Without memory there is no event.
-            let _ = events::begin(in_flight.record());
+        match self.share(serving, &target)? {
+            Source::Shared(outcome) => Ok(Answer::Shared(outcome)),
+            Source::Own(leader) => self.run(serving, target, leader),
         }
-        Some(in_flight)
     }
 
-    /// Ends the record of a request.
-    fn finish(&self, in_flight: &InFlight, outcome: Outcome, result: c_int) {
-        in_flight.answered(outcome, result);
-        self.autoloaded.asked(in_flight.record());
-        if events::enabled() {
-            // Without memory there is no event.
-            let _ = events::end(in_flight.record(), outcome, result);
-        }
-        self.log_request(in_flight, outcome, result);
-    }
-
-    /// The steps. Their numbers are those of Documentation/design.rst.
-    fn serve(&self, request: &Request<'_>, asker: &Asker, chain: Chain) -> Result<Answer, Refusal> {
-        let Asker {
+    /// Steps 2 to 5: may the request be served? Returns what a helper is to be run for.
+    #[inline(never)]
+    fn permit(&self, serving: &Serving<'_>) -> Result<Target, Refusal> {
+        let Serving {
+            request,
             requester,
-            in_flight,
-            helper_env,
-        } = asker;
+            chain,
+            ..
+        } = *serving;
+        let name = &request.name;
 
-        // 1. Preconditions. The path is read once; what is run is what was checked here.
+        // 2. Preconditions. The path is read once: what is checked here is what is run.
         let path = ModprobePath::read()?;
         if path.as_cstr().is_empty() {
             return Err(Refusal::SwitchedOff);
         }
-        let subject = Subject {
-            name: request.whole_name,
-            requester,
-            is_nested: chain.is_nested(),
-        };
         if request.is_cut {
-            // What comes of it may depend on what would have been decided.
-            let _ = self.firewall.decide(&subject);
+            // The firewall remembers what it decides, for what may come of the request.
+            let _ = self
+                .firewall
+                .decide(request.whole_name, requester, chain.is_nested());
             return Err(Refusal::NameTooLong);
         }
-        let name = request.name;
 
-        // 2. The security modules.
+        // 3. The security modules.
         security::kernel_module_request(name.as_cstr()).map_err(Refusal::Denied)?;
 
         // 4. The firewall.
-        if let Some(verdict) = self.firewall.check(&subject) {
-            self.recorder.count_verdict(verdict);
-            if let Some(in_flight) = in_flight {
-                in_flight.record().judged(verdict);
-            }
+        if let Some(verdict) = self
+            .firewall
+            .check(request.whole_name, requester, chain.is_nested())
+        {
+            self.records.judged(serving.record, verdict);
             if verdict.ruling == Ruling::Denied {
                 return Err(Refusal::Denied(EPERM));
             }
         }
 
-        // 5. Loops end here.
+        // 5. Loops.
         chain
-            .check(&name, request.wait, &self.settings.limits)
-            .inspect_err(|_| log_loop(&chain, name, requester))?;
+            .check(name, request.wait, &self.settings.limits)
+            .inspect_err(|_| messages::loop_stopped(chain, name, requester))?;
 
-        // 6. Sharing. Who comes from a helper must not wait for another's: that may wait for it. A
-        // helper that is told for whom it runs, runs for that one only.
-        let target = Target::new(name, path)?;
-        if let Some(in_flight) = in_flight {
-            in_flight.queued();
-        }
-        let may_share =
-            !chain.is_nested() && !helper_env && self.settings.coalesce.load(Relaxed) != 0;
-        let role = if may_share {
-            self.sharing.join(&target, request.wait)?
-        } else {
-            Role::Alone
-        };
-        let is_traced = matches!(role, Role::Served | Role::Follower(_));
-        if is_traced {
-            self.trace(&name, request);
-        }
-        let timeout_ms = self.settings.coalesce_timeout_ms.load(Relaxed);
-        let leader = match role {
-            Role::Leader(leader) => Some(leader),
-            Role::Alone => None,
-            Role::Served => return Ok(Answer::Shared(Ok(WaitStatus::SUCCESS))),
-            Role::Follower(follower) => match follower.wait(timeout_ms) {
-                Followed::Outcome(outcome) => return Ok(Answer::Shared(outcome)),
-                Followed::Leader(leader) => Some(leader),
-                Followed::Alone => None,
-                Followed::Killed => return Err(Refusal::Killed),
-            },
-        };
+        Ok(Target::new(*name, path)?)
+    }
 
-        // 7. A slot, or nothing is run.
-        let claim = Claim {
-            is_nested: chain.is_nested(),
-            uid: chain.uid(),
-        };
-        let slot = self
-            .slots
-            .take(claim)
-            .inspect_err(|reason| self.log_no_slot(name, requester, *reason))?;
-        if let Some(in_flight) = in_flight {
-            in_flight.dequeued();
+    /// Step 6: whose answer does the request get?
+    #[inline(never)]
+    fn share(&self, serving: &Serving<'_>, target: &Target) -> Result<Source, Refusal> {
+        if let Some(record) = serving.record {
+            record.queued();
         }
+        // A nested request must not wait for another's helper, which may wait for it. A helper that
+        // is told of its request runs for that one only.
+        if serving.chain.is_nested()
+            || serving.helper_env
+            || self.settings.coalesce.load(Relaxed) == 0
+        {
+            return Ok(Source::Own(None));
+        }
+
+        let follower = match self.sharing.join(target, serving.request.wait)? {
+            Role::Leader(leader) => return Ok(Source::Own(Some(leader))),
+            Role::Alone => return Ok(Source::Own(None)),
+            Role::Served => {
+                self.trace(serving);
+                return Ok(Source::Shared(Ok(WaitStatus::SUCCESS)));
+            }
+            Role::Follower(follower) => follower,
+        };
+        self.trace(serving);
+        match follower.wait(self.settings.coalesce_timeout_ms.load(Relaxed)) {
+            Followed::Outcome(outcome) => Ok(Source::Shared(outcome)),
+            Followed::Leader(leader) => Ok(Source::Own(Some(leader))),
+            Followed::Alone => Ok(Source::Own(None)),
+            Followed::Killed => Err(Refusal::Killed),
+        }
+    }
+
+    /// Steps 7 to 9: runs a helper.
+    fn run(
+        &self,
+        serving: &Serving<'_>,
+        target: Target,
+        leader: Option<Leader>,
+    ) -> Result<Answer, Refusal> {
+        // 7. A slot.
+        let slot = self.take_slot(serving, &target)?;
 
         // 8. The kernel's own trace event.
-        if !is_traced {
-            self.trace(&name, request);
-        }
+        self.trace(serving);
 
         // 9. The helper.
-        let timeout = match self.settings.helper_timeout_ms.load(Relaxed) {
-            0 => None,
-            timeout_ms => Some(Timeout::new(name, timeout_ms)?),
-        };
-        let environment = match (helper_env, in_flight) {
-            (false, _) => None,
-            (true, Some(in_flight)) => Some(Environment::new(in_flight.record())?),
-            (true, None) => return Err(Refusal::Failed(ENOMEM)),
-        };
-        let modprobe = Modprobe {
-            target,
-            chain,
-            timeout,
-            leader,
-            tracker: self.helpers.track(),
-            environment,
-            in_flight: in_flight.clone(),
-            _slot: slot,
-        };
-        if request.wait {
-            let status = usermode_helper::run(modprobe, Wait::Exit, self.module)?;
+        let modprobe = self.modprobe(serving, target, leader, slot)?;
+        if serving.request.wait {
+            let status = usermode_helper::run(modprobe, Wait::Exit, serving.on_stack)?;
             Ok(Answer::Helper(status))
         } else {
-            usermode_helper::run(modprobe, Wait::Exec, self.module)?;
+            usermode_helper::run(modprobe, Wait::Exec, serving.on_stack)?;
             Ok(Answer::Started)
         }
     }
 
-    /// Fires the kernel's trace event.
-    fn trace(&self, name: &Name, request: &Request<'_>) {
-        self.module_request
-            .fire(name.as_cstr(), request.wait, request.call_site);
+    /// Takes a slot, and waits for it if all are in use.
+    #[inline(never)]
+    fn take_slot(&self, serving: &Serving<'_>, target: &Target) -> Result<Slot, NoSlot> {
+        let slot = self.slots.take(Claim {
+            is_nested: serving.chain.is_nested(),
+            uid: serving.chain.uid(),
+        });
+        if let Err(NoSlot::Busy) = slot {
+            messages::no_slot(&self.slots, &self.helpers, target.name(), serving.requester);
+        }
+        let slot = slot?;
+
+        if let Some(record) = serving.record {
+            record.dequeued();
+        }
+        Ok(slot)
     }
 
-    /// Says that a request has returned, if the administrator wants that.
-    fn log_request(&self, in_flight: &InFlight, outcome: Outcome, result: c_int) {
-        let record = in_flight.record();
-        let helper = record.progress().helper;
-        let is_logged = match self.settings.log_requests.load(Relaxed) {
-            0 => false,
-            1 => result != 0 && helper.is_some() && log::allowed(),
-            _ => true,
+    /// Puts the helper together. Done apart, so that none of it is on the stack while it runs.
+    #[inline(never)]
+    fn modprobe(
+        &self,
+        serving: &Serving<'_>,
+        target: Target,
+        leader: Option<Leader>,
+        slot: Slot,
+    ) -> Result<KBox<Modprobe>> {
+        let timeout = match self.settings.helper_timeout_ms.load(Relaxed) {
+            0 => None,
+            timeout_ms => Some(Timeout::new(*target.name(), timeout_ms)?),
         };
-
-        if is_logged {
-            pr_info!(
-                "request {} ({}) {}: seq={} result={} helper={} call_site={}\n",
-                record.name(),
-                record.requester(),
-                outcome,
-                record.seq(),
-                result,
-                Known(helper),
-                Quoted(record.origin().call_site()),
-            );
-        }
+        let environment = match (serving.helper_env, serving.record) {
+            (false, _) => None,
+            (true, Some(record)) => Some(Environment::new(record.record())?),
+            (true, None) => return Err(ENOMEM),
+        };
+        Ok(KBox::new(
+            Modprobe {
+                target,
+                chain: serving.chain.clone(),
+                timeout,
+                leader,
+                tracker: self.helpers.track(),
+                environment,
+                record: serving.record.cloned(),
+                _slot: slot,
+            },
+            GFP_KERNEL,
+        )?)
     }
 
-    /// Says that a request has given up waiting for a slot.
-    fn log_no_slot(&self, name: Name, requester: &Requester, reason: NoSlot) {
-        if reason != NoSlot::Busy || !log::allowed() {
-            return;
-        }
-        pr_warn!(
-            "runaway modprobe loop assumed and stopped: {} ({}) limit={} busy_timeout_ms={} running=\"{}\"\n",
+    /// Fires the kernel's trace event, once for each request.
+    fn trace(&self, serving: &Serving<'_>) {
+        let Request {
             name,
-            requester,
-            self.slots.limit(),
-            self.slots.busy_timeout_ms(),
-            self.helpers.summary(),
-        );
-    }
-}
+            wait,
+            call_site,
+            ..
+        } = serving.request;
 
-/// Says that a request is part of a loop.
-fn log_loop(chain: &Chain, name: Name, requester: &Requester) {
-    if log::allowed() {
-        pr_warn!(
-            "runaway modprobe loop assumed and stopped: {} ({})\n",
-            chain.line_to(name),
-            requester,
-        );
-    }
-}
-
-#[kunit_tests(kmod_rs_request)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_caller_gets() -> Result {
-        assert_eq!(Refusal::SwitchedOff.to_errno(), -2);
-        assert_eq!(Refusal::NameTooLong.to_errno(), -36);
-        assert_eq!(Refusal::Denied(EPERM).to_errno(), -1);
-        assert_eq!(Refusal::from(chain::Loop).to_errno(), -40);
-        assert_eq!(Refusal::from(NoSlot::Busy).to_errno(), -62);
-        assert_eq!(Refusal::from(NoSlot::Killed).to_errno(), -512);
-        assert_eq!(Refusal::from(NoSlot::NoMemory).to_errno(), -12);
-        assert_eq!(Refusal::from(EACCES).to_errno(), -13);
-        Ok(())
+        if !serving.is_traced.replace(true) {
+            self.module_request.fire(name.as_cstr(), *wait, *call_site);
+        }
     }
 }

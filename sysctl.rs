@@ -346,6 +346,7 @@ impl ModprobePath {
     /// Returns [`ENOMEM`] if there is no memory for the copy.
     ///
     /// Context: may sleep.
+    #[inline(never)]
     pub(crate) fn read() -> Result<Self> {
         let mut bytes = [0; PATH_LEN];
 

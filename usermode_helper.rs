@@ -15,6 +15,10 @@
 //! C headers: [`include/linux/umh.h`](srctree/include/linux/umh.h),
 //! [`include/linux/kmod.h`](srctree/include/linux/kmod.h)
 
+use crate::wrappers::module::{
+    self,
+    OnStack, //
+};
 use core::ptr;
 use kernel::{
     bindings,
@@ -60,7 +64,7 @@ pub(crate) trait Command: Send + Sync + 'static {
     /// would have if the caller had not been killed.
     ///
     /// Context: may sleep.
-    fn ended(self, result: Result<WaitStatus>);
+    fn ended(this: KBox<Self>, result: Result<WaitStatus>);
 }
 
 /// What the caller waits for. Both waits end early when the calling task is killed.
@@ -113,8 +117,7 @@ impl WaitStatus {
 struct Invocation<C> {
     argv: [*mut c_char; MAX_STRINGS + 1],
     envp: [*mut c_char; MAX_STRINGS + 1],
-    command: C,
-    module: &'static ThisModule,
+    command: KBox<C>,
     /// What the kernel said when it called back. Written before `left` is set, read after.
     retval: c_int,
     /// Whether one of the two has let go.
@@ -151,23 +154,21 @@ unsafe fn let_go<C>(data: *mut Invocation<C>) -> Option<KBox<Invocation<C>>> {
 /// - [`EBUSY`] if helpers are disabled (early boot, suspend),
 /// - what execve(2) said if the program could not be executed.
 ///
-/// `module` is the module of the caller. Some code of it must be unable to be unloaded for the
-/// time of the call, for instance by being on the stack of a livepatched function.
+/// `on_stack` proves that the module cannot be unloaded during the call.
 ///
 /// With CONFIG_STATIC_USERMODEHELPER the kernel may run another program, or none and say success.
 ///
 /// Context: may sleep. See `call_usermodehelper_exec()`.
 pub(crate) fn run<C: Command>(
-    command: C,
+    command: KBox<C>,
     wait: Wait,
-    module: &'static ThisModule,
+    on_stack: &OnStack<'_>,
 ) -> Result<WaitStatus> {
     let mut invocation = KBox::init(
         init!(Invocation {
             argv: [ptr::null_mut(); MAX_STRINGS + 1],
             envp: [ptr::null_mut(); MAX_STRINGS + 1],
             command,
-            module,
             retval: 0,
             left: Atomic::new(false),
         }),
@@ -175,7 +176,7 @@ pub(crate) fn run<C: Command>(
     )?;
 
     // INVARIANT: `fill` leaves the last pointer alone. The strings are those of `command`, which
-    // is not moved out of its box, nor changed, until it is dropped.
+    // is neither moved out of its box nor changed before it is dropped.
     let Invocation {
         argv,
         envp,
@@ -210,10 +211,8 @@ pub(crate) fn run<C: Command>(
         return Err(ENOMEM);
     }
 
-    // The callback may come after the caller has been killed and has returned.
-    //
-    // SAFETY: The caller promises that the module cannot go away now.
-    unsafe { bindings::__module_get(module.as_ptr()) };
+    // The callback may come after the caller has been killed and has returned. It puts this.
+    on_stack.get_module();
 
     let wait = match wait {
         Wait::Exec => bindings::UMH_WAIT_EXEC,
@@ -269,8 +268,9 @@ fn fill<'a>(
 }
 
 /// Tells the command how its helper ended.
+#[inline(never)]
 fn end<C: Command>(invocation: KBox<Invocation<C>>, result: Result<WaitStatus>) {
-    KBox::into_inner(invocation).command.ended(result);
+    C::ended(KBox::into_inner(invocation).command, result);
 }
 
 /// Tells the command that its helper is about to execute the program.
@@ -299,10 +299,10 @@ unsafe extern "C" fn init<C: Command>(
 unsafe extern "C" fn cleanup<C: Command>(info: *mut bindings::subprocess_info) {
     // SAFETY: By the requirement. The kernel uses the strings no more, and `retval` is written here
     // only, before the caller reads it, which is after `let_go`.
-    let (data, module) = unsafe {
+    let data = unsafe {
         let data = (*info).data.cast::<Invocation<C>>();
         (*data).retval = (*info).retval;
-        (data, (*data).module)
+        data
     };
 
     // SAFETY: This is the kernel's pointer; the caller has the other.
@@ -314,8 +314,8 @@ unsafe extern "C" fn cleanup<C: Command>(info: *mut bindings::subprocess_info) {
 
     // The last act: from here on the module may be unloaded, see `wait_for_callbacks()`.
     //
-    // SAFETY: `run()` took this reference.
-    unsafe { bindings::module_put(module.as_ptr()) };
+    // SAFETY: `run()` has taken this reference.
+    unsafe { bindings::module_put(module::this()) };
 }
 
 #[kunit_tests(kmod_rs_usermode_helper)]

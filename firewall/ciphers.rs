@@ -151,10 +151,11 @@ impl Decisions {
     /// After `NAME` it asks for `NAME-all`; what was decided on the first stands for both.
     ///
     /// Context: any. Does not allocate.
+    #[inline(never)]
     pub(crate) fn note(&mut self, algorithm: &[u8], is_allowed: bool, now: i64) {
         if let Some(first) = algorithm.strip_suffix(ALL) {
-            let first = Algorithm::new(first);
-            let is_first = |name: &[u8]| name == first.bytes();
+            let first = &first[..first.len().min(ALGORITHM_LEN - 1)];
+            let is_first = |name: &[u8]| name == first;
             if self.newest(now, false, is_first).is_some() {
                 return;
             }
@@ -202,6 +203,7 @@ impl Decisions {
         })
     }
 
+    #[inline(never)]
     fn add(&mut self, past: PastDecision, is_allowed: bool, now: i64) {
         if is_allowed {
             self.allowed.add(past, now);

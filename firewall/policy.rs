@@ -194,6 +194,7 @@ impl Rules {
     /// what was decided on the cipher that it puts together.
     ///
     /// Context: any that `credentials` may be called in.
+    #[inline(never)]
     pub(crate) fn decide(
         &self,
         name: &CStr,

@@ -95,6 +95,7 @@ fn us(time: Option<Delta>) -> i64 {
 /// A request begins. Without memory for its texts there is no event.
 ///
 /// Context: may sleep.
+#[inline(never)]
 pub(crate) fn begin(record: &Record) -> Result {
     let origin = record.origin();
     let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
@@ -126,6 +127,7 @@ pub(crate) fn begin(record: &Record) -> Result {
 /// A request returns. If it was refused there is an event of its own for that, before.
 ///
 /// Context: may sleep.
+#[inline(never)]
 pub(crate) fn end(record: &Record, outcome: Outcome, result: c_int) -> Result {
     let progress = record.progress();
     let name = text(Quoted(record.name().as_cstr().to_bytes()))?;

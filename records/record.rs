@@ -238,7 +238,7 @@ impl Record {
     /// Context: may sleep; the caller may hold mutexes.
     pub(crate) fn new<'a>(
         seq: u64,
-        name: Name,
+        name: &Name,
         wait: bool,
         call_site: usize,
         requester: &Requester,
@@ -253,7 +253,7 @@ impl Record {
             pin_init!(Self {
                 seq,
                 time,
-                name,
+                name: *name,
                 wait,
                 requester: *requester,
                 origin: Origin::current(call_site),
@@ -533,7 +533,7 @@ mod tests {
     fn record(name: &CStr, wait: bool) -> Result<Arc<Record>> {
         let memory = Arc::new(Memory::new(), GFP_KERNEL)?;
         let requester = Requester::current();
-        Record::new(7, Name::new(name), wait, 0, &requester, [].iter(), &memory)
+        Record::new(7, &Name::new(name), wait, 0, &requester, [].iter(), &memory)
     }
 
     fn shown(record: &Record) -> Result<CString> {

@@ -159,7 +159,7 @@ impl Recorder {
     /// Context: may sleep; the caller may hold mutexes.
     pub(crate) fn begin<'a>(
         self: &Arc<Self>,
-        name: Name,
+        name: &Name,
         wait: bool,
         call_site: usize,
         requester: &Requester,
@@ -474,7 +474,7 @@ mod tests {
     fn request(recorder: &Arc<Recorder>, name: &CStr) -> Result {
         let requester = Requester::current();
         let in_flight = recorder
-            .begin(Name::new(name), true, 0, &requester, iter::empty())
+            .begin(&Name::new(name), true, 0, &requester, iter::empty())
             .ok_or(ENOMEM)?;
 
         assert!(recorder.in_flight(0).is_some());
@@ -521,7 +521,7 @@ mod tests {
     fn a_helper_keeps_its_request_in_flight() -> Result {
         let recorder = Recorder::new(1)?;
         let requester = Requester::current();
-        let begin = || recorder.begin(Name::new(c"a"), true, 0, &requester, iter::empty());
+        let begin = || recorder.begin(&Name::new(c"a"), true, 0, &requester, iter::empty());
         let of_request = begin().ok_or(ENOMEM)?;
         let of_helper = of_request.clone();
         let seq = of_request.record().seq();

@@ -128,6 +128,7 @@ impl Drop for Helper {
 }
 
 /// What a request descends from.
+#[derive(Clone)]
 pub(crate) struct Chain {
     /// The user who made the outermost request of the chain, in the initial namespace.
     uid: u32,
@@ -194,7 +195,7 @@ impl Chain {
     }
 
     /// The chain, ended by the request for `name`.
-    pub(crate) fn line_to(&self, name: Name) -> ChainLine<'_> {
+    pub(crate) fn line_to<'a>(&'a self, name: &'a Name) -> ChainLine<'a> {
         ChainLine {
             chain: self,
             last: name,
@@ -229,7 +230,7 @@ impl Chain {
 /// two.
 pub(crate) struct ChainLine<'a> {
     chain: &'a Chain,
-    last: Name,
+    last: &'a Name,
 }
 
 impl ChainLine<'_> {
@@ -239,8 +240,8 @@ impl ChainLine<'_> {
         // CAST: At most `MAX_CHAIN`.
         let from_the_end = (self.chain.length() - position) as usize;
         match from_the_end.checked_sub(1) {
-            None => &self.last,
-            Some(n) => self.chain.helpers().nth(n).map_or(&self.last, Helper::name),
+            None => self.last,
+            Some(n) => self.chain.helpers().nth(n).map_or(self.last, Helper::name),
         }
     }
 
@@ -303,7 +304,7 @@ mod tests {
     }
 
     fn shown(chain: &Chain, last: &CStr) -> Result<CString> {
-        CString::try_from_fmt(fmt!("{}", chain.line_to(name(last)?)))
+        CString::try_from_fmt(fmt!("{}", chain.line_to(&name(last)?)))
     }
 
     #[test]

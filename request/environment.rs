@@ -14,14 +14,13 @@ use crate::{
 };
 use core::ops::Deref;
 use kernel::{
+    fmt,
     prelude::*,
     str::CString, //
 };
 
 /// Strings for the environment of a helper.
-///
-/// Behind a pointer, as most helpers have none.
-pub(crate) struct Environment(KBox<[CString; 6]>);
+pub(crate) struct Environment(KVec<CString>);
 
 impl Environment {
     /// Describes a request.
@@ -32,19 +31,22 @@ impl Environment {
     pub(crate) fn new(record: &Record) -> Result<Self> {
         let requester = record.requester();
         let origin = record.origin();
+        let userns = record::userns(origin.is_in_init_userns);
 
-        let strings = [
-            CString::try_from_fmt(fmt!("KMOD_REQUEST={}", record.seq()))?,
-            CString::try_from_fmt(fmt!("KMOD_REQUESTER_PID={}", requester.pid()))?,
-            CString::try_from_fmt(fmt!("KMOD_REQUESTER_UID={}", requester.uid()))?,
-            CString::try_from_fmt(fmt!("KMOD_REQUESTER_COMM={}", Escaped(requester.comm())))?,
-            CString::try_from_fmt(fmt!(
-                "KMOD_REQUESTER_USERNS={}",
-                record::userns(origin.is_in_init_userns)
-            ))?,
-            CString::try_from_fmt(fmt!("KMOD_CALL_SITE={}", Escaped(origin.call_site())))?,
-        ];
-        Ok(Self(KBox::new(strings, GFP_KERNEL)?))
+        let mut it = Self(KVec::with_capacity(6, GFP_KERNEL)?);
+        it.add(fmt!("KMOD_REQUEST={}", record.seq()))?;
+        it.add(fmt!("KMOD_REQUESTER_PID={}", requester.pid()))?;
+        it.add(fmt!("KMOD_REQUESTER_UID={}", requester.uid()))?;
+        it.add(fmt!("KMOD_REQUESTER_COMM={}", Escaped(requester.comm())))?;
+        it.add(fmt!("KMOD_REQUESTER_USERNS={userns}"))?;
+        it.add(fmt!("KMOD_CALL_SITE={}", Escaped(origin.call_site())))?;
+        Ok(it)
+    }
+
+    #[inline(never)]
+    fn add(&mut self, string: fmt::Arguments<'_>) -> Result {
+        self.0.push(CString::try_from_fmt(string)?, GFP_KERNEL)?;
+        Ok(())
     }
 
     /// The strings.

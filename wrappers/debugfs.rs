@@ -10,6 +10,7 @@
 //! C headers: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h),
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
 
+use super::module;
 use core::{
     marker::PhantomPinned,
     ptr, //
@@ -110,21 +111,16 @@ impl<T: Items> File<T> {
 
     /// Makes the file. As always with debugfs, nobody is told if that fails.
     ///
-    /// To be done when nothing can fail any more in the module's init: who has the file open by
-    /// then does not keep a module that is not there yet.
+    /// It can be opened once the module's init has succeeded.
     ///
     /// Context: may sleep.
-    pub(crate) fn new(
-        directory: Arc<Directory>,
-        items: T,
-        module: &'static ThisModule,
-    ) -> impl PinInit<Self> {
+    pub(crate) fn new(directory: Arc<Directory>, items: T) -> impl PinInit<Self> {
         // INVARIANT: See below.
         pin_init!(&this in Self {
             items,
-            operations <- Opaque::ffi_init(move |slot: *mut bindings::file_operations| {
+            operations <- Opaque::ffi_init(|slot: *mut bindings::file_operations| {
                 let operations = bindings::file_operations {
-                    owner: module.as_ptr(),
+                    owner: module::this(),
                     open: Some(Self::open),
                     read: Some(bindings::seq_read),
                     llseek: Some(bindings::seq_lseek),
@@ -157,6 +153,10 @@ impl<T: Items> File<T> {
     ///
     /// To be called by debugfs only, for the file of a `File<T>`.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // A module whose init fails is freed even if somebody has a file of it open.
+        if !module::is_live() {
+            return ENODEV.to_errno();
+        }
         // SAFETY: By the requirement both are valid, and `file` is being opened.
         let ret = unsafe { bindings::seq_open(file, &Self::SEQ_OPERATIONS) };
         if ret == 0 {

@@ -215,6 +215,7 @@ impl Origin {
     /// Describes the current task, and the call that returns to `call_site`.
     ///
     /// Context: may sleep; the caller may hold mutexes.
+    #[inline(never)]
     pub(crate) fn current(call_site: usize) -> Self {
         // SAFETY: May be called wherever there is a task.
         let (loginuid, is_in_init_userns, nspid) = unsafe {
