@@ -14,6 +14,11 @@ PRIVATE="has_capability_noaudit modprobe_path security_kernel_module_request"
 ENTRY=kmod_rs_request_module
 HANDLER=kmod_rs_handle_request
 
+# Bytes of the kernel stack, which has 16384: what is held while a helper runs, on top of
+# what the callers of request_module() hold; and the frame of each function on the way.
+MAX_HELD=900
+MAX_FRAME=600
+
 # The livepatch core takes no module that does not say what it is.
 check_modinfo() {
 	tr '\0' '\n' < <(objcopy -O binary --only-section=.modinfo "$1" /dev/stdout) | grep -qx 'livepatch=Y' ||
@@ -54,8 +59,47 @@ check_entry() {
 	[[ $code =~ ^(call[[:space:]]*)+$ ]] || die "$ENTRY reaches $HANDLER by \"${code//$'\n'/, }\", not by a call"
 }
 
+# Frames as the functions make them, over direct calls from the entry on. Held is the
+# deepest of the ways to the call that runs the helper and waits for it. Only for Debian's
+# kernels with trixie's tools: a debugging kernel's frames are several times as large, and
+# another compiler's are others.
+check_stack() {
+	local fault
+	modinfo -F vermagic "$1" | grep -q '+deb13' || return 0
+	fault=$(objdump -dr --no-show-raw-insn "$1" | gawk -v entry="$ENTRY" -v held_limit="$MAX_HELD" -v frame_limit="$MAX_FRAME" '
+		function reach(f,    i, best, deep) {
+			if (f == "call_usermodehelper_exec") return 0
+			if (!(f in frame) || f in busy) return -1
+			if (f in memo) return memo[f]
+			if (frame[f] > largest) { largest = frame[f]; where = f }
+			busy[f] = 1
+			best = -1
+			for (i = 1; i <= calls[f]; i++) {
+				deep = reach(call[f, i])
+				if (deep >= 0 && deep + frame[f] > best) best = deep + frame[f]
+			}
+			delete busy[f]
+			return memo[f] = best
+		}
+		/^[0-9a-f]+ <.*>:$/ { f = $2; gsub(/^<|>:$/, "", f); frame[f] = 8; calls[f] = 0; next }
+		$2 == "push" { frame[f] += 8 }
+		$2 == "sub" && $3 ~ /^\$0x[0-9a-f]+,%rsp$/ { gsub(/^\$|,.*/, "", $3); frame[f] += strtonum($3) }
+		$2 == "add" && $3 == "$0xffffffffffffff80,%rsp" { frame[f] += 128 }
+		/R_X86_64_(PLT32|PC32)/ && jumps { callee = $3; sub(/[-+]0x[0-9a-f]+$/, "", callee); call[f, ++calls[f]] = callee }
+		{ jumps = $2 ~ /^(call|jmp)$/ }
+		jumps && $4 ~ /^<[^+]*>$/ { callee = $4; gsub(/[<>]/, "", callee); call[f, ++calls[f]] = callee }
+		END {
+			held = reach(entry)
+			if (held < 0) print "no way from " entry " to call_usermodehelper_exec() was found"
+			else if (held > held_limit) print held " bytes of stack are held while a helper runs, more than " held_limit
+			else if (largest > frame_limit) print "the frame of " where " has " largest " bytes, more than " frame_limit
+		}')
+	[[ ! $fault ]] || die "$1: $fault"
+}
+
 (($# == 1)) || die "usage: check-module.sh kmod-rs.ko"
 check_modinfo "$1"
 check_relocations "$1"
 check_weak_symbols "$1"
 check_entry "$1"
+check_stack "$1"

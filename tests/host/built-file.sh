@@ -27,13 +27,17 @@ refused() {
 	echo "$1: $said"
 }
 
-# The address in the file of the call from the entry to the Rust side.
-offset_of_call() {
-	local section address
+# disassemble FUNCTION
+disassemble() {
+	with_tools objdump -dr --disassemble="$1" "$OUT/kmod-rs.ko"
+}
+
+# write_byte BYTE ADDRESS: makes $BAD, which has this byte at that place of .text.
+write_byte() {
+	local section
 	section=$(with_tools readelf -SW "$OUT/kmod-rs.ko" | awk '$2 == ".text" || $3 == ".text" { sub(/.*\.text/, ""); print $3; exit }')
-	address=$(with_tools objdump -dr --no-show-raw-insn --disassemble=kmod_rs_request_module "$OUT/kmod-rs.ko" |
-		awk '/kmod_rs_handle_request/ { print address } { address = $1 }')
-	echo $((0x$section + 0x${address%:}))
+	cp "$OUT/kmod-rs.ko" "$BAD"
+	printf '%b' "\\x$1" | dd of="$BAD" bs=1 seek="$((0x$section + $2))" conv=notrunc status=none
 }
 
 check "$OUT/kmod-rs.ko"
@@ -51,9 +55,14 @@ with_tools objcopy --weaken-symbol=vsnprintf "$OUT/kmod-rs.ko" "$BAD"
 refused "a weak symbol" "weak symbols.*vsnprintf"
 
 # A call is e8, a jump e9.
-cp "$OUT/kmod-rs.ko" "$BAD"
-printf '\xe9' | dd of="$BAD" bs=1 seek="$(offset_of_call)" conv=notrunc status=none
+call=$(disassemble kmod_rs_request_module | awk '/kmod_rs_handle_request/ { print address } { address = $1 }')
+write_byte e9 "0x${call%:}"
 refused "a jump to the Rust side" "not by a call"
+
+# `sub $SIZE,%rsp` is 48 81 ec and the size, of which this is the second byte.
+frame=$(disassemble kmod_rs_handle_request | awk '/48 81 ec/ { print $1; exit }')
+write_byte 05 "0x${frame%:} + 4"
+refused "too much of the stack" "bytes of stack are held"
 
 with_tools objcopy --add-symbol kmod_rs_request_module.cold=.text:0,function "$OUT/kmod-rs.ko" "$BAD"
 refused "a second part of the entry" "split"
