@@ -13,8 +13,8 @@
 
 /* Rust, called from C. */
 int kmod_rs_handle_request(const char *name, int len, bool wait,
-			   unsigned long call_site);	/* livepatch.rs */
-void kmod_rs_handle_unpatch(void);			/* livepatch.rs */
+			   unsigned long call_site);	/* livepatch/handler.rs */
+void kmod_rs_handle_unpatch(void);			/* livepatch/handler.rs */
 
 /* C, called from Rust. */
 int kmod_rs_livepatch_enable(void);			/* livepatch.rs */
