@@ -41,7 +41,9 @@ int kmod_rs_trace_init(void)
  * @call_site: address in the caller of request_module()
  *
  * What trace_module_request() of <linux/tracepoint.h> does, less the static
- * branch: that one could be patched only for a symbol of this module.
+ * branch: that one could be patched only for a symbol of this module. It must be
+ * kept in step with that header; scripts/check-kernel.sh refuses a kernel whose
+ * macros are others.
  *
  * Context: any; kmod_rs_trace_init() must have succeeded.
  */

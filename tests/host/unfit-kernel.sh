@@ -14,7 +14,8 @@ TREE=$WORK/tree
 # A tree with all that is looked at, taken from the real one.
 fresh_tree() {
 	remove "$WORK"
-	mkdir -p "$TREE/include/config" "$TREE/rust" "$TREE/tools/objtool"
+	mkdir -p "$TREE"/include/{config,linux} "$TREE/rust" "$TREE/tools/objtool"
+	cp "$KDIR/source/include/linux/tracepoint.h" "$TREE/include/linux/"
 	cp "$KDIR"/include/config/{auto.conf,kernel.release} "$TREE/include/config/"
 	touch "$TREE/rust/libkernel.rmeta" "$TREE/Module.symvers"
 	install -m 755 /dev/null "$TREE/tools/objtool/objtool"
@@ -57,6 +58,9 @@ refused "no Module.symvers"
 
 rm "$TREE/tools/objtool/objtool"
 refused "no objtool"
+
+sed -i 's/guard(srcu_fast_notrace)/guard(preempt_notrace)/' "$TREE/include/linux/tracepoint.h"
+refused "wrappers/trace.c"
 
 rm -r "$TREE/include"
 refused "not a prepared kernel tree"
