@@ -12,10 +12,8 @@ mod handler;
 use self::handler::Handler;
 use crate::{
     request::Kmod,
-    sysctl::{
-        self,
-        ModprobePath, //
-    }, //
+    sysctl,
+    wrappers::modprobe_path::ModprobePath, //
 };
 use kernel::{
     error::to_result,

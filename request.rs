@@ -49,13 +49,13 @@ use crate::{
         recorder::InFlight,
         Records, //
     },
-    sysctl::ModprobePath,
     usermode_helper::{
         self,
         Wait,
         WaitStatus, //
     },
     wrappers::{
+        modprobe_path::ModprobePath,
         module::OnStack,
         name::Name,
         requester::Requester,

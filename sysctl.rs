@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files below `/proc/sys`: those of this module, and the kernel's `kernel.modprobe`.
+//! Files below `/proc/sys`.
 //!
 //! A file exists exactly as long as its [`Registration`]. What is written is checked by the
 //! kernel's own `proc_douintvec_minmax()`, so that it accepts and refuses what every other
 //! number below `/proc/sys` does.
 //!
-//! `/proc/sys/kernel/modprobe` is not ours: the file and its buffer stay the kernel's, and
-//! [`ModprobePath::read`] takes a copy of it.
-//!
 //! C header: [`include/linux/sysctl.h`](srctree/include/linux/sysctl.h)
 
-use core::ptr;
 use kernel::{
     bindings,
     ffi::{
-        c_char,
         c_int,
         c_uint,
         c_void, //
@@ -312,144 +307,5 @@ impl<T: Send + Sync> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: Registered, by the type invariants. Returns when no handler runs any more.
         unsafe { bindings::unregister_sysctl_table(self.header) };
-    }
-}
-
-/// The size of a path with its final NUL: `KMOD_PATH_LEN` of `kernel/module/internal.h`.
-const PATH_LEN: usize = 256;
-
-/// How often a path that changes while it is read is read again.
-const PATH_TRIES: usize = 4;
-
-extern "C" {
-    /// The address of the kernel's `modprobe_path`; null without `objtool klp post-link`.
-    ///
-    /// See ksyms.S.
-    static kmod_rs_modprobe_path: *const c_char;
-}
-
-/// A copy of the path in `/proc/sys/kernel/modprobe`, taken at one time.
-pub(crate) struct ModprobePath(CString);
-
-impl ModprobePath {
-    /// Whether the kernel's buffer can be reached.
-    pub(crate) fn is_reachable() -> bool {
-        // SAFETY: Written by the module loader, before any code of the module runs.
-        !unsafe { kmod_rs_modprobe_path }.is_null()
-    }
-
-    /// Reads the path.
-    ///
-    /// A write to the file that is under way may be seen in parts: the kernel writes in place and
-    /// has no lock. Reading until two copies agree makes that unlikely.
-    ///
-    /// Returns [`ENOMEM`] if there is no memory for the copy.
-    ///
-    /// Context: may sleep.
-    #[inline(never)]
-    pub(crate) fn read() -> Result<Self> {
-        let mut bytes = [0; PATH_LEN];
-
-        copy_stable(&mut bytes, |i| {
-            // SAFETY: `i` is not beyond the first NUL, and the last byte of the kernel's buffer,
-            // which is never freed, always is one. Writers write single bytes, as this reads them;
-            // a volatile load reads one once.
-            unsafe { ptr::read_volatile(kmod_rs_modprobe_path.add(i)) }
-        });
-
-        // The last byte is NUL.
-        let path = CStr::from_bytes_until_nul(&bytes).unwrap_or_default();
-        Ok(Self(path.to_cstring()?))
-    }
-
-    /// The path, empty if automatic loading is switched off.
-    pub(crate) fn as_cstr(&self) -> &CStr {
-        &self.0
-    }
-}
-
-/// Copies a string that others may be writing, until two copies in succession are the same.
-///
-/// `source` gives the byte at an index. The bytes of `copy` are 0 before, and those from the NUL on
-/// afterwards; the last always is.
-fn copy_stable(copy: &mut [u8; PATH_LEN], source: impl Fn(usize) -> u8) {
-    let mut length_before = 0;
-
-    for _ in 0..PATH_TRIES {
-        let mut changed = false;
-        let mut length = 0;
-
-        for (i, byte) in copy[..PATH_LEN - 1].iter_mut().enumerate() {
-            let now = source(i);
-            changed |= *byte != now;
-            *byte = now;
-            if now == 0 {
-                break;
-            }
-            length = i + 1;
-        }
-        if !changed {
-            return;
-        }
-        if length < length_before {
-            copy[length..length_before].fill(0);
-        }
-        length_before = length;
-    }
-}
-
-#[kunit_tests(kmod_rs_sysctl)]
-mod tests {
-    use super::*;
-    use core::cell::Cell;
-
-    /// A buffer that is written to while it is read: what each reading of its start finds.
-    fn copy_of(readings: &[&[u8]]) -> [u8; PATH_LEN] {
-        let tries = Cell::new(0);
-        let mut copy = [0; PATH_LEN];
-
-        copy_stable(&mut copy, |i| {
-            if i == 0 {
-                tries.set(tries.get() + 1);
-            }
-            let reading = readings[(tries.get() - 1).min(readings.len() - 1)];
-            reading.get(i).copied().unwrap_or(b'x')
-        });
-        copy
-    }
-
-    fn path_in(copy: &[u8; PATH_LEN]) -> &[u8] {
-        copy.split(|byte| *byte == 0).next().unwrap_or_default()
-    }
-
-    #[test]
-    fn a_path_that_does_not_change() -> Result {
-        assert_eq!(path_in(&copy_of(&[b"/sbin/modprobe\0"])), b"/sbin/modprobe");
-        assert_eq!(path_in(&copy_of(&[b"\0"])), b"");
-        Ok(())
-    }
-
-    #[test]
-    fn a_path_that_changes_once() -> Result {
-        let copy = copy_of(&[b"/sbin/modprobe\0", b"/a\0"]);
-        assert_eq!(path_in(&copy), b"/a");
-        // Nothing is left of the longer one behind the NUL.
-        assert!(copy[2..].iter().all(|byte| *byte == 0));
-        Ok(())
-    }
-
-    #[test]
-    fn a_path_that_changes_all_the_time() -> Result {
-        let readings: [&[u8]; 6] = [b"/1\0", b"/2\0", b"/3\0", b"/4\0", b"/5\0", b"/6\0"];
-        assert_eq!(path_in(&copy_of(&readings)), b"/4");
-        Ok(())
-    }
-
-    #[test]
-    fn a_path_without_an_end() -> Result {
-        let copy = copy_of(&[b""]);
-        assert_eq!(path_in(&copy).len(), PATH_LEN - 1);
-        assert_eq!(copy[PATH_LEN - 1], 0);
-        Ok(())
     }
 }

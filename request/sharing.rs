@@ -406,9 +406,9 @@ impl Follower {
 #[kunit_tests(kmod_rs_sharing)]
 mod tests {
     use super::*;
-    use crate::{
-        sysctl::ModprobePath,
-        wrappers::name::Name, //
+    use crate::wrappers::{
+        modprobe_path::ModprobePath,
+        name::Name, //
     };
 
     const FAILURE: Result<WaitStatus> = Err(EIO);

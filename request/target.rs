@@ -2,9 +2,9 @@
 
 //! What a request asks, and whom.
 
-use crate::{
-    sysctl::ModprobePath,
-    wrappers::name::Name, //
+use crate::wrappers::{
+    modprobe_path::ModprobePath,
+    name::Name, //
 };
 use core::cmp::Ordering;
 use kernel::{

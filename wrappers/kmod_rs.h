@@ -44,6 +44,6 @@ void kmod_rs_symbol(char *buffer, size_t size,
 /* Assembler, called from Rust: private symbols of the kernel. */
 int kmod_rs_security_kernel_module_request(char *name);	/* security.rs */
 bool kmod_rs_has_capability_noaudit(void *task, int capability); /* requester.rs */
-extern char *const kmod_rs_modprobe_path;		/* sysctl.rs */
+extern char *const kmod_rs_modprobe_path;		/* modprobe_path.rs */
 
 #endif /* KMOD_RS_H */

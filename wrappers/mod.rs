@@ -8,6 +8,7 @@
 pub(crate) mod debugfs;
 pub(crate) mod glob;
 pub(crate) mod log;
+pub(crate) mod modprobe_path;
 pub(crate) mod module;
 pub(crate) mod name;
 pub(crate) mod notifier;
