@@ -23,17 +23,15 @@ use self::{
         Verdict, //
     }, //
 };
-use crate::{
-    sysctl,
-    wrappers::{
-        log,
-        module,
-        requester::{
-            self,
-            Credentials,
-            Requester, //
-        }, //
-    }, //
+use crate::wrappers::{
+    log,
+    module,
+    requester::{
+        self,
+        Credentials,
+        Requester, //
+    },
+    sysctl, //
 };
 use core::mem;
 use kernel::{

@@ -11,7 +11,6 @@ mod firewall;
 mod livepatch;
 mod records;
 mod request;
-mod sysctl;
 mod usermode_helper;
 mod wrappers;
 
@@ -51,7 +50,8 @@ use crate::{
     wrappers::{
         debugfs,
         notifier,
-        requester, //
+        requester,
+        sysctl, //
     }, //
 };
 use core::borrow::Borrow;

@@ -12,8 +12,10 @@ mod handler;
 use self::handler::Handler;
 use crate::{
     request::Kmod,
-    sysctl,
-    wrappers::modprobe_path::ModprobePath, //
+    wrappers::{
+        modprobe_path::ModprobePath,
+        sysctl, //
+    }, //
 };
 use kernel::{
     error::to_result,

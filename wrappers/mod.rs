@@ -15,5 +15,6 @@ pub(crate) mod notifier;
 pub(crate) mod pid;
 pub(crate) mod requester;
 pub(crate) mod security;
+pub(crate) mod sysctl;
 pub(crate) mod trace;
 pub(crate) mod wait;
