@@ -44,8 +44,8 @@ use crate::{
         chain,
         helpers::Helpers,
         module_watcher::ModuleWatcher,
-        Kmod,
-        Settings, //
+        settings::Settings,
+        Kmod, //
     },
     wrappers::{
         debugfs,
