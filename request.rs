@@ -13,20 +13,26 @@ pub(crate) mod helpers;
 mod messages;
 mod modprobe;
 pub(crate) mod module_watcher;
+mod serving;
 pub(crate) mod settings;
 mod sharing;
 mod target;
+
+pub(crate) use self::serving::Request;
 
 use self::{
     answer::{
         Answer,
         Refusal, //
     },
-    chain::Chain,
     deadline::Timeout,
     environment::Environment,
     helpers::Helpers,
     modprobe::Modprobe,
+    serving::{
+        Serving,
+        Source, //
+    },
     settings::Settings,
     sharing::{
         Followed,
@@ -47,10 +53,7 @@ use crate::{
         policy::Ruling,
         Firewall, //
     },
-    records::{
-        recorder::InFlight,
-        Records, //
-    },
+    records::Records,
     usermode_helper::{
         self,
         Wait,
@@ -59,7 +62,6 @@ use crate::{
     wrappers::{
         modprobe_path::ModprobePath,
         module::OnStack,
-        name::Name,
         requester::Requester,
         security,
         trace, //
@@ -75,20 +77,6 @@ use kernel::{
     }, //
 };
 
-/// What a caller of `request_module()` asks for.
-pub(crate) struct Request<'a> {
-    /// The name, already formatted.
-    pub(crate) name: Name,
-    /// Whether that is only the beginning, as it is too long.
-    pub(crate) is_cut: bool,
-    /// The name, or a longer part of it.
-    pub(crate) whole_name: &'a CStr,
-    /// Whether the caller waits for the helper to exit, or only for it to be started.
-    pub(crate) wait: bool,
-    /// The address in the caller.
-    pub(crate) call_site: usize,
-}
-
 /// All that requests have in common.
 pub(crate) struct Kmod {
     settings: Arc<Settings>,
@@ -98,29 +86,6 @@ pub(crate) struct Kmod {
     records: Records,
     sharing: Arc<Sharing>,
     module_request: trace::ModuleRequest,
-}
-
-/// A request while it is served.
-struct Serving<'a> {
-    request: &'a Request<'a>,
-    requester: &'a Requester,
-    chain: &'a Chain,
-    /// Its record, if anybody wants it and there was memory.
-    record: Option<&'a InFlight>,
-    /// Whether the helper is to be told of the request, as the administrator had set it when the
-    /// request began.
-    helper_env: bool,
-    /// Whether the kernel's trace event has been fired.
-    is_traced: Cell<bool>,
-    on_stack: &'a OnStack<'a>,
-}
-
-/// Whose answer a request gets.
-enum Source {
-    /// That of another's helper.
-    Shared(Result<WaitStatus>),
-    /// That of its own helper; as a leader, it passes the answer on.
-    Own(Option<Leader>),
 }
 
 impl Kmod {
