@@ -25,6 +25,12 @@ sources() {
 		\( -name Kbuild -o -name '*.rs' -o -name '*.[chS]' \) ! -name '*.mod.c'
 }
 
+# forget SOURCE: remove it, and what Kbuild noted on how to make its object file.
+forget() {
+	local object=${1%.*}.o
+	rm -f "$1" "$object" "${object%/*}/.${object##*/}.cmd"
+}
+
 # copy_sources DIR: there are the sources then, and no other ones; those that have not
 # changed are not touched.
 copy_sources() {
@@ -32,7 +38,7 @@ copy_sources() {
 	mkdir -p "$1"
 	sources | xargs cp --parents --update --preserve=timestamps -t "$1"
 	while read -r source; do
-		[[ -f $TOP/$source ]] || rm "$1/$source"
+		[[ -f $TOP/$source ]] || forget "$1/$source"
 	done < <(cd "$1" && sources)
 }
 
