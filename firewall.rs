@@ -26,6 +26,7 @@ use self::{
 use crate::wrappers::{
     log,
     module,
+    private_symbols::PrivateSymbols,
     requester::{
         self,
         Credentials,
@@ -72,6 +73,7 @@ pub(crate) struct Firewall {
     /// Whether the rules are to stay as they are.
     #[pin]
     is_locked: Mutex<bool>,
+    symbols: PrivateSymbols,
 }
 
 impl Firewall {
@@ -80,7 +82,7 @@ impl Firewall {
     /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
-    pub(crate) fn new() -> Result<Arc<Self>> {
+    pub(crate) fn new(symbols: PrivateSymbols) -> Result<Arc<Self>> {
         let rules = Arc::new(Rules::new()?, GFP_KERNEL)?;
         let crypto = Decisions::new()?;
 
@@ -91,6 +93,7 @@ impl Firewall {
                 rules <- new_spinlock!(rules, "kmod_rs::Firewall::rules"),
                 crypto <- new_mutex!(crypto, "kmod_rs::Firewall::crypto"),
                 is_locked <- new_mutex!(false, "kmod_rs::Firewall::is_locked"),
+                symbols,
             }),
             GFP_KERNEL,
         )
@@ -148,7 +151,12 @@ impl Firewall {
         let cipher = algorithm
             .filter(|_| is_thread && requester.comm() == CRYPTO_THREAD)
             .and_then(|algorithm| self.decided_for_part(algorithm, now));
-        let decision = rules.decide(name, is_nested, Credentials::current, cipher);
+        let decision = rules.decide(
+            name,
+            is_nested,
+            || Credentials::current(self.symbols),
+            cipher,
+        );
         if let (Some(algorithm), false) = (algorithm, is_thread) {
             self.crypto.lock().note(algorithm, decision.is_allowed, now);
         }

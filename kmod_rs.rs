@@ -50,6 +50,7 @@ use crate::{
     wrappers::{
         debugfs,
         notifier,
+        private_symbols::PrivateSymbols,
         requester,
         sysctl, //
     }, //
@@ -132,9 +133,14 @@ impl kernel::InPlaceModule for KmodRs {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         // Made from top to bottom. Requests arrive while the last is being made, and by then need
         // all the others.
+        let symbols = PrivateSymbols::find().inspect_err(|_| {
+            pr_err!(
+                "built without \"objtool klp post-link\": build it with this project's Makefile\n"
+            );
+        });
         let slots = Arc::pin_init(Slots::new(), GFP_KERNEL);
         let settings = Arc::new(Settings::new(), GFP_KERNEL);
-        let firewall = Firewall::new();
+        let firewall = symbols.and_then(Firewall::new);
         let helpers = Helpers::new();
         // 7.2 gives a reference, 7.3 the value.
         let recorder = Recorder::new(*Borrow::<u32>::borrow(&module_parameters::records.value()));
@@ -170,6 +176,7 @@ impl kernel::InPlaceModule for KmodRs {
                 slots?,
                 helpers?,
                 Records::new(recorder.clone()?, autoloaded.clone()?),
+                symbols?,
             )?)?,
             // Whoever has one of these open pins the module, once there is one.
             _recent <- debugfs::File::new(directory.clone()?, recorder::Recent(recorder.clone()?)),

@@ -12,10 +12,7 @@ mod handler;
 use self::handler::Handler;
 use crate::{
     request::Kmod,
-    wrappers::{
-        modprobe_path::ModprobePath,
-        sysctl, //
-    }, //
+    wrappers::sysctl, //
 };
 use kernel::{
     error::to_result,
@@ -49,17 +46,10 @@ impl Livepatch {
     ///
     /// Returns [`EBUSY`] when it is called a second time, while another livepatch is in transition,
     /// or while something else that may change where functions go (a kprobe with a post handler) is
-    /// on this one; [`ENOEXEC`] if the module was not linked to its end; and what else
-    /// `klp_enable_patch()` says.
+    /// on this one; and what else `klp_enable_patch()` says.
     ///
     /// Context: from module init only, as the last step that can fail.
     pub(crate) fn enable(kmod: Kmod) -> Result<Self> {
-        if !ModprobePath::is_reachable() {
-            pr_err!(
-                "built without \"objtool klp post-link\": build it with this project's Makefile\n"
-            );
-            return Err(ENOEXEC);
-        }
         if WAS_ENABLED.xchg(true, Full) {
             return Err(EBUSY);
         }

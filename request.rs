@@ -62,6 +62,7 @@ use crate::{
     wrappers::{
         modprobe_path::ModprobePath,
         module::OnStack,
+        private_symbols::PrivateSymbols,
         requester::Requester,
         security,
         trace, //
@@ -86,6 +87,7 @@ pub(crate) struct Kmod {
     records: Records,
     sharing: Arc<Sharing>,
     module_request: trace::ModuleRequest,
+    symbols: PrivateSymbols,
 }
 
 impl Kmod {
@@ -100,6 +102,7 @@ impl Kmod {
         slots: Arc<Slots>,
         helpers: Arc<Helpers>,
         records: Records,
+        symbols: PrivateSymbols,
     ) -> Result<Self> {
         Ok(Self {
             settings,
@@ -109,6 +112,7 @@ impl Kmod {
             records,
             sharing: Arc::pin_init(Sharing::new(), GFP_KERNEL)?,
             module_request: trace::ModuleRequest::find()?,
+            symbols,
         })
     }
 
@@ -185,7 +189,7 @@ impl Kmod {
         let name = &request.name;
 
         // 2. Preconditions. The path is read once: what is checked here is what is run.
-        let path = ModprobePath::read()?;
+        let path = ModprobePath::read(self.symbols)?;
         if path.as_cstr().is_empty() {
             return Err(Refusal::SwitchedOff);
         }
@@ -198,7 +202,7 @@ impl Kmod {
         }
 
         // 3. The security modules.
-        security::kernel_module_request(name.as_cstr()).map_err(Refusal::Denied)?;
+        security::kernel_module_request(self.symbols, name.as_cstr()).map_err(Refusal::Denied)?;
 
         // 4. The firewall.
         if let Some(verdict) = self

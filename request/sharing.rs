@@ -408,7 +408,8 @@ mod tests {
     use super::*;
     use crate::wrappers::{
         modprobe_path::ModprobePath,
-        name::Name, //
+        name::Name,
+        private_symbols::PrivateSymbols, //
     };
 
     const FAILURE: Result<WaitStatus> = Err(EIO);
@@ -420,7 +421,10 @@ mod tests {
     }
 
     fn target(name: &CStr) -> Result<Target> {
-        Target::new(Name::new(name), ModprobePath::read()?)
+        Target::new(
+            Name::new(name),
+            ModprobePath::read(PrivateSymbols::find()?)?,
+        )
     }
 
     fn lead(sharing: &Arc<Sharing>, target: &Target) -> Result<Leader> {

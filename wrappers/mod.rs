@@ -7,12 +7,14 @@
 
 pub(crate) mod debugfs;
 pub(crate) mod glob;
+
 pub(crate) mod log;
 pub(crate) mod modprobe_path;
 pub(crate) mod module;
 pub(crate) mod name;
 pub(crate) mod notifier;
 pub(crate) mod pid;
+pub(crate) mod private_symbols;
 pub(crate) mod requester;
 pub(crate) mod security;
 pub(crate) mod sysctl;

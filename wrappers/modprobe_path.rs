@@ -3,11 +3,11 @@
 //! The path of modprobe, as the administrator has set it.
 //!
 //! `/proc/sys/kernel/modprobe` is not ours: the file and its buffer stay the kernel's, and
-//! [`ModprobePath::read`] takes a copy of it. The buffer is not exported: see ksyms.S.
+//! [`ModprobePath::read`] takes a copy of it. The buffer is not exported: see private_symbols.rs.
 
+use super::private_symbols::PrivateSymbols;
 use core::ptr;
 use kernel::{
-    ffi::c_char,
     prelude::*,
     str::CString, //
 };
@@ -18,23 +18,10 @@ const PATH_LEN: usize = 256;
 /// How often a path that changes while it is read is read again.
 const PATH_TRIES: usize = 4;
 
-extern "C" {
-    /// The address of the kernel's `modprobe_path`; null without `objtool klp post-link`.
-    ///
-    /// See ksyms.S.
-    static kmod_rs_modprobe_path: *const c_char;
-}
-
 /// A copy of the path in `/proc/sys/kernel/modprobe`, taken at one time.
 pub(crate) struct ModprobePath(CString);
 
 impl ModprobePath {
-    /// Whether the kernel's buffer can be reached.
-    pub(crate) fn is_reachable() -> bool {
-        // SAFETY: Written by the module loader, before any code of the module runs.
-        !unsafe { kmod_rs_modprobe_path }.is_null()
-    }
-
     /// Reads the path.
     ///
     /// A write to the file that is under way may be seen in parts: the kernel writes in place and
@@ -44,14 +31,15 @@ impl ModprobePath {
     ///
     /// Context: may sleep.
     #[inline(never)]
-    pub(crate) fn read() -> Result<Self> {
+    pub(crate) fn read(symbols: PrivateSymbols) -> Result<Self> {
+        let buffer = symbols.modprobe_path();
         let mut bytes = [0; PATH_LEN];
 
         copy_stable(&mut bytes, |i| {
-            // SAFETY: `i` is not beyond the first NUL, and the last byte of the kernel's buffer,
-            // which is never freed, always is one. Writers write single bytes, as this reads them;
-            // a volatile load reads one once.
-            unsafe { ptr::read_volatile(kmod_rs_modprobe_path.add(i)) }
+            // SAFETY: `i` is not beyond the first NUL, and the last byte of the buffer, which is
+            // never freed, always is one. Writers write single bytes, as this reads them; a volatile
+            // load reads one once.
+            unsafe { ptr::read_volatile(buffer.add(i)) }
         });
 
         // The last byte is NUL.

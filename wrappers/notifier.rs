@@ -19,7 +19,7 @@ use kernel::{
 };
 
 /// Who wants to be told.
-pub(crate) trait Watch: Send + Sync {
+pub(crate) trait Watch: Send + Sync + 'static {
     /// A module of this name has been initialised, by the current task.
     ///
     /// Context: may sleep.

@@ -6,7 +6,10 @@
 //! [`include/linux/capability.h`](srctree/include/linux/capability.h),
 //! [`include/linux/cgroup.h`](srctree/include/linux/cgroup.h)
 
-use crate::wrappers::log::Escaped;
+use super::{
+    log::Escaped, //
+    private_symbols::PrivateSymbols,
+};
 use core::ptr;
 use kernel::{
     bindings,
@@ -151,7 +154,7 @@ impl Credentials {
     /// Those of the current task. Asks the security modules about the capabilities.
     ///
     /// Context: any with a task.
-    pub(crate) fn current() -> Self {
+    pub(crate) fn current(symbols: PrivateSymbols) -> Self {
         // SAFETY: The current task lives, and its credentials with it: no other task replaces them, and
         // they do not change themselves. Of the namespace only the address is taken.
         let (euid, is_in_init_userns) = unsafe {
@@ -164,8 +167,8 @@ impl Credentials {
 
         Self {
             is_kernel_thread: is_kernel_thread(),
-            may_load_modules: has_capability(bindings::CAP_SYS_MODULE),
-            may_configure_network: has_capability(bindings::CAP_NET_ADMIN),
+            may_load_modules: has_capability(symbols, bindings::CAP_SYS_MODULE),
+            may_configure_network: has_capability(symbols, bindings::CAP_NET_ADMIN),
             euid: is_in_init_userns.then_some(euid),
         }
     }
@@ -173,9 +176,8 @@ impl Credentials {
 
 /// Whether the current task has a capability in the initial user namespace, by its objective
 /// credentials. Leaves no trace in the audit log.
-fn has_capability(capability: u32) -> bool {
-    // SAFETY: The jump was given its target when the module was loaded, or the load had failed. The
-    // current task lives.
+fn has_capability(_symbols: PrivateSymbols, capability: u32) -> bool {
+    // SAFETY: By the invariant of `_symbols` the jump has its target. The current task lives.
     // CAST: A small number.
     unsafe { kmod_rs_has_capability_noaudit(current!().as_ptr().cast(), capability as c_int) }
 }

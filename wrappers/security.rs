@@ -6,6 +6,7 @@
 //!
 //! C header: [`include/linux/security.h`](srctree/include/linux/security.h)
 
+use super::private_symbols::PrivateSymbols;
 use kernel::{
     error::to_result,
     ffi::{
@@ -23,8 +24,8 @@ extern "C" {
 /// Asks the security modules whether the current task may have a module of this name loaded.
 ///
 /// Context: may sleep.
-pub(crate) fn kernel_module_request(name: &CStr) -> Result {
-    // SAFETY: The jump was given its target when the module was loaded, or the load had failed.
-    // The hook reads the name and does not write to it.
+pub(crate) fn kernel_module_request(_symbols: PrivateSymbols, name: &CStr) -> Result {
+    // SAFETY: By the invariant of `_symbols` the jump has its target. The hook reads the name and does
+    // not write to it.
     to_result(unsafe { kmod_rs_security_kernel_module_request(name.as_char_ptr()) })
 }
