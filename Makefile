@@ -45,8 +45,12 @@ help:
 	@echo '  give-back   give request_module() back to the kernel, and unload'
 	@echo '  clean       remove what was built here'
 
-.PHONY: prepare demo test test-full test-kernels bench boots shell
-prepare demo test test-kernels bench boots shell:
+.PHONY: prepare
+prepare:
+	@scripts/setup/prepare.sh
+
+.PHONY: demo test test-full test-kernels bench boots shell
+demo test test-kernels bench boots shell:
 	@scripts/$@.sh
 
 test-full:

@@ -5,7 +5,7 @@
 # after lib.sh.
 
 prepare_kernel() {
-	"$TOP/scripts/prepare.sh" "${KERNEL:-}"
+	"$TOP/scripts/setup/prepare.sh" "${KERNEL:-}"
 	KERNEL_NAME=$(known_name "${KERNEL:-}")
 	use_kernel "$KERNEL_NAME"
 }

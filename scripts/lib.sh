@@ -260,7 +260,7 @@ in_sysroot() {
 
 # in_sysroot_of CODENAME COMMAND...: with the tools of that Debian.
 in_sysroot_of() {
-	"$TOP/scripts/in-sysroot.sh" --of "$@"
+	"$TOP/scripts/setup/in-sysroot.sh" --of "$@"
 }
 
 # --- Which kernel ---------------------------------------------------------

@@ -13,8 +13,8 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/archive.sh
-. "$TOP/scripts/archive.sh"
+# shellcheck source=scripts/setup/archive.sh
+. "$TOP/scripts/setup/archive.sh"
 
 # Take-over and the way back, alone and under load; locks, timers and waiting; how the
 # stack of a request looks; which ways of asking there are.

@@ -348,7 +348,7 @@ boot() {
 # run_debian_tests NAME...: in boots of their own, after one without the module.
 run_debian_tests() {
 	local name
-	"$TOP/scripts/debian-root.sh" "$KERNEL_NAME"
+	"$TOP/scripts/setup/debian-root.sh" "$KERNEL_NAME"
 	say "booting $RELEASE, a whole Debian without the module"
 	debian_without
 	for name in "$@"; do
@@ -431,7 +431,7 @@ test_stock() {
 test_debugging() {
 	SUITE=$1
 	export KMOD_RS_ASIDE=1
-	(give_way && exec "$TOP/scripts/debug-kernel.sh" "$KERNEL_NAME" "${@:2}")
+	(give_way && exec "$TOP/scripts/setup/debug-kernel.sh" "$KERNEL_NAME" "${@:2}")
 	use_kernel "$KERNEL_NAME-debug${2:+-$2}"
 	begin "$DEBUG_SLOWER"
 	queue_guest_tests "${GUEST_TESTS[@]}"

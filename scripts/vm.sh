@@ -149,7 +149,7 @@ main() {
 		-drive "file=$KERNELS/xfs.img,format=raw,if=virtio,snapshot=on" "${more[@]}"
 		-append "console=ttyS0 $timing panic=-1 oops=panic loglevel=7 ${shell:+quiet kmod_rs.shell }$*")
 	if [[ $shell ]]; then
-		exec "$TOP/scripts/in-sysroot.sh" "${qemu[@]}" -serial mon:stdio
+		exec "$TOP/scripts/setup/in-sysroot.sh" "${qemu[@]}" -serial mon:stdio
 	fi
 	in_sysroot timeout --foreground "$timeout" "${qemu[@]}" \
 		-serial "file:$work/console.log" \

@@ -11,7 +11,7 @@
 #   build/         the tree to build modules with (KDIR)
 #   root/          its modules
 #   vmlinuz        the image
-#   guest.cpio     as guest.sh makes it
+#   guest.cpio     as initramfs.sh makes it
 #   info           what it was made of
 # and $CACHE/kernels/MINOR-debug, or MINOR-debug-rt, is a link to it. It is made
 # anew when the configuration, the source or the compilers have changed.
@@ -21,7 +21,7 @@
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 # Raise it when what is made here changes: older trees are then made anew.
 RECIPE=1
@@ -141,7 +141,7 @@ main() {
 	fi
 	cd "$TOP"
 	take_lock
-	[[ -f $KERNELS/$minor/complete ]] || die "kernel $minor is not there yet: run scripts/prepare.sh $minor first"
+	[[ -f $KERNELS/$minor/complete ]] || die "kernel $minor is not there yet: run scripts/setup/prepare.sh $minor first"
 	stock=$(realpath "$KERNELS/$minor")
 	release=$(basename "$stock")-$kind
 	directory=$KERNELS/$release
@@ -152,7 +152,7 @@ main() {
 	fi
 	ln -sfn "$release" "$KERNELS/$minor-$kind.part"
 	mv -T "$KERNELS/$minor-$kind.part" "$KERNELS/$minor-$kind"
-	spawn "$TOP/scripts/guest.sh" "$minor-$kind"
+	spawn "$TOP/scripts/setup/initramfs.sh" "$minor-$kind"
 	join "$!"
 }
 

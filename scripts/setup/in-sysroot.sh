@@ -13,7 +13,7 @@
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 # The directories to be seen inside, parents first. The system's own
 # directories are those of the sysroot.
@@ -46,7 +46,7 @@ main() {
 		exec "${clean[@]}" "$@"
 	fi
 	sysroot=$(sysroot_of "$codename")
-	[[ -f $sysroot/complete ]] || die "there is no sysroot of $codename yet: run scripts/prepare.sh first"
+	[[ -f $sysroot/complete ]] || die "there is no sysroot of $codename yet: run scripts/setup/prepare.sh first"
 	directories=$(shared_directories)
 	while read -r directory; do
 		[[ -e $directory ]] || die "$directory does not exist: correct KMOD_RS_BIND"

@@ -15,11 +15,11 @@
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/archive.sh
-. "$TOP/scripts/archive.sh"
-# shellcheck source=scripts/mmdebstrap.sh
-. "$TOP/scripts/mmdebstrap.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+# shellcheck source=scripts/setup/archive.sh
+. "$TOP/scripts/setup/archive.sh"
+# shellcheck source=scripts/setup/mmdebstrap.sh
+. "$TOP/scripts/setup/mmdebstrap.sh"
 
 PATH+=:/usr/sbin:/sbin # For mke2fs.
 DEBIAN=$CACHE/debian
@@ -88,7 +88,7 @@ main() {
 	check_name "$1"
 	cd "$TOP"
 	take_lock
-	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/prepare.sh $1 first"
+	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/setup/prepare.sh $1 first"
 	release=$(readlink "$KERNELS/$1")
 	recipe="$DEBIAN_PACKAGES $(finish_system | cksum)"
 	if ! is_complete "$DEBIAN" "$recipe"; then

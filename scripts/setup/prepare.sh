@@ -12,9 +12,9 @@
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/archive.sh
-. "$TOP/scripts/archive.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+# shellcheck source=scripts/setup/archive.sh
+. "$TOP/scripts/setup/archive.sh"
 
 # The first supported minor version that the archive has, left in a file.
 find_minor() {
@@ -30,7 +30,7 @@ find_minor() {
 }
 
 run() {
-	spawn "$TOP/scripts/$1" "${@:2}"
+	spawn "$TOP/scripts/setup/$1" "${@:2}"
 	join "$!"
 }
 
@@ -38,9 +38,9 @@ run() {
 # by side. If one fails, so does this.
 fetch_and_sysroot() {
 	local fetch sysroot
-	spawn env KMOD_RS_ASIDE=1 "$TOP/scripts/kernel.sh" --fetch "$1"
+	spawn env KMOD_RS_ASIDE=1 "$TOP/scripts/setup/kernel.sh" --fetch "$1"
 	fetch=$!
-	spawn "$TOP/scripts/sysroot.sh" "${@:2}"
+	spawn "$TOP/scripts/setup/sysroot.sh" "${@:2}"
 	sysroot=$!
 	wait -n "$fetch" "$sysroot"
 	join "$fetch"
@@ -68,7 +68,7 @@ main() {
 		fetch_and_sysroot "$name" "${codenames[@]}"
 	fi
 	run kernel.sh "$name"
-	run guest.sh "$name"
+	run initramfs.sh "$name"
 	release=$(readlink "$KERNELS/$name")
 	for codename in "${codenames[@]}"; do
 		has_tools "$codename" || say "ready: the tools of $codename in $(sysroot_of "$codename")"

@@ -10,12 +10,12 @@
 #   $CACHE/kernels/NAME/guest.list  the modules in it
 #   $CACHE/kernels/xfs.img          a disk with an XFS that holds a file `hello`
 #
-# usage: guest.sh NAME              for Debian's kernel that KERNEL= calls so
-#        guest.sh NAME-debug[-rt]   for one that debug-kernel.sh made
+# usage: initramfs.sh NAME              for Debian's kernel that KERNEL= calls so
+#        initramfs.sh NAME-debug[-rt]   for one that debug-kernel.sh made
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 # What a test does is mostly to start programs and shells. Linked statically and with little
 # in them, they take half of the time. These of busybox are in the PATH before the others.
@@ -137,11 +137,11 @@ made() {
 
 main() {
 	local release
-	(($# == 1)) || die "say which kernel: guest.sh NAME[-debug[-rt]], NAME one of: $SUPPORTED"
+	(($# == 1)) || die "say which kernel: initramfs.sh NAME[-debug[-rt]], NAME one of: $SUPPORTED"
 	check_name "${1%-debug*}"
 	cd "$TOP"
 	take_lock
-	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/prepare.sh $1 first"
+	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/setup/prepare.sh $1 first"
 	release=$(readlink "$KERNELS/$1")
 	made "$KERNELS/$release/guest.cpio" "$KERNELS/$release/complete" "$SYSROOT/complete" "${BASH_SOURCE[0]}" ||
 		step "making the guest for kernel $release" make_guest "$KERNELS/$release"

@@ -27,9 +27,9 @@
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/archive.sh
-. "$TOP/scripts/archive.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+# shellcheck source=scripts/setup/archive.sh
+. "$TOP/scripts/setup/archive.sh"
 
 # Raise it when what is made here changes: older trees are then made anew.
 RECIPE=2

@@ -15,11 +15,11 @@
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/archive.sh
-. "$TOP/scripts/archive.sh"
-# shellcheck source=scripts/mmdebstrap.sh
-. "$TOP/scripts/mmdebstrap.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+# shellcheck source=scripts/setup/archive.sh
+. "$TOP/scripts/setup/archive.sh"
+# shellcheck source=scripts/setup/mmdebstrap.sh
+. "$TOP/scripts/setup/mmdebstrap.sh"
 
 # As an ordinary user, unpacked with tar: so every file is that user's.
 make_sysroot() {
