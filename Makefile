@@ -49,12 +49,16 @@ help:
 prepare:
 	@scripts/setup/prepare.sh
 
-.PHONY: demo test test-full test-kernels bench boots shell
-demo test test-kernels bench boots shell:
+.PHONY: demo test test-full test-kernels bench boots
+demo test test-kernels bench boots:
 	@scripts/$@.sh
 
 test-full:
 	@scripts/test.sh --full
+
+.PHONY: shell
+shell:
+	@scripts/guest/shell.sh
 
 # Not a part of "make test".
 .PHONY: soak fuzz

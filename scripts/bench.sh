@@ -11,8 +11,8 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/guest-files.sh
-. "$TOP/scripts/guest-files.sh"
+# shellcheck source=scripts/guest/files.sh
+. "$TOP/scripts/guest/files.sh"
 
 ROUNDS=${ROUNDS:-5}
 TIMEOUT=3600
@@ -28,7 +28,7 @@ boot() {
 	chmod +x "$OVERLAY/kmod_rs/run"
 	say "booting $RELEASE to measure: $what"
 	guest=$WORK/figures
-	"$TOP/scripts/vm.sh" --timeout "$TIMEOUT" "$@" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" | tr -d '\r' >"$guest"
+	"$TOP/scripts/guest/vm.sh" --timeout "$TIMEOUT" "$@" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" | tr -d '\r' >"$guest"
 	grep -qx 'bench end' "$guest" || die "the guest ended too early: see $guest and $WORK/console.log"
 	grep '^bench ' "$guest" >>"$FIGURES"
 }

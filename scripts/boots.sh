@@ -11,8 +11,8 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/guest-files.sh
-. "$TOP/scripts/guest-files.sh"
+# shellcheck source=scripts/guest/files.sh
+. "$TOP/scripts/guest/files.sh"
 
 BOOTS=${BOOTS:-100}
 BUSY=${BUSY:-$((2 * $(nproc)))}
@@ -22,7 +22,7 @@ busy_loop() {
 }
 
 run_guest() {
-	exec "$TOP/scripts/vm.sh" --timeout 1800 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" >"$WORK.ktap"
+	exec "$TOP/scripts/guest/vm.sh" --timeout 1800 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" >"$WORK.ktap"
 }
 
 # boot: what the guest says is then in $WORK/results.ktap.

@@ -9,8 +9,8 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/guest-files.sh
-. "$TOP/scripts/guest-files.sh"
+# shellcheck source=scripts/guest/files.sh
+. "$TOP/scripts/guest/files.sh"
 
 # Where in the entry the call of the Rust side returns to.
 answer_offset() {
@@ -28,7 +28,7 @@ main() {
 	cp "$TOP/scripts/demo-guest.sh" "$OVERLAY/kmod_rs/run"
 	answer_offset >"$OVERLAY/kmod_rs/answer-offset"
 	say "booting $RELEASE"
-	"$TOP/scripts/vm.sh" --timeout 1800 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK"
+	"$TOP/scripts/guest/vm.sh" --timeout 1800 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK"
 	say "the guest's console is in $WORK/console.log"
 }
 

@@ -22,10 +22,10 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/guest-files.sh
-. "$TOP/scripts/guest-files.sh"
-# shellcheck source=scripts/debian-guest.sh
-. "$TOP/scripts/debian-guest.sh"
+# shellcheck source=scripts/guest/files.sh
+. "$TOP/scripts/guest/files.sh"
+# shellcheck source=scripts/guest/debian.sh
+. "$TOP/scripts/guest/debian.sh"
 
 VM_TIMEOUT=${VM_TIMEOUT:-3600}
 # The debugging kernel does everything so much slower.
@@ -310,7 +310,7 @@ is_void() {
 # boot_once ARGUMENTS: what the guest prints, which is kept as well.
 boot_once() {
 	# shellcheck disable=SC2086 # Several arguments.
-	"$TOP/scripts/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
+	"$TOP/scripts/guest/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
 		log_buf_len=4M $1 | tee "$WORK/results.ktap" || true
 }
 

@@ -32,7 +32,7 @@
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 CPUS=2
 MEMORY=4096
@@ -56,7 +56,7 @@ accelerator() {
 # The program is built each time, as the answer is kept until the machine is booted again.
 measure_tsc() {
 	local program=$CACHE/tsc-khz.$$ status=0
-	in_sysroot gcc -O2 -o "$program" "$TOP/scripts/tsc-khz.c" && "$program" || status=$?
+	in_sysroot gcc -O2 -o "$program" "$TOP/scripts/guest/tsc-khz.c" && "$program" || status=$?
 	rm -f "$program"
 	return "$status"
 }
@@ -129,7 +129,7 @@ main() {
 	shift 3
 
 	mkdir -p "$work"
-	[[ -e $overlay/init ]] || cp "$TOP/scripts/guest-init.sh" "$overlay/init"
+	[[ -e $overlay/init ]] || cp "$TOP/scripts/guest/init.sh" "$overlay/init"
 	# The kernel unpacks one archive after the other.
 	{
 		cat "$kernel/guest.cpio"

@@ -8,9 +8,9 @@
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=scripts/guest-files.sh
-. "$TOP/scripts/guest-files.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+# shellcheck source=scripts/guest/files.sh
+. "$TOP/scripts/guest/files.sh"
 
 main() {
 	[[ -t 0 ]] || die "make shell needs a terminal; for a script there is make test T=NAME"
@@ -25,7 +25,7 @@ main() {
 	EOF
 	chmod +x "$OVERLAY/kmod_rs/run"
 	say "booting $RELEASE"
-	exec "$TOP/scripts/vm.sh" --shell "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK"
+	exec "$TOP/scripts/guest/vm.sh" --shell "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK"
 }
 
 main "$@"

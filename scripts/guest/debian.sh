@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Guests with a whole Debian, which debian-root.sh made. Sourced after guest-files.sh.
+# Guests with a whole Debian, which debian-root.sh made. Sourced after files.sh.
 #
 # What makes them differ from one another is the initramfs: files of tests/debian/root,
 # put on the root file system before its init is run, and the kernel's arguments.
@@ -13,7 +13,7 @@
 # time or another.
 debian_files() {
 	mkdir -p "$OVERLAY/kmod_rs/debian"
-	cp "$TOP/scripts/debian-init.sh" "$OVERLAY/init"
+	cp "$TOP/scripts/guest/debian-init.sh" "$OVERLAY/init"
 	cp "$TOP"/tests/debian/*.sh "$OVERLAY/kmod_rs/"
 	cp -r "$TOP/tests/debian/root/." "$OVERLAY/kmod_rs/debian/"
 	in_sysroot /usr/lib/dracut/dracut-install -D "$OVERLAY" -l -a switch_root
@@ -35,7 +35,7 @@ debian_without() {
 	printf '#!/bin/bash\nexec bash /kmod_rs/report.sh\n' >"$OVERLAY/kmod_rs/run"
 	chmod +x "$OVERLAY/kmod_rs/run"
 	# shellcheck disable=SC2086 # Several arguments.
-	"$TOP/scripts/vm.sh" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
+	"$TOP/scripts/guest/vm.sh" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
 		log_buf_len=4M $MACHINE_ARGUMENTS >"$WORK/report" ||
 		say "that boot did not end by itself; its console is in $WORK/console.log"
 	WITHOUT=$WORK/report
