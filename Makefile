@@ -49,12 +49,17 @@ help:
 prepare:
 	@scripts/setup/prepare.sh
 
-.PHONY: demo test test-full test-kernels bench boots
-demo test test-kernels bench boots:
+.PHONY: demo bench
+demo bench:
 	@scripts/$@.sh
 
+.PHONY: test test-kernels boots
+test test-kernels boots:
+	@scripts/test/$@.sh
+
+.PHONY: test-full
 test-full:
-	@scripts/test.sh --full
+	@scripts/test/test.sh --full
 
 .PHONY: shell
 shell:
@@ -63,7 +68,7 @@ shell:
 # Not a part of "make test".
 .PHONY: soak fuzz
 soak fuzz:
-	@scripts/long.sh $@
+	@scripts/test/long.sh $@
 
 # After post-link, never before: what is signed is the file as it is loaded.
 .PHONY: sign
