@@ -49,9 +49,9 @@ help:
 prepare:
 	@scripts/setup/prepare.sh
 
-.PHONY: demo bench
-demo bench:
-	@scripts/$@.sh
+.PHONY: demo
+demo:
+	@scripts/demo.sh
 
 .PHONY: test test-kernels boots
 test test-kernels boots:
@@ -60,6 +60,10 @@ test test-kernels boots:
 .PHONY: test-full
 test-full:
 	@scripts/test/test.sh --full
+
+.PHONY: bench
+bench:
+	@scripts/bench/bench.sh
 
 .PHONY: shell
 shell:

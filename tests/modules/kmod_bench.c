@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Measures requests inside the kernel, for scripts/bench.sh.
+ * Measures requests inside the kernel, for scripts/bench/bench.sh.
  *
  * Write "HOW COUNT NAME" to /dev/kmod_bench, and read how long COUNT calls took
  * together, in nanoseconds. They are made by the writing task, one after the other.

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Make a table of what bench-guest.sh has measured, which is on standard input.
+"""Make a table of what guest.sh has measured, which is on standard input.
 
 Prints it, and writes DIRECTORY/bench.json and, as Documentation/benchmarks.rst has
 it, DIRECTORY/bench.rst.
 
-usage: bench-report.py DIRECTORY
+usage: report.py DIRECTORY
 """
 
 import json

@@ -7,9 +7,9 @@
 #	bench fact NAME VALUE
 #	bench ROW WHO VALUE		WHO is "c" or "rust"
 #
-# which bench-report.py makes a table of; all else is for who reads along.
+# which report.py makes a table of; all else is for who reads along.
 #
-# usage: bench-guest.sh instructions|clock ROUNDS
+# usage: guest.sh instructions|clock ROUNDS
 
 # shellcheck source=tests/lib.sh
 . /kmod_rs/lib.sh

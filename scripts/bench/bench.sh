@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Compare the module with the kernel's own C code: in two guests, one of which counts
-# instructions, the other time. bench-guest.sh is what happens there, bench-report.py
+# instructions, the other time. guest.sh is what happens there, report.py
 # makes a table of it. The table is printed, and kept in out/RELEASE/bench as
 # bench.json and, as in Documentation/benchmarks.rst, bench.rst.
 #
@@ -10,7 +10,7 @@
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 # shellcheck source=scripts/guest/files.sh
 . "$TOP/scripts/guest/files.sh"
 
@@ -22,9 +22,9 @@ boot() {
 	local what=$1 guest
 	shift
 	new_overlay "bench-$what"
-	cp "$TOP/scripts/bench-guest.sh" "$OVERLAY/kmod_rs/"
+	cp "$TOP/scripts/bench/guest.sh" "$OVERLAY/kmod_rs/"
 	# A guest that counts instructions may be off before its last lines are out.
-	printf '#!/bin/bash\n%s\n' "bash /kmod_rs/bench-guest.sh $what $ROUNDS" 'stty -F /dev/hvc0 raw -echo' >"$OVERLAY/kmod_rs/run"
+	printf '#!/bin/bash\n%s\n' "bash /kmod_rs/guest.sh $what $ROUNDS" 'stty -F /dev/hvc0 raw -echo' >"$OVERLAY/kmod_rs/run"
 	chmod +x "$OVERLAY/kmod_rs/run"
 	say "booting $RELEASE to measure: $what"
 	guest=$WORK/figures
@@ -62,7 +62,7 @@ main() {
 	boot instructions --icount
 	host_facts >>"$FIGURES"
 	boot clock
-	in_sysroot python3 "$TOP/scripts/bench-report.py" "$directory" <"$FIGURES"
+	in_sysroot python3 "$TOP/scripts/bench/report.py" "$directory" <"$FIGURES"
 }
 
 main "$@"
