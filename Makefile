@@ -51,7 +51,7 @@ prepare:
 
 .PHONY: demo
 demo:
-	@scripts/demo.sh
+	@scripts/demo/demo.sh
 
 .PHONY: test test-kernels boots
 test test-kernels boots:

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Set everything up, boot Debian's kernel in QEMU, load the module there and
-# show it at work. demo-guest.sh is what happens in the guest.
+# show it at work. guest.sh is what happens in the guest.
 #
 # usage: [KERNEL=NAME] demo.sh
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 # shellcheck source=scripts/guest/files.sh
 . "$TOP/scripts/guest/files.sh"
 
@@ -25,7 +25,7 @@ answer_offset() {
 
 main() {
 	prepare_guest_files demo
-	cp "$TOP/scripts/demo-guest.sh" "$OVERLAY/kmod_rs/run"
+	cp "$TOP/scripts/demo/guest.sh" "$OVERLAY/kmod_rs/run"
 	answer_offset >"$OVERLAY/kmod_rs/answer-offset"
 	say "booting $RELEASE"
 	"$TOP/scripts/guest/vm.sh" --timeout 1800 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK"
