@@ -278,7 +278,7 @@ in_queue() {
 
 # --- The helper -----------------------------------------------------------
 
-# Have requests run tests/helper.c, and listen to it.
+# Have requests run tests/programs/helper.c, and listen to it.
 use_helper() {
 	echo "$HELPER" >"$MODPROBE"
 	rm -f /tmp/events

@@ -31,7 +31,7 @@ make_test_modules() {
 
 make_programs() {
 	local source name
-	for source in "$TOP"/tests/*.c "$TOP/scripts/demo/demo-socket.c"; do
+	for source in "$TOP"/tests/programs/*.c "$TOP/scripts/demo/demo-socket.c"; do
 		name=$(basename "$source" .c)
 		[[ $OUT/programs/$name -nt $source ]] ||
 			in_sysroot gcc -std=gnu11 -Wall -Wextra -Werror -O2 -static \

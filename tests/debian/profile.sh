@@ -4,7 +4,7 @@
 # A whole Debian boots with the rules of Documentation/sysctl.d/60-kmod_rs-$PROFILE.conf:
 # all comes to be as in a boot of the same system without the module; ordinary users get
 # what the rules say. Sourced by the test of the profile, which sets PROFILE, and in
-# ALLOWED names of tests/vectors.c that are for everybody.
+# ALLOWED names of tests/programs/vectors.c that are for everybody.
 
 # shellcheck source=tests/debian/compare.sh
 . "$(dirname "${BASH_SOURCE[0]}")/compare.sh"
