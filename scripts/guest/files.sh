@@ -60,7 +60,7 @@ new_overlay() {
 	remove "$WORK"
 	mkdir -p "$OVERLAY/kmod_rs/scripts"
 	cp "$TOP"/scripts/{give-back,learn,lib}.sh "$OVERLAY/kmod_rs/scripts/"
-	cp "$TOP"/tests/*.sh "$TOP"/tests/long/*.sh "$OUT"/{kmod-rs,not-post-linked}.ko \
+	cp "$TOP"/tests/*.sh "$TOP"/tests/{guest/*,long}/*.sh "$OUT"/{kmod-rs,not-post-linked}.ko \
 		"$OUT"/modules/*.ko "$OUT"/programs/* "$TOP"/Documentation/admin-guide.rst \
 		"$OVERLAY/kmod_rs/"
 	cp -r "$TOP/Documentation/sysctl.d" "$OVERLAY/kmod_rs/"

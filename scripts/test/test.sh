@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the tests: those in tests/host here, those in tests in guests, with Debian's
+# Run the tests: those in tests/host here, those in tests/guest in guests, with Debian's
 # kernel and, unless DEBUG=no, with the debugging one of the same source. With --full,
 # or with DEBUG=rt and then on no other, they run after that on the debugging one with
 # PREEMPT_RT. What they say, in KTAP, is printed and kept below out/; the last line is
@@ -46,9 +46,7 @@ host_tests() {
 }
 
 guest_tests() {
-	local others=(lib.sh run.sh complaints.sh clock.sh)
-	find "$TOP/tests" -maxdepth 1 -name '*.sh' -printf '%f\n' |
-		grep -vxFf <(printf '%s\n' "${others[@]}") | sed 's/\.sh$//' | sort
+	find "$TOP/tests/guest" -name '*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort
 }
 
 # Those that are run only if they are asked for by name.
@@ -63,7 +61,7 @@ debian_tests() {
 
 file_of() {
 	local file
-	for file in "$TOP"/tests/{,long/,debian/}"$1.sh"; do
+	for file in "$TOP"/tests/{guest/*,long,debian}/"$1.sh"; do
 		[[ ! -f $file ]] || echo "$file"
 	done
 }
