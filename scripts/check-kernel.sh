@@ -23,7 +23,7 @@ tracepoint_macros() {
 		[[ ! -f $header ]] || break
 	done
 	sed -n '/^#define __DO_TRACE_CALL(/,/[^\\]$/p; /^#define __DECLARE_TRACE(/,/[^\\]$/p' "$header" |
-		tr -s '[:space:]\\' ' ' | sha256sum | cut -c1-16
+		tr -s '\\[:space:]' ' ' | sha256sum | cut -c1-16
 }
 
 main() {

@@ -108,8 +108,9 @@ origin() {
 	echo "$RECIPE $(sed -n 's/^version=//p' "$1/info") $(toolchain trixie rustc bindgen clang-19 lld-19)"
 }
 
+# Of the options, not of the comments.
 fragment_sum() {
-	cat "${FRAGMENTS[@]}" | sha256sum | cut -d' ' -f1
+	grep -h 'CONFIG_' "${FRAGMENTS[@]}" | sha256sum | cut -d' ' -f1
 }
 
 build() {

@@ -35,7 +35,7 @@ disassemble() {
 # write_byte BYTE ADDRESS: makes $BAD, which has this byte at that place of .text.
 write_byte() {
 	local section
-	section=$(with_tools readelf -SW "$OUT/kmod-rs.ko" | awk '$2 == ".text" || $3 == ".text" { sub(/.*\.text/, ""); print $3; exit }')
+	section=$(with_tools readelf -SW "$OUT/kmod-rs.ko" | awk '$2 == ".text" || $3 == ".text" { sub(/.*\.text/, ""); print $3 }')
 	cp "$OUT/kmod-rs.ko" "$BAD"
 	printf '%b' "\\x$1" | dd of="$BAD" bs=1 seek="$((0x$section + $2))" conv=notrunc status=none
 }
@@ -60,7 +60,7 @@ write_byte e9 "0x${call%:}"
 refused "a jump to the Rust side" "not by a call"
 
 # `sub $SIZE,%rsp` is 48 81 ec and the size, of which this is the second byte.
-frame=$(disassemble kmod_rs_handle_request | awk '/48 81 ec/ { print $1; exit }')
+frame=$(disassemble kmod_rs_handle_request | awk '/48 81 ec/ && !seen++ { print $1 }')
 write_byte 05 "0x${frame%:} + 4"
 refused "too much of the stack" "bytes of stack are held"
 
