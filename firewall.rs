@@ -3,7 +3,7 @@
 //! The firewall: who may have which module loaded by a request, as the administrator has set it.
 //!
 //! Has no counterpart in the C code. What is decided is in policy.rs; here are the rules that are in
-//! force, the knobs that change them, and the lock on these.
+//! force, what changes them, and the lock on them.
 //!
 //! The rules are one value, which a request takes as it is at one time, and which is replaced as a
 //! whole. While nothing can be denied, a request looks at one flag and no more.
@@ -31,15 +31,13 @@ use crate::wrappers::{
         self,
         Credentials,
         Requester, //
-    },
-    sysctl, //
+    }, //
 };
 use core::mem;
 use kernel::{
     new_mutex,
     new_spinlock,
     prelude::*,
-    str::CString,
     sync::{
         atomic::{
             Atomic,
@@ -170,8 +168,56 @@ impl Firewall {
     }
 
     /// The rules as they are now.
-    fn rules(&self) -> Arc<Rules> {
+    pub(crate) fn rules(&self) -> Arc<Rules> {
         self.rules.lock().clone()
+    }
+
+    /// Sets who may have modules loaded that are in no list, by the number of a mode.
+    ///
+    /// Returns [`EINVAL`] if there is no such mode, [`EPERM`] if the rules are locked, or [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn set_mode(&self, number: u32) -> Result {
+        let mode = Mode::from_number(number).ok_or(EINVAL)?;
+        self.change(|rules| rules.mode = mode)
+    }
+
+    /// Sets the names that anybody may have loaded.
+    ///
+    /// Returns [`EINVAL`] if that is no list, [`EPERM`] if the rules are locked, or [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn set_allow(&self, written: &[u8]) -> Result {
+        let list = Arc::new(Patterns::parse(written)?, GFP_KERNEL)?;
+        self.change(|rules| rules.allow = list)
+    }
+
+    /// Sets the names that nobody may have loaded.
+    ///
+    /// Returns [`EINVAL`] if that is no list, [`EPERM`] if the rules are locked, or [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn set_deny(&self, written: &[u8]) -> Result {
+        let list = Arc::new(Patterns::parse(written)?, GFP_KERNEL)?;
+        self.change(|rules| rules.deny = list)
+    }
+
+    /// Sets up to which number users count as privileged.
+    ///
+    /// Returns [`EPERM`] if the rules are locked, or [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn set_system_uids(&self, last: u32) -> Result {
+        self.change(|rules| rules.system_uids = last)
+    }
+
+    /// Sets whether requests are denied, or only said to be.
+    ///
+    /// Returns [`EPERM`] if the rules are locked, or [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn set_enforce(&self, enforce: bool) -> Result {
+        self.change(|rules| rules.enforce = enforce)
     }
 
     /// Replaces the rules by what `change` makes of them.
@@ -202,7 +248,7 @@ impl Firewall {
     /// Returns [`EPERM`].
     ///
     /// Context: may sleep.
-    fn may_change(&self) -> Result {
+    pub(crate) fn may_change(&self) -> Result {
         requester::may_configure()?;
         if self.is_locked() {
             return Err(EPERM);
@@ -210,7 +256,10 @@ impl Firewall {
         Ok(())
     }
 
-    fn is_locked(&self) -> bool {
+    /// Whether the rules are to stay as they are.
+    ///
+    /// Context: may sleep.
+    pub(crate) fn is_locked(&self) -> bool {
         *self.is_locked.lock()
     }
 
@@ -219,7 +268,7 @@ impl Firewall {
     /// Returns [`EPERM`] if they do already, or [`EBUSY`] if the module is about to be unloaded.
     ///
     /// Context: may sleep.
-    fn lock(&self) -> Result {
+    pub(crate) fn lock(&self) -> Result {
         let mut is_locked = self.is_locked.lock();
         if *is_locked {
             return Err(EPERM);
@@ -244,117 +293,5 @@ impl Firewall {
                 Requester::current(),
             );
         }
-    }
-}
-
-/// Defines a file in `kmod_rs` that shows a number of the rules.
-macro_rules! number {
-    (
-        $(#[doc = $doc:literal])+
-        $type:ident, $name:literal, 0..=$max:expr, |$rules:ident| $get:expr, |$value:ident| $set:expr
-    ) => {
-        $(#[doc = $doc])+
-        pub(crate) struct $type(pub(crate) Arc<Firewall>);
-
-        impl sysctl::Uint for $type {
-            const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
-            const NAME: &'static CStr = $name;
-            const MIN: u32 = 0;
-            const MAX: u32 = $max;
-
-            fn get(&self) -> u32 {
-                let $rules = self.0.rules();
-                $get
-            }
-
-            fn may_write(&self) -> Result {
-                self.0.may_change()
-            }
-
-            fn set(&self, $value: u32) -> Result {
-                self.0.change(|$rules| $set)
-            }
-        }
-    };
-}
-
-number! {
-    /// The file `kmod_rs/autoload_mode`: who may have modules loaded that are in no list.
-    AutoloadMode, c"autoload_mode", 0..=Mode::MAX,
-    |rules| rules.mode.number(),
-    |value| rules.mode = Mode::from_number(value).unwrap_or(rules.mode)
-}
-
-number! {
-    /// The file `kmod_rs/autoload_system_uids`: up to which number users count as privileged.
-    AutoloadSystemUids, c"autoload_system_uids", 0..=u32::MAX - 1,
-    |rules| rules.system_uids,
-    |value| rules.system_uids = value
-}
-
-number! {
-    /// The file `kmod_rs/autoload_enforce`: whether requests are denied, or only said to be.
-    AutoloadEnforce, c"autoload_enforce", 0..=1,
-    |rules| rules.enforce.into(),
-    |value| rules.enforce = value != 0
-}
-
-/// Defines a file in `kmod_rs` that shows a list of the rules.
-macro_rules! list {
-    ($(#[doc = $doc:literal])+ $type:ident, $name:literal, $field:ident) => {
-        $(#[doc = $doc])+
-        pub(crate) struct $type(pub(crate) Arc<Firewall>);
-
-        impl sysctl::Text for $type {
-            const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
-            const NAME: &'static CStr = $name;
-            const MAX: usize = patterns::MAX_WRITTEN;
-
-            fn get(&self) -> Result<CString> {
-                self.0.rules().$field.text()
-            }
-
-            fn may_write(&self) -> Result {
-                self.0.may_change()
-            }
-
-            fn set(&self, written: &[u8]) -> Result {
-                let list = Arc::new(Patterns::parse(written)?, GFP_KERNEL)?;
-                self.0.change(|rules| rules.$field = list)
-            }
-        }
-    };
-}
-
-list! {
-    /// The file `kmod_rs/autoload_allow`: names that anybody may have loaded.
-    AutoloadAllow, c"autoload_allow", allow
-}
-
-list! {
-    /// The file `kmod_rs/autoload_deny`: names that nobody may have loaded.
-    AutoloadDeny, c"autoload_deny", deny
-}
-
-/// The file `kmod_rs/autoload_lock`: whether the rules, and the module, are to stay until reboot.
-pub(crate) struct AutoloadLock(pub(crate) Arc<Firewall>);
-
-impl sysctl::Uint for AutoloadLock {
-    const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
-    const NAME: &'static CStr = c"autoload_lock";
-    const MIN: u32 = 0;
-    const MAX: u32 = 1;
-
-    fn get(&self) -> u32 {
-        self.0.is_locked().into()
-    }
-
-    fn may_write(&self) -> Result {
-        self.0.may_change()
-    }
-
-    fn set(&self, _value: u32) -> Result {
-        // The only one that is not there already.
-        self.0.lock()
     }
 }

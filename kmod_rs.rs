@@ -11,24 +11,14 @@ mod firewall;
 mod livepatch;
 mod records;
 mod request;
+mod sysctl;
 mod usermode_helper;
 mod wrappers;
 
 use crate::{
     concurrency::Slots,
-    firewall::{
-        AutoloadAllow,
-        AutoloadDeny,
-        AutoloadEnforce,
-        AutoloadLock,
-        AutoloadMode,
-        AutoloadSystemUids,
-        Firewall, //
-    },
-    livepatch::{
-        Active,
-        Livepatch, //
-    },
+    firewall::Firewall,
+    livepatch::Livepatch,
     records::{
         autoloaded::{
             self,
@@ -41,27 +31,22 @@ use crate::{
         Records, //
     },
     request::{
-        chain,
         helpers::Helpers,
         module_watcher::ModuleWatcher,
         settings::Settings,
         Kmod, //
     },
+    sysctl::Knobs,
     wrappers::{
         debugfs,
         notifier,
-        private_symbols::PrivateSymbols,
-        requester,
-        sysctl, //
+        private_symbols::PrivateSymbols, //
     }, //
 };
 use core::borrow::Borrow;
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::Relaxed,
-        Arc, //
-    }, //
+    sync::Arc, //
 };
 
 module! {
@@ -82,33 +67,7 @@ module! {
 #[pin_data(PinnedDrop)]
 struct KmodRs {
     #[pin]
-    _active: sysctl::Registration<Active>,
-    #[pin]
-    _kmod_limit: sysctl::Registration<KmodLimit>,
-    #[pin]
-    _busy_timeout_ms: sysctl::Registration<BusyTimeoutMs>,
-    #[pin]
-    _helper_timeout_ms: sysctl::Registration<HelperTimeoutMs>,
-    #[pin]
-    _loop_repeats: sysctl::Registration<LoopRepeats>,
-    #[pin]
-    _chain_limit: sysctl::Registration<ChainLimit>,
-    #[pin]
-    _coalesce: sysctl::Registration<Coalesce>,
-    #[pin]
-    _coalesce_timeout_ms: sysctl::Registration<CoalesceTimeoutMs>,
-    #[pin]
-    _autoload_mode: sysctl::Registration<AutoloadMode>,
-    #[pin]
-    _autoload_allow: sysctl::Registration<AutoloadAllow>,
-    #[pin]
-    _autoload_deny: sysctl::Registration<AutoloadDeny>,
-    #[pin]
-    _autoload_system_uids: sysctl::Registration<AutoloadSystemUids>,
-    #[pin]
-    _autoload_enforce: sysctl::Registration<AutoloadEnforce>,
-    #[pin]
-    _autoload_lock: sysctl::Registration<AutoloadLock>,
+    _knobs: Knobs,
     #[pin]
     _recent: debugfs::File<recorder::Recent>,
     #[pin]
@@ -121,10 +80,6 @@ struct KmodRs {
     _autoloaded: debugfs::File<autoloaded::List>,
     #[pin]
     _watcher: notifier::Registration<ModuleWatcher>,
-    #[pin]
-    _helper_env: sysctl::Registration<HelperEnv>,
-    #[pin]
-    _log_requests: sysctl::Registration<LogRequests>,
     _livepatch: Livepatch,
     _directory: Arc<debugfs::Directory>,
 }
@@ -148,22 +103,7 @@ impl kernel::InPlaceModule for KmodRs {
         let directory = Arc::new(debugfs::Directory::new(c"kmod_rs"), GFP_KERNEL);
 
         try_pin_init!(Self {
-            _active <- sysctl::Registration::new(Active),
-            _kmod_limit <- sysctl::Registration::new(KmodLimit(slots.clone()?)),
-            _busy_timeout_ms <- sysctl::Registration::new(BusyTimeoutMs(slots.clone()?)),
-            _helper_timeout_ms <- sysctl::Registration::new(HelperTimeoutMs(settings.clone()?)),
-            _loop_repeats <- sysctl::Registration::new(LoopRepeats(settings.clone()?)),
-            _chain_limit <- sysctl::Registration::new(ChainLimit(settings.clone()?)),
-            _coalesce <- sysctl::Registration::new(Coalesce(settings.clone()?)),
-            _coalesce_timeout_ms <- sysctl::Registration::new(CoalesceTimeoutMs(settings.clone()?)),
-            _helper_env <- sysctl::Registration::new(HelperEnv(settings.clone()?)),
-            _log_requests <- sysctl::Registration::new(LogRequests(settings.clone()?)),
-            _autoload_mode <- sysctl::Registration::new(AutoloadMode(firewall.clone()?)),
-            _autoload_allow <- sysctl::Registration::text(AutoloadAllow(firewall.clone()?)),
-            _autoload_deny <- sysctl::Registration::text(AutoloadDeny(firewall.clone()?)),
-            _autoload_system_uids <- sysctl::Registration::new(AutoloadSystemUids(firewall.clone()?)),
-            _autoload_enforce <- sysctl::Registration::new(AutoloadEnforce(firewall.clone()?)),
-            _autoload_lock <- sysctl::Registration::new(AutoloadLock(firewall.clone()?)),
+            _knobs <- Knobs::new(slots.clone()?, settings.clone()?, firewall.clone()?),
             _watcher <- notifier::Registration::new(ModuleWatcher {
                 helpers: helpers.clone()?,
                 autoloaded: autoloaded.clone()?,
@@ -195,105 +135,4 @@ impl PinnedDrop for KmodRs {
         // own back a moment ago and be on its way out of this module's text.
         usermode_helper::wait_for_callbacks();
     }
-}
-
-/// The file `kmod-limit`: MAX_KMOD_CONCURRENT.
-struct KmodLimit(Arc<Slots>);
-
-impl sysctl::Uint for KmodLimit {
-    const DIRECTORY: &'static CStr = c"kernel";
-    const NAME: &'static CStr = c"kmod-limit";
-    const MIN: u32 = 1;
-    const MAX: u32 = 1000;
-
-    fn get(&self) -> u32 {
-        self.0.limit()
-    }
-
-    fn may_write(&self) -> Result {
-        requester::may_configure()
-    }
-
-    fn set(&self, limit: u32) -> Result {
-        self.0.set_limit(limit);
-        Ok(())
-    }
-}
-
-/// The file `kmod_rs/busy_timeout_ms`: how long a request waits while the queue stands still.
-struct BusyTimeoutMs(Arc<Slots>);
-
-impl sysctl::Uint for BusyTimeoutMs {
-    const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
-    const NAME: &'static CStr = c"busy_timeout_ms";
-    const MIN: u32 = 1;
-    const MAX: u32 = 3_600_000;
-
-    fn get(&self) -> u32 {
-        self.0.busy_timeout_ms()
-    }
-
-    fn set(&self, timeout: u32) -> Result {
-        self.0.set_busy_timeout_ms(timeout);
-        Ok(())
-    }
-}
-
-/// Defines a file in `kmod_rs` that shows a field of [`Settings`].
-macro_rules! setting {
-    ($(#[doc = $doc:literal])+ $type:ident, $name:literal, $min:literal..=$max:expr, $($field:ident).+) => {
-        $(#[doc = $doc])+
-        struct $type(Arc<Settings>);
-
-        impl sysctl::Uint for $type {
-            const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
-            const NAME: &'static CStr = $name;
-            const MIN: u32 = $min;
-            const MAX: u32 = $max;
-
-            fn get(&self) -> u32 {
-                self.0.$($field).+.load(Relaxed)
-            }
-
-            fn set(&self, value: u32) -> Result {
-                self.0.$($field).+.store(value, Relaxed);
-                Ok(())
-            }
-        }
-    };
-}
-
-setting! {
-    /// The file `kmod_rs/helper_timeout_ms`: how long a helper may run before it is killed.
-    HelperTimeoutMs, c"helper_timeout_ms", 0..=3_600_000, helper_timeout_ms
-}
-
-setting! {
-    /// The file `kmod_rs/loop_repeats`: how many helpers for one name may run in a chain.
-    LoopRepeats, c"loop_repeats", 1..=1000, limits.loop_repeats
-}
-
-setting! {
-    /// The file `kmod_rs/chain_limit`: how many helpers a chain may have.
-    ChainLimit, c"chain_limit", 1..=chain::MAX_CHAIN, limits.chain_limit
-}
-
-setting! {
-    /// The file `kmod_rs/coalesce`: whether equal requests share one helper.
-    Coalesce, c"coalesce", 0..=1, coalesce
-}
-
-setting! {
-    /// The file `kmod_rs/coalesce_timeout_ms`: how long one waits for another's helper.
-    CoalesceTimeoutMs, c"coalesce_timeout_ms", 1..=3_600_000, coalesce_timeout_ms
-}
-
-setting! {
-    /// The file `kmod_rs/helper_env`: whether the helper is told of its request.
-    HelperEnv, c"helper_env", 0..=1, helper_env
-}
-
-setting! {
-    /// The file `kmod_rs/log_requests`: which requests are written to the log.
-    LogRequests, c"log_requests", 0..=2, log_requests
 }

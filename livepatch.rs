@@ -10,10 +10,7 @@
 mod handler;
 
 use self::handler::Handler;
-use crate::{
-    request::Kmod,
-    wrappers::sysctl, //
-};
+use crate::request::Kmod;
 use kernel::{
     error::to_result,
     ffi::c_int,
@@ -89,22 +86,9 @@ impl Drop for Livepatch {
 
 /// Whether requests come here: from when the first task may be switched over until the last one has
 /// been switched back.
-fn is_active() -> bool {
+///
+/// Context: any.
+pub(crate) fn is_active() -> bool {
     // SAFETY: May be called from any context.
     unsafe { kmod_rs_livepatch_active() }
-}
-
-/// The file `kmod_rs/active`: 1 while requests come here.
-pub(crate) struct Active;
-
-impl sysctl::Uint for Active {
-    const DIRECTORY: &'static CStr = c"kernel/kmod_rs";
-    const NAME: &'static CStr = c"active";
-    const MIN: u32 = 0;
-    const MAX: u32 = 1;
-    const MODE: u16 = 0o444;
-
-    fn get(&self) -> u32 {
-        is_active().into()
-    }
 }

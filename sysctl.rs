@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The knobs: what an administrator can set below `/proc/sys/kernel`.
+//!
+//! [`KNOBS`] has all of them. Their files are made from it. A test on the host compares it with
+//! Documentation/admin-guide.rst, and a test in the guest tries each of its ranges: both take the
+//! first line of each entry as it stands, so it has to be one line.
+//!
+//! What a value means is up to the part of the module that keeps it. How a file is read and written
+//! is in wrappers/sysctl.rs.
+
+use crate::{
+    concurrency::Slots,
+    firewall::{
+        policy::Mode,
+        Firewall, //
+    },
+    livepatch,
+    request::{
+        chain,
+        settings::Settings, //
+    },
+    wrappers::{
+        requester,
+        sysctl::{
+            Content,
+            File,
+            Number::{
+                self,
+                At,
+                Through, //
+            },
+            Registration, //
+        }, //
+    }, //
+};
+use core::ops::RangeInclusive;
+use kernel::{
+    prelude::*,
+    str::CString,
+    sync::Arc, //
+};
+
+/// `/proc/sys/kernel`.
+const KERNEL: &CStr = c"kernel";
+
+/// `/proc/sys/kernel/kmod_rs`.
+const KMOD_RS: &CStr = c"kernel/kmod_rs";
+
+/// Whether the current task may write to a knob. It is asked only if the permissions of the file
+/// allow that: they are 0644, and its owner is root.
+type MayWrite = fn(&State) -> Result;
+
+/// The owner of the file may, and nothing else is asked.
+const OWNER: MayWrite = |_| Ok(());
+
+/// A task with CAP_SYS_MODULE in the initial user namespace may.
+const CAPABLE: MayWrite = |_| requester::may_configure();
+
+/// The same, as long as the rules are not locked.
+const UNLOCKED: MayWrite = |s| s.firewall.may_change();
+
+/// All the knobs, in the order in which admin-guide.rst has them.
+#[rustfmt::skip]
+static KNOBS: [Knob; 16] = [
+    //     directory, name                 range              default  who may write
+    //         where the value is kept
+    number(KERNEL,  c"kmod-limit",           1..=1_000,            50, CAPABLE,
+        Through(|s| s.slots.limit(), |s, n| { s.slots.set_limit(n); Ok(()) })),
+    status(KMOD_RS, c"active",
+        |_| livepatch::is_active().into()),
+    number(KMOD_RS, c"busy_timeout_ms",      1..=3_600_000,     5_000, OWNER,
+        Through(|s| s.slots.busy_timeout_ms(), |s, n| { s.slots.set_busy_timeout_ms(n); Ok(()) })),
+    number(KMOD_RS, c"loop_repeats",         1..=1_000,             2, OWNER,
+        At(|s| &s.settings.limits.loop_repeats)),
+    number(KMOD_RS, c"chain_limit",          1..=32,                8, OWNER,
+        At(|s| &s.settings.limits.chain_limit)).up_to(chain::MAX_CHAIN),
+    number(KMOD_RS, c"coalesce",             0..=1,                 1, OWNER,
+        At(|s| &s.settings.coalesce)),
+    number(KMOD_RS, c"coalesce_timeout_ms",  1..=3_600_000,     5_000, OWNER,
+        At(|s| &s.settings.coalesce_timeout_ms)),
+    number(KMOD_RS, c"helper_timeout_ms",    0..=3_600_000,         0, OWNER,
+        At(|s| &s.settings.helper_timeout_ms)),
+    number(KMOD_RS, c"helper_env",           0..=1,                 0, OWNER,
+        At(|s| &s.settings.helper_env)),
+    number(KMOD_RS, c"log_requests",         0..=2,                 0, OWNER,
+        At(|s| &s.settings.log_requests)),
+    number(KMOD_RS, c"autoload_mode",        0..=2,                 0, UNLOCKED,
+        Through(|s| s.firewall.rules().mode.number(), |s, n| s.firewall.set_mode(n)))
+        .up_to(Mode::MAX),
+    text  (KMOD_RS, c"autoload_allow",       4_096,                "", UNLOCKED,
+        |s| s.firewall.rules().allow.text(), |s, list| s.firewall.set_allow(list)),
+    text  (KMOD_RS, c"autoload_deny",        4_096,                "", UNLOCKED,
+        |s| s.firewall.rules().deny.text(), |s, list| s.firewall.set_deny(list)),
+    number(KMOD_RS, c"autoload_system_uids", 0..=4_294_967_294,     0, UNLOCKED,
+        Through(|s| s.firewall.rules().system_uids, |s, n| s.firewall.set_system_uids(n))),
+    number(KMOD_RS, c"autoload_enforce",     0..=1,                 1, UNLOCKED,
+        Through(|s| s.firewall.rules().enforce.into(), |s, n| s.firewall.set_enforce(n != 0))),
+    number(KMOD_RS, c"autoload_lock",        0..=1,                 0, UNLOCKED,
+        // No other value than 1 comes here: it is 0, or nobody may write.
+        Through(|s| s.firewall.is_locked().into(), |s, _| s.firewall.lock())),
+];
+
+/// What keeps the values.
+#[derive(Clone)]
+struct State {
+    slots: Arc<Slots>,
+    settings: Arc<Settings>,
+    firewall: Arc<Firewall>,
+}
+
+/// An entry of the table.
+struct Knob {
+    directory: &'static CStr,
+    file: File<State>,
+    default: Value,
+}
+
+impl Knob {
+    /// Compares the greatest number with the constant that it is known by where it is kept. If they
+    /// differ, that does not compile.
+    const fn up_to(self, known: u32) -> Self {
+        assert!(matches!(self.file.content, Content::Number { max, .. } if max == known));
+        self
+    }
+
+    /// Whether the default is a value that could be written as well.
+    const fn is_sound(&self) -> bool {
+        match (&self.file.content, &self.default) {
+            (Content::Number { min, max, .. }, Value::Number(default)) => {
+                *min <= *default && *default <= *max
+            }
+            (Content::Text { max, .. }, Value::Text(default)) => default.len() <= *max,
+            (Content::Number { .. }, Value::Status) => self.file.may_write.is_none(),
+            _ => false,
+        }
+    }
+}
+
+/// What a knob is until somebody writes to it.
+enum Value {
+    /// Nobody can write to it.
+    Status,
+    /// A number.
+    Number(u32),
+    /// A text.
+    Text(&'static str),
+}
+
+/// A number that nobody can write.
+const fn status(directory: &'static CStr, name: &'static CStr, get: fn(&State) -> u32) -> Knob {
+    Knob {
+        directory,
+        file: File {
+            name,
+            may_write: None,
+            content: Content::Number {
+                min: 0,
+                max: u32::MAX,
+                number: Through(get, |_, _| Err(EPERM)),
+            },
+        },
+        default: Value::Status,
+    }
+}
+
+/// A number in a range.
+const fn number(
+    directory: &'static CStr,
+    name: &'static CStr,
+    range: RangeInclusive<u32>,
+    default: u32,
+    may_write: MayWrite,
+    number: Number<State>,
+) -> Knob {
+    Knob {
+        directory,
+        file: File {
+            name,
+            may_write: Some(may_write),
+            content: Content::Number {
+                min: *range.start(),
+                max: *range.end(),
+                number,
+            },
+        },
+        default: Value::Number(default),
+    }
+}
+
+/// A line of at most `max` bytes.
+const fn text(
+    directory: &'static CStr,
+    name: &'static CStr,
+    max: usize,
+    default: &'static str,
+    may_write: MayWrite,
+    get: fn(&State) -> Result<CString>,
+    set: fn(&State, &[u8]) -> Result,
+) -> Knob {
+    Knob {
+        directory,
+        file: File {
+            name,
+            may_write: Some(may_write),
+            content: Content::Text { max, get, set },
+        },
+        default: Value::Text(default),
+    }
+}
+
+/// The files of all knobs, for as long as this value lives.
+#[pin_data]
+pub(crate) struct Knobs {
+    #[pin]
+    _kernel: Registration<State>,
+    #[pin]
+    _kmod_rs: Registration<State>,
+}
+
+impl Knobs {
+    /// Makes the files.
+    ///
+    /// Returns [`ENOMEM`] when that fails, or when there is such a file already.
+    ///
+    /// Context: may sleep.
+    pub(crate) fn new(
+        slots: Arc<Slots>,
+        settings: Arc<Settings>,
+        firewall: Arc<Firewall>,
+    ) -> impl PinInit<Self, Error> {
+        const {
+            let mut i = 0;
+            while i < KNOBS.len() {
+                assert!(KNOBS[i].is_sound());
+                i += 1;
+            }
+        }
+        let state = State {
+            slots,
+            settings,
+            firewall,
+        };
+        try_pin_init!(Self {
+            _kernel <- Registration::new(KERNEL, files_in(KERNEL), state.clone()),
+            _kmod_rs <- Registration::new(KMOD_RS, files_in(KMOD_RS), state),
+        })
+    }
+}
+
+/// The files of the knobs in a directory.
+fn files_in(directory: &'static CStr) -> impl Iterator<Item = &'static File<State>> {
+    KNOBS
+        .iter()
+        .filter(move |knob| knob.directory == directory)
+        .map(|knob| &knob.file)
+}
+
+#[kunit_tests(kmod_rs_knobs)]
+mod tests {
+    use super::*;
+    use crate::wrappers::private_symbols::PrivateSymbols;
+
+    fn state() -> Result<State> {
+        Ok(State {
+            slots: Arc::pin_init(Slots::new(), GFP_KERNEL)?,
+            settings: Arc::new(Settings::new(), GFP_KERNEL)?,
+            firewall: Firewall::new(PrivateSymbols::find()?)?,
+        })
+    }
+
+    #[test]
+    fn a_fresh_value_is_the_default() -> Result {
+        let state = state()?;
+        for knob in &KNOBS {
+            match (&knob.file.content, &knob.default) {
+                (Content::Number { number, .. }, Value::Number(default)) => {
+                    assert_eq!(number.get(&state), *default);
+                }
+                (Content::Text { get, .. }, Value::Text(default)) => {
+                    assert_eq!(get(&state)?.to_bytes(), default.as_bytes());
+                }
+                _ => assert!(knob.file.may_write.is_none()),
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn both_ends_of_a_range_are_kept() -> Result {
+        let state = state()?;
+        for knob in &KNOBS {
+            // A lock that is set stays, and the module with it.
+            if knob.file.may_write.is_none() || knob.file.name == c"autoload_lock" {
+                continue;
+            }
+            match &knob.file.content {
+                Content::Number { min, max, number } => {
+                    for value in [*max, *min] {
+                        number.set(&state, value)?;
+                        assert_eq!(number.get(&state), value);
+                    }
+                }
+                Content::Text { max, get, set } => {
+                    let written = KVec::from_elem(b'a', *max, GFP_KERNEL)?;
+                    set(&state, &written)?;
+                    assert_eq!(get(&state)?.to_bytes(), &*written);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn each_knob_is_in_a_directory_and_only_once() -> Result {
+        let files = Iterator::chain(files_in(KERNEL), files_in(KMOD_RS));
+        assert_eq!(files.count(), KNOBS.len());
+        for (i, knob) in KNOBS.iter().enumerate() {
+            let same = |other: &Knob| other.file.name == knob.file.name;
+            assert!(!KNOBS[..i].iter().any(same));
+        }
+        Ok(())
+    }
+}
