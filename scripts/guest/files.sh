@@ -52,6 +52,24 @@ unit_tests() {
 		suite && /#\[test\]/ { getline; gsub(/^.*fn |\(.*/, ""); print suite "." $0 }' "$TOP"/*.rs "$TOP"/*/*.rs
 }
 
+# The knobs that sysctl.rs has, one a line: the path of the file below /proc/sys, of which kind
+# it is, who may write to it, the least and the greatest number (of a text: of bytes), the
+# default. A dash stands for what there is not.
+knobs() {
+	awk -F '[(,]' '
+		/^const [A-Z_]+: &CStr = c"/ { split($0, part, /"/); sub(/^const /, ""); sub(/:.*/, ""); directory[$0] = part[2] }
+		/^static KNOBS/ { in_table = 1 }
+		/^\];/ { in_table = 0 }
+		in_table && /^ *(number|status|text) *\(/ {
+			gsub(/_/, "", $4); gsub(/_/, "", $5)
+			for (i = 1; i <= NF; i++) gsub(/^ *(c")?|[ ")]*$/, "", $i)
+			split($4, range, /\.\.=/)
+			if ($1 == "number") print directory[$2] "/" $3, $1, $6, range[1], range[2], $5
+			if ($1 == "text") print directory[$2] "/" $3, $1, $6, 0, $4, $5 == "" ? "-" : $5
+			if ($1 == "status") print directory[$2] "/" $3, $1, "-", "-", "-", "-"
+		}' "$TOP/sysctl.rs"
+}
+
 # new_overlay NAME: a directory that is to be put into the guest, in $OVERLAY,
 # and one for what comes out of it, in $WORK.
 new_overlay() {
@@ -66,6 +84,7 @@ new_overlay() {
 	cp -r "$TOP/Documentation/sysctl.d" "$OVERLAY/kmod_rs/"
 	cp "$KDIR/include/config/auto.conf" "$OVERLAY/kmod_rs/kernel.config"
 	unit_tests >"$OVERLAY/kmod_rs/unit-tests"
+	knobs >"$OVERLAY/kmod_rs/knobs"
 }
 
 prepare_guest_files() {
