@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The path of one request, from top to bottom.
+//! The path of a request, from top to bottom.
 //!
-//! Mirrors `__request_module()` of `kernel/module/kmod.c`. The steps have the numbers that they have
-//! in Documentation/design.rst. Each is a call into a file that can be understood on its own.
+//! Mirrors `__request_module()` of `kernel/module/kmod.c`. The steps have the same numbers as in
+//! Documentation/design.rst. Each step is a call into a file that can be understood on its own.
 
 mod answer;
 pub(crate) mod chain;
@@ -78,7 +78,7 @@ use kernel::{
     }, //
 };
 
-/// All that requests have in common.
+/// What all requests use.
 pub(crate) struct Kmod {
     settings: Arc<Settings>,
     firewall: Arc<Firewall>,
@@ -91,9 +91,9 @@ pub(crate) struct Kmod {
 }
 
 impl Kmod {
-    /// Puts together what requests need.
+    /// Creates a value from its parts.
     ///
-    /// Returns [`ENOENT`] if the kernel lacks the tracepoint, or [`ENOMEM`].
+    /// Returns [`ENOENT`] if the kernel has no tracepoint `module:module_request`, or [`ENOMEM`].
     ///
     /// Context: may sleep.
     pub(crate) fn new(
@@ -116,15 +116,15 @@ impl Kmod {
         })
     }
 
-    /// Has the module loaded that is asked for; what `__request_module()` does.
+    /// Serves a request, in the place of `__request_module()`.
     ///
-    /// Returns 0 if the helper succeeded, or was started if the request does not wait; its wait
-    /// status if it failed; or a negative errno if it was not run to its end.
+    /// Returns 0 if the helper (of a follower: its leader's) succeeded or, if the request does not
+    /// wait, was started; the helper's wait status if it failed; otherwise a negative errno.
     ///
-    /// Context: may sleep; the caller may hold mutexes, and must not hold any that the helper needs.
+    /// Context: may sleep. The caller may hold mutexes, but none that the helper needs.
     pub(crate) fn request_module(&self, request: &Request<'_>, on_stack: &OnStack<'_>) -> c_int {
-        // 1. Who asks, and from which helpers the request descends. Its record begins here, so that
-        // also a request that is refused has one.
+        // 1. The requester, and the chain of the request. The record begins here, so that a request
+        // that is refused has one, too.
         let requester = Requester::current();
         let chain = self.helpers.chain_of_current(requester.uid());
         let helper_env = self.settings.helper_env.load(Relaxed) != 0;
@@ -147,7 +147,7 @@ impl Kmod {
             on_stack,
         });
 
-        // 10. The end of the record.
+        // 10. The record: outcome and result.
         let (outcome, result) = match answer {
             Ok(answer) => (answer.into(), answer.to_raw()),
             Err(refusal) => (refusal.into(), refusal.to_errno()),
@@ -160,14 +160,14 @@ impl Kmod {
         result
     }
 
-    /// `request_module()` is about to be given back to the kernel.
+    /// Reports that `request_module()` is about to be given back to the kernel.
     ///
     /// Context: in the task that gives back; may sleep.
     pub(crate) fn given_back(&self) {
         self.firewall.given_back();
     }
 
-    /// The steps between the beginning and the end of the record.
+    /// Takes the steps between the beginning and the end of the record.
     fn serve(&self, serving: &Serving<'_>) -> Result<Answer, Refusal> {
         let target = self.permit(serving)?;
 
@@ -177,7 +177,7 @@ impl Kmod {
         }
     }
 
-    /// Steps 2 to 5: may the request be served? Returns what a helper is to be run for.
+    /// Takes steps 2 to 5: may the request be served? If so, returns its target.
     #[inline(never)]
     fn permit(&self, serving: &Serving<'_>) -> Result<Target, Refusal> {
         let Serving {
@@ -188,13 +188,14 @@ impl Kmod {
         } = *serving;
         let name = &request.name;
 
-        // 2. Preconditions. The path is read once: what is checked here is what is run.
+        // 2. Preconditions. The path is read once, so what is checked here is what is run.
         let path = ModprobePath::read(self.symbols)?;
         if path.as_cstr().is_empty() {
             return Err(Refusal::SwitchedOff);
         }
         if request.is_cut {
-            // The firewall remembers what it decides, for what may come of the request.
+            // The kernel may ask for the parts of a cipher with such a name, so the firewall has to
+            // remember what it would have decided: see firewall/ciphers.rs.
             let _ = self
                 .firewall
                 .decide(request.whole_name, requester, chain.is_nested());
@@ -223,14 +224,14 @@ impl Kmod {
         Ok(Target::new(*name, path)?)
     }
 
-    /// Step 6: whose answer does the request get?
+    /// Takes step 6: whose answer does the request get? A follower waits here.
     #[inline(never)]
     fn share(&self, serving: &Serving<'_>, target: &Target) -> Result<Source, Refusal> {
         if let Some(record) = serving.record {
             record.queued();
         }
-        // A nested request must not wait for another's helper, which may wait for it. A helper that
-        // is told of its request runs for that one only.
+        // A nested request must not wait for the helper of another request, which may be waiting
+        // for it. A helper that is told of its request runs for this request only.
         if serving.chain.is_nested()
             || serving.helper_env
             || self.settings.coalesce.load(Relaxed) == 0
@@ -256,7 +257,7 @@ impl Kmod {
         }
     }
 
-    /// Steps 7 to 9: runs a helper.
+    /// Takes steps 7 to 9: runs a helper.
     fn run(
         &self,
         serving: &Serving<'_>,
@@ -280,7 +281,7 @@ impl Kmod {
         }
     }
 
-    /// Takes a slot, and waits for it if all are in use.
+    /// Takes a slot, and waits for one if all are in use.
     #[inline(never)]
     fn take_slot(&self, serving: &Serving<'_>, target: &Target) -> Result<Slot, NoSlot> {
         let slot = self.slots.take(Claim {
@@ -298,7 +299,7 @@ impl Kmod {
         Ok(slot)
     }
 
-    /// Puts the helper together. Done apart, so that none of it is on the stack while it runs.
+    /// Creates the helper; not inlined, so that its frame is gone while the helper runs.
     #[inline(never)]
     fn modprobe(
         &self,
@@ -331,7 +332,7 @@ impl Kmod {
         )?)
     }
 
-    /// Fires the kernel's trace event, once for each request.
+    /// Fires the kernel's trace event, but only once for each request.
     fn trace(&self, serving: &Serving<'_>) {
         let Request {
             name,
