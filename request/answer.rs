@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a request ends: what its caller gets, and the outcome in its record.
+//! How a request ends: its result, and the outcome in its record.
 //!
-//! Mirrors what `__request_module()` of `kernel/module/kmod.c` returns.
+//! Mirrors the return values of `__request_module()` of `kernel/module/kmod.c`.
 
 use super::chain::Loop;
 use crate::{
@@ -19,16 +19,17 @@ use kernel::{
 /// The answer to a request that was not refused.
 #[derive(Clone, Copy)]
 pub(crate) enum Answer {
-    /// How its helper ended.
+    /// How the helper of the request ended.
     Helper(WaitStatus),
-    /// Its helper was started, and it does not wait for more.
+    /// The helper was started, and the request does not wait for it to exit.
     Started,
-    /// How the leader's helper ended.
+    /// What the leader's helper gave: how it ended or, if the request does not wait, success
+    /// because it was started.
     Shared(Result<WaitStatus>),
 }
 
 impl Answer {
-    /// What the caller gets: 0, a wait status, or a negative errno.
+    /// Returns the result: 0, a wait status, or a negative errno.
     pub(crate) fn to_raw(self) -> c_int {
         match self {
             Self::Helper(status) | Self::Shared(Ok(status)) => status.into_raw(),
@@ -48,31 +49,31 @@ impl From<Answer> for Outcome {
     }
 }
 
-/// Why a request ended before a helper had run to the end that it waits for.
+/// Why a request has no answer from a helper.
 #[derive(Clone, Copy)]
 pub(crate) enum Refusal {
     /// `/proc/sys/kernel/modprobe` is empty: -ENOENT.
     SwitchedOff,
-    /// -ENAMETOOLONG.
+    /// The name is too long: -ENAMETOOLONG.
     NameTooLong,
-    /// A security module denied it, with its errno; or the firewall, with -EPERM.
+    /// A security module denied the request, with this errno, or the firewall did, with -EPERM.
     Denied(Error),
-    /// It is part of a loop: -ELOOP.
+    /// The request is part of a loop: -ELOOP.
     Loop,
-    /// All slots are in use: -ETIME.
+    /// All slots are in use, and none was given back for as long as the request waits: -ETIME.
     Busy,
-    /// The requester was killed while it waited in the queue or for a leader: -ERESTARTSYS.
+    /// The requester was killed while it waited for a slot or for a leader: -ERESTARTSYS.
     Killed,
     /// The helper could not be run or waited for, or there was no memory.
     Failed(Error),
 }
 
 impl Refusal {
-    /// The negative errno that the caller gets.
+    /// Returns the negative errno that is the result of the request.
     pub(crate) fn to_errno(self) -> c_int {
         match self {
             Self::SwitchedOff => ENOENT.to_errno(),
-            // CAST: Small numbers.
+            // CAST: An errno is small.
             Self::NameTooLong => -(uapi::ENAMETOOLONG as c_int),
             Self::Loop => -(uapi::ELOOP as c_int),
             Self::Busy => -(uapi::ETIME as c_int),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the steps of a request hand to one another.
+//! What the steps of a request pass to one another.
 
 use super::{
     chain::Chain,
@@ -18,43 +18,42 @@ use crate::{
 use core::cell::Cell;
 use kernel::prelude::*;
 
-/// What a caller of `request_module()` asks for.
+/// A request: the arguments of a call of `request_module()`.
 pub(crate) struct Request<'a> {
-    /// The name, already formatted.
+    /// The formatted name; its beginning if it is too long.
     pub(crate) name: Name,
-    /// Whether that is only the beginning, as it is too long.
+    /// Whether the name is too long.
     pub(crate) is_cut: bool,
-    /// The name, or a longer part of it.
+    /// The formatted name again; as much of it as the firewall needs, up to 135 bytes.
     pub(crate) whole_name: &'a CStr,
-    /// Whether the caller waits for the helper to exit, or only for it to be started.
+    /// Whether the request waits for its helper to exit, or only for it to be started.
     pub(crate) wait: bool,
-    /// The address in the caller.
+    /// The address that the call returns to.
     pub(crate) call_site: usize,
 }
 
 /// A request while it is served.
 pub(crate) struct Serving<'a> {
-    /// What is asked for.
+    /// The request.
     pub(crate) request: &'a Request<'a>,
-    /// Who asks.
+    /// The task that makes it.
     pub(crate) requester: &'a Requester,
-    /// The helpers that the request descends from.
+    /// Its chain.
     pub(crate) chain: &'a Chain,
-    /// Its record, if anybody wants it and there was memory.
+    /// Its record, if one is kept and there was memory for it.
     pub(crate) record: Option<&'a InFlight>,
-    /// Whether the helper is to be told of the request, as the administrator had set it when the
-    /// request began.
+    /// Whether its helper is to be told of it: the value of the knob when the request began.
     pub(crate) helper_env: bool,
-    /// Whether the kernel's trace event has been fired.
+    /// Whether the kernel's trace event has been fired for it.
     pub(crate) is_traced: Cell<bool>,
-    /// Proof that the module is not unloaded meanwhile.
+    /// Proof that the module is not unloaded while the request is served.
     pub(crate) on_stack: &'a OnStack<'a>,
 }
 
-/// Whose answer a request gets.
+/// Where the answer to a request comes from.
 pub(crate) enum Source {
-    /// That of another's helper.
+    /// From the leader's helper. This is the answer.
     Shared(Result<WaitStatus>),
-    /// That of its own helper; as a leader, it passes the answer on.
+    /// From a helper of its own. A leader also answers its followers.
     Own(Option<Leader>),
 }
