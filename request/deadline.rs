@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Helpers that take too long are killed, if the administrator wants it.
+//! Kills helpers that take longer than `helper_timeout_ms`, if the administrator has set it.
 //!
-//! Has no counterpart in the C code, where a modprobe that hangs keeps its slot for ever.
+//! Has no counterpart in the C code, where a helper that hangs keeps its slot until its requester
+//! is killed.
 
 use crate::wrappers::{
     log,
@@ -36,17 +37,20 @@ use kernel::{
     },
 };
 
-/// How long a helper that was killed may take to exit before the log says so, in milliseconds.
+/// How long a killed helper may take to exit before the log says that it has not, in milliseconds.
 const EXIT_MS: u32 = 5000;
 
-/// The time that one helper has.
+/// The deadline of one helper.
 #[pin_data]
 struct Deadline {
     #[pin]
     timer: HrTimer<Self>,
+    /// The name that the helper runs for, for the log.
     name: Name,
     timeout_ms: u32,
+    /// The helper's process, from [`Timeout::start`] on.
     helper: SetOnce<ThreadGroup>,
+    /// Whether the helper was killed.
     killed: Atomic<bool>,
 }
 
@@ -59,10 +63,12 @@ impl_has_hr_timer! {
 impl HrTimerCallback for Deadline {
     type Pointer<'a> = Arc<Self>;
 
-    /// The time is over.
+    /// Kills the helper when its time is over, and logs it if the helper still exists [`EXIT_MS`]
+    /// later.
     ///
-    /// Context: hard interrupt; with PREEMPT_RT a thread that runs soft interrupts, as the mode of
-    /// the timer is not a hard one. It must not become one: `kill()` takes a spinlock.
+    /// Context: hard interrupt; with PREEMPT_RT, a thread that runs soft interrupts, because the
+    /// mode of the timer is not a hard one. The mode has to stay as it is: [`ThreadGroup::kill`]
+    /// takes a spinlock, which sleeps with PREEMPT_RT.
     fn run(
         this: ArcBorrow<'_, Self>,
         mut context: HrTimerCallbackContext<'_, Self>,
@@ -71,7 +77,7 @@ impl HrTimerCallback for Deadline {
             return HrTimerRestart::NoRestart;
         };
 
-        // ORDERING: Only this function, which does not run twice at once, uses it.
+        // ORDERING: Only this function uses `killed`, and it does not run twice at the same time.
         if this.killed.load(Relaxed) {
             if log::allowed() {
                 pr_warn!(
@@ -99,14 +105,18 @@ impl HrTimerCallback for Deadline {
     }
 }
 
-/// The deadline of a helper; it is off when this is dropped.
+/// The deadline of a helper, until this value is dropped.
+///
+/// Dropping it cancels the timer, and waits for its function to return.
 pub(crate) struct Timeout {
     deadline: Arc<Deadline>,
     armed: SetOnce<ArcHrTimerHandle<Deadline>>,
 }
 
 impl Timeout {
-    /// Makes a deadline that is not running yet: `timeout_ms` milliseconds, at least one.
+    /// Creates a deadline of `timeout_ms` milliseconds, at least 1. The timer does not run yet.
+    ///
+    /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
     pub(crate) fn new(name: Name, timeout_ms: u32) -> Result<Self> {
@@ -125,11 +135,11 @@ impl Timeout {
         })
     }
 
-    /// Has the current task, and its thread group with it, killed when the time is over.
+    /// Starts the timer, which will kill the thread group of the current task.
     ///
-    /// To be called once, by the helper.
+    /// To be called once, by the helper, before it executes the program.
     ///
-    /// Context: may sleep.
+    /// Context: in the helper's own task.
     pub(crate) fn start(&self) {
         let Some(helper) = ThreadGroup::current() else {
             return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The helper of one request, and what must be given back when it has ended.
+//! The helper of one request, and what is given back when it has ended.
 //!
 //! Mirrors `call_modprobe()` of `kernel/module/kmod.c`.
 
@@ -23,7 +23,7 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// The environment of every helper, exactly.
+/// The environment of each helper: that of the C code.
 const MODPROBE_ENV: [&CStr; 3] = [
     c"HOME=/",
     c"TERM=linux",
@@ -32,24 +32,25 @@ const MODPROBE_ENV: [&CStr; 3] = [
 
 /// The helper of one request.
 ///
-/// Lives until the helper has exited, even if the requester is killed earlier: the slot is not free
-/// while the helper runs.
+/// Lives until the helper has exited or, if the request does not wait, until the program has been
+/// executed. If the requester is killed, the request returns earlier, but its slot stays taken
+/// until the helper has exited.
 pub(crate) struct Modprobe {
-    /// The name that is asked for, and the program.
+    /// The target of the request: the name and the program.
     pub(crate) target: Target,
     /// The chain of the request.
     pub(crate) chain: Chain,
-    /// When the helper is killed, if it has a deadline.
+    /// The deadline of the helper, if it has one.
     pub(crate) timeout: Option<Timeout>,
-    /// The duty to answer the followers, if there may be any.
+    /// The duty to answer the followers, if the request is a leader.
     pub(crate) leader: Option<Leader>,
-    /// The place of the helper among those that run.
+    /// The place of the helper in the table of helpers.
     pub(crate) tracker: Tracker,
     /// What the helper is told of the request, if the administrator wants that.
     pub(crate) environment: Option<Environment>,
     /// The record of the request, if there is one.
     pub(crate) record: Option<InFlight>,
-    /// The slot that the helper takes.
+    /// The slot of the helper.
     pub(crate) _slot: Slot,
 }
 
@@ -59,7 +60,7 @@ impl Command for Modprobe {
     }
 
     fn args(&self) -> impl Iterator<Item = &CStr> {
-        // Quiet, and no options from the name on.
+        // `-q`: quiet. `--`: what follows is a name, even if it begins with a dash.
         let name = self.target.name().as_cstr();
         [self.target.path(), c"-q", c"--", name].into_iter()
     }
@@ -79,7 +80,8 @@ impl Command for Modprobe {
         if let Some(timeout) = &self.timeout {
             timeout.start();
         }
-        // The last step: from here on only the execution of the program can fail.
+        // Last, because it tells the followers that do not wait that the helper was started. From
+        // here on, only the execution of the program can fail.
         if let Some(leader) = &self.leader {
             leader.started();
         }
