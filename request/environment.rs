@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a helper is told of the request that it runs for.
+//! What a helper is told of its request, in its environment, if `helper_env` is set.
 //!
-//! Has no counterpart in the C code, where it cannot know. What comes from users is escaped, so
-//! that a script may do with it what it likes.
+//! Has no counterpart in the C code, where a helper is told the name only. Text that comes from
+//! users is escaped: it is one word of printable ASCII characters, and all other bytes are shown as
+//! `\xNN`.
 
 use crate::{
     records::record::{
@@ -23,7 +24,7 @@ use kernel::{
 pub(crate) struct Environment(KVec<CString>);
 
 impl Environment {
-    /// Describes a request.
+    /// Describes the request that has this record.
     ///
     /// Returns [`ENOMEM`].
     ///
@@ -49,7 +50,7 @@ impl Environment {
         Ok(())
     }
 
-    /// The strings.
+    /// Returns the strings, each of the form `NAME=value`.
     pub(crate) fn strings(&self) -> impl Iterator<Item = &CStr> {
         self.0.iter().map(Deref::deref)
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The log lines about requests. Documentation/admin-guide.rst explains each of them.
+//! The log lines about requests.
+//!
+//! Documentation/admin-guide.rst explains each of them.
 
 use super::{
     chain::Chain,
@@ -27,7 +29,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// A request was refused because it is part of a loop.
+/// Logs that a request was refused because it is part of a loop.
 #[inline(never)]
 pub(crate) fn loop_stopped(chain: &Chain, name: &Name, requester: &Requester) {
     if log::allowed() {
@@ -39,7 +41,7 @@ pub(crate) fn loop_stopped(chain: &Chain, name: &Name, requester: &Requester) {
     }
 }
 
-/// A request has given up waiting for a slot.
+/// Logs that a request has given up waiting for a slot.
 #[inline(never)]
 pub(crate) fn no_slot(slots: &Slots, helpers: &Helpers, name: &Name, requester: &Requester) {
     if log::allowed() {
@@ -54,8 +56,10 @@ pub(crate) fn no_slot(slots: &Slots, helpers: &Helpers, name: &Name, requester: 
     }
 }
 
-/// A request returns. `log_requests` says whether that is logged: 0 never, 1 if it fails and had a
-/// helper, 2 always.
+/// Logs that a request returns, if `log_requests` asks for it.
+///
+/// The value is 0 (nothing is logged), 1 (requests that had a helper and failed, within the limit
+/// for log lines) or 2 (all requests, without a limit).
 #[inline(never)]
 pub(crate) fn returned(record: &Record, outcome: Outcome, result: c_int, log_requests: u32) {
     let helper = record.progress().helper;
