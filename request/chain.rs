@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which requests a request descends from, and when that is a loop.
+//! The chain of a request, and when the request is part of a loop.
 //!
 //! Has no counterpart in the C code, which lets a loop run until all slots are taken. A request
-//! made by a helper, or by a descendant of one, is nested in the request that the helper runs for;
-//! that one may be nested itself. The names from the outermost one down are its chain.
+//! made by a helper, or by a descendant of one, is nested: it descends from this helper, and from
+//! the helpers that the helper's own request descends from. These helpers are its chain.
 
 use crate::{
     records::record::Record,
@@ -27,30 +27,30 @@ use kernel::{
     }, //
 };
 
-/// How many helpers for one name may run in a chain, unless the administrator says otherwise.
+/// The default of [`Limits::loop_repeats`].
 const LOOP_REPEATS: u32 = 2;
 
-/// How many helpers a chain may have, unless the administrator says otherwise.
+/// The default of [`Limits::chain_limit`].
 const CHAIN_LIMIT: u32 = 8;
 
-/// How many helpers the administrator can allow a chain to have.
+/// The largest value of [`Limits::chain_limit`], so no chain has more helpers.
 pub(crate) const MAX_CHAIN: u32 = 32;
 
-/// How long a chain may be, in bytes, to be shown in full.
+/// How many bytes of a chain fit into a log line.
 ///
-/// A log line that is longer than what printk takes (1024 bytes) loses its newline.
+/// printk cuts a line that is longer than 1024 bytes, and its newline is lost.
 const MAX_SHOWN: usize = 700;
 
 /// What counts as a loop.
 pub(crate) struct Limits {
-    /// How many helpers for one name may run in a chain; at least 1.
+    /// How many helpers for the same name may run in a chain; at least 1.
     pub(crate) loop_repeats: Atomic<u32>,
     /// How many helpers a chain may have; 1 to [`MAX_CHAIN`].
     pub(crate) chain_limit: Atomic<u32>,
 }
 
 impl Limits {
-    /// What holds until the administrator says otherwise.
+    /// Returns the defaults.
     pub(crate) fn new() -> Self {
         Self {
             loop_repeats: Atomic::new(LOOP_REPEATS),
@@ -59,25 +59,29 @@ impl Limits {
     }
 }
 
-/// A helper that has been started, and the ones that it descends from.
+/// A helper that has been started.
 ///
-/// Lives at least as long as something that descends from it.
+/// It refers to the helper that its request descends from, which refers to the next one, and so on:
+/// a chain. So it exists at least as long as anything that descends from it.
 pub(crate) struct Helper {
+    /// The name that it runs for.
     name: Name,
+    /// The thread group that it is.
     group: ThreadGroup,
-    /// The user who made the outermost request of the chain.
+    /// The user who made the outermost request of the chain, in the initial user namespace.
     uid: u32,
-    /// How many helpers the chain has, with this one.
+    /// How many helpers the chain has, including this one; at most [`MAX_CHAIN`].
     length: u32,
+    /// The closest helper that its request descends from.
     parent: Option<Arc<Helper>>,
-    /// That of its request, if there is one.
+    /// The record of its request, if there is one.
     record: Option<Arc<Record>>,
 }
 
 impl Helper {
-    /// Describes the current task: a helper for `name`, whose request has this chain.
+    /// Describes the current task, which is a helper for `name` whose request has this chain.
     ///
-    /// Returns [`ENOMEM`], or [`ESRCH`] for a task that is no process.
+    /// Returns [`ENOMEM`], or [`ESRCH`] if the task has no thread group.
     ///
     /// Context: in the helper's own task; may sleep.
     pub(crate) fn current(
@@ -100,24 +104,24 @@ impl Helper {
         )?)
     }
 
-    /// The name that it was started for.
+    /// Returns the name that the helper runs for.
     pub(crate) fn name(&self) -> &Name {
         &self.name
     }
 
-    /// Which process it is.
+    /// Returns the thread group that the helper is.
     pub(crate) fn group(&self) -> &ThreadGroup {
         &self.group
     }
 
-    /// The record of its request, if there is one.
+    /// Returns the record of the helper's request, if there is one.
     pub(crate) fn record(&self) -> Option<&Arc<Record>> {
         self.record.as_ref()
     }
 }
 
 impl Drop for Helper {
-    /// Drops the chain in a loop: it may be too long for the stack.
+    /// Drops the chain in a loop, because a recursion could take too much of the stack.
     fn drop(&mut self) {
         let mut parent = self.parent.take();
 
@@ -127,26 +131,27 @@ impl Drop for Helper {
     }
 }
 
-/// What a request descends from.
+/// The chain of a request.
 #[derive(Clone)]
 pub(crate) struct Chain {
-    /// The user who made the outermost request of the chain, in the initial namespace.
+    /// The user who made the outermost request of the chain, in the initial user namespace.
     uid: u32,
-    /// The closest helper, and whether the request was made by that itself.
+    /// The closest helper, and whether it makes the request itself (and not a descendant of it).
+    /// [`None`] if the request is not nested.
     nested: Option<(Arc<Helper>, bool)>,
 }
 
-/// A request is part of a loop.
+/// Why a request is refused: it is part of a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Loop;
 
 impl Chain {
-    /// That of a request by this user which no helper has to do with.
+    /// Returns the empty chain of a request that `uid` makes and that descends from no helper.
     pub(crate) fn outermost(uid: u32) -> Self {
         Self { uid, nested: None }
     }
 
-    /// That of a request made by `helper`, or by a descendant of it.
+    /// Returns the chain of a request that `helper` makes `by_itself`, or a descendant of it makes.
     pub(crate) fn nested(helper: Arc<Helper>, by_itself: bool) -> Self {
         Self {
             uid: helper.uid,
@@ -154,21 +159,24 @@ impl Chain {
         }
     }
 
-    /// Whether there is a helper that the request descends from.
+    /// Returns whether the request descends from a helper.
     pub(crate) fn is_nested(&self) -> bool {
         self.nested.is_some()
     }
 
-    /// The user who made the outermost request of the chain.
+    /// Returns the user who made the outermost request of the chain.
     pub(crate) fn uid(&self) -> u32 {
         self.uid
     }
 
-    /// Whether a request for `name` may be served.
+    /// Returns [`Loop`] if a request for `name` is part of a loop.
     ///
-    /// It is a loop if there are as many helpers for that name in the chain already as may be, and
-    /// the request waits; or if the helper itself would wait for another one for the same name,
-    /// which then waits for the module that the first is loading; or if the chain is too long.
+    /// It is part of a loop if it is nested and
+    ///
+    /// - the chain has `chain_limit` helpers, or
+    /// - the request waits, and `loop_repeats` helpers for the same name run in the chain, or
+    /// - the request waits, the closest helper makes it itself, and a helper for the same name runs
+    ///   in the chain: the new helper would wait for the module that this one is loading.
     ///
     /// Context: any.
     pub(crate) fn check(&self, name: &Name, wait: bool, limits: &Limits) -> Result<(), Loop> {
@@ -189,12 +197,12 @@ impl Chain {
         Ok(())
     }
 
-    /// The names that the helpers of the chain were started for, the closest helper's first.
+    /// Returns the names that the helpers of the chain run for, the closest helper's first.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Name> + Clone {
         self.helpers().map(Helper::name)
     }
 
-    /// The chain, ended by the request for `name`.
+    /// Returns what shows the chain in a log line, with the request for `name` at its end.
     pub(crate) fn line_to<'a>(&'a self, name: &'a Name) -> ChainLine<'a> {
         ChainLine {
             chain: self,
@@ -206,17 +214,17 @@ impl Chain {
         self.nested.as_ref().map(|(helper, _)| helper)
     }
 
-    /// The helpers of the chain, the closest one first.
+    /// Returns the helpers of the chain, the closest one first.
     fn helpers(&self) -> impl Iterator<Item = &Helper> + Clone {
         iter::successors(self.helper(), |helper| helper.parent.as_ref()).map(|helper| &**helper)
     }
 
-    /// How many helpers the chain has.
+    /// Returns how many helpers the chain has.
     fn length(&self) -> u32 {
         self.helper().map_or(0, |helper| helper.length)
     }
 
-    /// How many of them run for `name`.
+    /// Returns how many helpers of the chain run for `name` and still exist as processes.
     fn running(&self, name: &Name) -> usize {
         self.helpers()
             .filter(|helper| helper.name == *name && helper.group.has_tasks())
@@ -224,19 +232,19 @@ impl Chain {
     }
 }
 
-/// The names of a chain from the outermost on, each escaped.
+/// The names of a chain and of the request at its end, outermost first, each escaped.
 ///
-/// One that is too long for a log line is shown without its middle: its first name and its last
-/// two.
+/// If this is too long for a log line, only the first name and the last two are shown.
 pub(crate) struct ChainLine<'a> {
     chain: &'a Chain,
     last: &'a Name,
 }
 
 impl ChainLine<'_> {
-    /// The name at a position, where 0 is the outermost.
+    /// Returns the name at `position`, where 0 is the outermost one.
     fn name(&self, position: u32) -> &Name {
-        // The helpers come the other way round.
+        // `helpers()` has the closest one first.
+        //
         // CAST: At most `MAX_CHAIN`.
         let from_the_end = (self.chain.length() - position) as usize;
         match from_the_end.checked_sub(1) {
@@ -245,6 +253,7 @@ impl ChainLine<'_> {
         }
     }
 
+    /// Returns how many bytes the whole chain takes, and a few more.
     fn length_shown(&self) -> Result<usize, fmt::Error> {
         let mut length = Length(0);
         for position in 0..=self.chain.length() {
@@ -273,7 +282,7 @@ impl fmt::Display for ChainLine<'_> {
     }
 }
 
-/// Counts what is written to it.
+/// Counts the bytes that are written to it.
 struct Length(usize);
 
 impl fmt::Write for Length {
@@ -294,7 +303,7 @@ mod tests {
         Ok(Name::new(name))
     }
 
-    /// The chain of a request by a child of the last of these helpers, which all run.
+    /// Returns the chain of a request by a child of the last of these helpers, which all run.
     fn chain(names: &[&CStr]) -> Result<Chain> {
         let mut chain = Chain::outermost(UID);
         for helper in names {
@@ -380,7 +389,7 @@ mod tests {
         Ok(())
     }
 
-    /// A line that is longer than what printk takes loses its newline.
+    /// See [`MAX_SHOWN`].
     #[test]
     fn a_chain_is_short_whatever_the_names() -> Result {
         let long = CString::try_from_fmt(fmt!("{:\u{1}<55}", ""))?;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The helpers that run now, by the process that each of them is.
+//! The table of helpers, by their processes.
 //!
-//! Has no counterpart in the C code. It tells which helper a request descends from, and lets the
-//! log say which names a runaway loop consists of.
+//! Has no counterpart in the C code. The table tells which helper a request descends from, and
+//! which names helpers run for when a request gets no slot.
 
 use crate::{
     records::record::Record,
@@ -35,42 +35,45 @@ use kernel::{
     }, //
 };
 
-/// How many different names a [`Summary`] tells apart.
+/// How many different names a [`Summary`] counts separately.
 ///
-/// Escaped, a name can be four times as long, and a log line that is longer than what printk takes
-/// (1024 bytes) loses its newline.
+/// An escaped name can be four times as long as the name. printk cuts a line that is longer than
+/// 1024 bytes, and its newline is lost.
 const SUMMARY_NAMES: usize = 2;
 
-/// How many helpers that nobody waits for any more are remembered; then the oldest is forgotten.
+/// How many unattended helpers the table can have. If there are more, the oldest one is forgotten.
 const MAX_UNATTENDED: usize = 256;
 
-/// A helper in the table.
+/// An entry of the table.
 struct Running {
     helper: Arc<Helper>,
-    /// How many had been started before.
+    /// How many helpers were entered before.
     number: u64,
-    /// Whether it still has its [`Tracker`].
+    /// Whether the helper still has its [`Tracker`], and with it a slot. Otherwise it is
+    /// unattended.
     is_attended: bool,
 }
 
-/// The helpers.
+/// The table and what goes with it.
 struct Inner {
     running: RBTree<pid::Id, Running>,
-    /// Those that are not attended, the oldest first. Has room for [`MAX_UNATTENDED`].
+    /// The unattended helpers in `running`, the oldest first. Has room for [`MAX_UNATTENDED`].
     unattended: KVec<Arc<Helper>>,
-    /// The number of the next.
+    /// The number of the next helper.
     next: u64,
 }
 
-/// The helpers that run now.
+/// The table of helpers.
 ///
-/// One that was only to be started, or whose requester was killed, stays until its process is gone.
+/// A helper is in the table from just before it executes the program. It leaves the table when its
+/// [`Tracker`] is dropped or, if its process still runs then, when this process is gone.
 ///
 /// # Invariants
 ///
-/// - The key of a helper is its own thread group, which it has a reference on. So no other group
-///   has that key.
-/// - `is_empty` says whether `running` is, and changes only with `inner` locked.
+/// - The key of an entry is the id of its helper's own thread group. The helper has a reference on
+///   this group, so no other group has the same id.
+/// - While `inner` is not locked, `is_empty` says whether `running` is empty. It changes only while
+///   `inner` is locked.
 #[pin_data]
 pub(crate) struct Helpers {
     is_empty: Atomic<bool>,
@@ -78,13 +81,15 @@ pub(crate) struct Helpers {
     inner: SpinLock<Inner>,
 }
 
-/// The right to one place among the helpers in flight; taken by [`Tracker::start`].
+/// The place of one helper in the table, which [`Tracker::start`] takes.
+///
+/// Dropping it removes the helper from the table, or makes it unattended if its process still runs.
 pub(crate) struct Tracker {
     helpers: Arc<Helpers>,
     helper: SetOnce<Arc<Helper>>,
 }
 
-/// Which names run, and how many helpers each has.
+/// Which names the helpers with slots run for, and how many helpers there are for each name.
 #[derive(Default)]
 pub(crate) struct Summary {
     names: [Option<(Name, usize)>; SUMMARY_NAMES],
@@ -92,7 +97,7 @@ pub(crate) struct Summary {
 }
 
 impl Inner {
-    /// Forgets helpers that nobody waits for and that have ended.
+    /// Removes unattended helpers whose processes are gone.
     fn prune(&mut self) {
         let Self {
             running,
@@ -109,7 +114,7 @@ impl Inner {
         });
     }
 
-    /// Leaves a helper that runs on to itself.
+    /// Makes a helper unattended.
     fn leave(&mut self, helper: &Arc<Helper>) {
         if self.unattended.len() == MAX_UNATTENDED {
             if let Ok(oldest) = self.unattended.remove(0) {
@@ -119,13 +124,13 @@ impl Inner {
         if let Some(running) = self.running.get_mut(&helper.group().id()) {
             running.is_attended = false;
         }
-        // There is room: the vector was made for so many.
+        // There is room: the vector was made for `MAX_UNATTENDED`.
         let _ = self.unattended.push_within_capacity(helper.clone());
     }
 }
 
 impl Helpers {
-    /// Makes a table with no helper in it.
+    /// Creates an empty table.
     ///
     /// Returns [`ENOMEM`].
     ///
@@ -133,7 +138,7 @@ impl Helpers {
     pub(crate) fn new() -> Result<Arc<Self>> {
         let unattended = KVec::with_capacity(MAX_UNATTENDED, GFP_KERNEL)?;
 
-        // INVARIANT: There are no helpers.
+        // INVARIANT: `running` is empty, and `is_empty` says so.
         Arc::pin_init(
             pin_init!(Self {
                 is_empty: Atomic::new(true),
@@ -150,7 +155,7 @@ impl Helpers {
         )
     }
 
-    /// Keeps a place for a helper that is about to be started.
+    /// Returns a place for a helper that is about to be started.
     pub(crate) fn track(self: &Arc<Self>) -> Tracker {
         Tracker {
             helpers: self.clone(),
@@ -158,11 +163,14 @@ impl Helpers {
         }
     }
 
-    /// Finds out what a request of the current task, which is of this user, descends from.
+    /// Returns the chain of a request that the current task, which is of user `uid`, makes.
     ///
-    /// Context: any with a task, interrupts enabled.
+    /// Also removes unattended helpers whose processes are gone.
+    ///
+    /// Context: in a task, with interrupts enabled. Takes `inner`.
     pub(crate) fn chain_of_current(&self, uid: u32) -> Chain {
-        // ORDERING: A helper enters itself, before it can ask or have a child that does.
+        // ORDERING: A helper enters itself before it can make a request or have a child that does.
+        // So a task that descends from a helper sees that the table is not empty.
         if self.is_empty.load(Relaxed) {
             return Chain::outermost(uid);
         }
@@ -176,11 +184,12 @@ impl Helpers {
         })
     }
 
-    /// The helper that the current task is, or descends from.
+    /// Returns the closest helper that the current task is or descends from.
     ///
-    /// Context: any with a task, interrupts enabled.
+    /// Context: in a task, with interrupts enabled. Takes `inner`.
     pub(crate) fn helper_of_current(&self) -> Option<Arc<Helper>> {
-        // ORDERING: A helper enters itself, before it can load a module or have a child that does.
+        // ORDERING: A helper enters itself before it can load a module or have a child that does.
+        // So a task that descends from a helper sees that the table is not empty.
         if self.is_empty.load(Relaxed) {
             return None;
         }
@@ -188,9 +197,12 @@ impl Helpers {
         pid::find_ancestor(|group, _| Some(inner.running.get(&group)?.helper.clone()))
     }
 
-    /// Counts the helpers that hold slots, by name: those of the oldest ones.
+    /// Counts the helpers with slots by the names that they run for.
     ///
-    /// Context: any but interrupts. Takes time in proportion to the number of helpers.
+    /// The names of the oldest helpers are counted separately, all others together. Takes time in
+    /// proportion to the number of helpers.
+    ///
+    /// Context: any but interrupts. Takes `inner`.
     pub(crate) fn summary(&self) -> Summary {
         let inner = self.inner.lock();
         let attended = || inner.running.values().filter(|running| running.is_attended);
@@ -208,21 +220,24 @@ impl Helpers {
         summary
     }
 
-    /// Does something to the table.
+    /// Changes the table, and keeps `is_empty` up to date.
+    ///
+    /// Context: any but interrupts. Takes `inner`.
     fn change<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
         let mut inner = self.inner.lock();
         let result = f(&mut inner);
 
-        // INVARIANT: Locked.
+        // INVARIANT: `inner` is locked.
         self.is_empty.store(inner.running.is_empty(), Relaxed);
         result
     }
 }
 
 impl Tracker {
-    /// Enters the current task: a helper for `name`, whose request has this chain and record.
+    /// Enters the current task into the table. It is a helper for `name`, whose request has this
+    /// chain and this record.
     ///
-    /// To be called once. Returns [`ENOMEM`], or [`ESRCH`] for a task that is no process.
+    /// To be called once. Returns [`ENOMEM`], or [`ESRCH`] if the task has no thread group.
     ///
     /// Context: in the helper's own task; may sleep.
     pub(crate) fn start(&self, name: Name, chain: &Chain, record: Option<Arc<Record>>) -> Result {
@@ -236,7 +251,7 @@ impl Tracker {
                 is_attended: true,
             };
             inner.next += 1;
-            // INVARIANT: The key is that of its own group.
+            // INVARIANT: The key is the id of the helper's own thread group.
             inner
                 .running
                 .insert(place.into_node(helper.group().id(), running));
@@ -262,7 +277,7 @@ impl Drop for Tracker {
 }
 
 impl Summary {
-    /// Whether this is one of the names that are counted.
+    /// Returns whether this is one of the names that are counted separately.
     fn has(&self, name: &Name) -> bool {
         self.names.iter().flatten().any(|(seen, _)| seen == name)
     }
@@ -319,7 +334,7 @@ mod tests {
         Ok(())
     }
 
-    /// A line that is longer than what printk takes loses its newline.
+    /// See [`SUMMARY_NAMES`].
     #[test]
     fn the_summary_is_short_whatever_the_names() -> Result {
         let long = CString::try_from_fmt(fmt!("{:\u{1}<55}", ""))?;
@@ -329,7 +344,7 @@ mod tests {
         Ok(())
     }
 
-    /// This task stands in for a helper.
+    /// The current task stands in for a helper.
     #[test]
     fn who_descends_from_a_helper_is_nested() -> Result {
         let helpers = Helpers::new()?;
@@ -347,7 +362,7 @@ mod tests {
             .helper_of_current()
             .is_some_and(|helper| *helper.name() == name));
 
-        // It runs on, so it is remembered.
+        // Its process still runs, so the table keeps it.
         drop(tracker);
         assert!(helpers.chain_of_current(1).is_nested());
         assert!(helpers.summary().names[0].is_none());
