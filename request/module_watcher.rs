@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which request a module belongs to that appears.
+//! Finds the request that a module was loaded for.
 //!
 //! Has no counterpart in the C code. The kernel calls a module notifier in the task that has
-//! initialised the module. If that task is a helper, or descends from one, the module belongs to
-//! the helper's request.
+//! initialised the module. If this task is a helper, or descends from one, the module was loaded
+//! for the request of the closest such helper.
 
 use crate::{
     records::autoloaded::Autoloaded,
@@ -21,9 +21,9 @@ use kernel::{
 
 /// Enters modules into the table of autoloaded modules as they appear, and removes them as they go.
 pub(crate) struct ModuleWatcher {
-    /// The helpers that run.
+    /// The helpers.
     pub(crate) helpers: Arc<Helpers>,
-    /// The table.
+    /// The table of autoloaded modules.
     pub(crate) autoloaded: Arc<Autoloaded>,
 }
 

@@ -1,28 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the administrator can set about requests.
+//! The settings of requests.
 
 use crate::request::chain;
 use kernel::sync::atomic::Atomic;
 
-/// What the administrator can set about requests, besides their slots and the firewall.
+/// The settings of requests, except those of the slots and of the firewall.
+///
+/// Each is a knob in `/proc/sys/kernel/kmod_rs`, which keeps it in its range. Settings are read one
+/// by one, when they are needed, so [`Relaxed`](kernel::sync::atomic::Relaxed) accesses are enough.
 pub(crate) struct Settings {
-    /// How long a helper may run before it is killed, in milliseconds; 0 is for ever.
+    /// How long the helper of a request that waits may run before it is killed, in milliseconds; 0
+    /// is for ever.
     pub(crate) helper_timeout_ms: Atomic<u32>,
-    /// Whether equal requests share one helper: 0 or 1.
+    /// Whether equal requests share a helper: 0 or 1.
     pub(crate) coalesce: Atomic<u32>,
-    /// How long a follower waits for the leader's helper before it runs its own, in milliseconds.
+    /// How long a follower waits for its leader before it runs its own helper, in milliseconds; at
+    /// least 1.
     pub(crate) coalesce_timeout_ms: Atomic<u32>,
-    /// Whether the helper is told of its request, in its environment: 0 or 1.
+    /// Whether helpers are told of their requests in their environment: 0 or 1.
     pub(crate) helper_env: Atomic<u32>,
-    /// What is written to the log: 0 nothing, 1 failures that cost a helper, 2 all requests.
+    /// Which requests are logged: 0 none, 1 those that had a helper and failed, 2 all.
     pub(crate) log_requests: Atomic<u32>,
     /// What counts as a loop.
     pub(crate) limits: chain::Limits,
 }
 
 impl Settings {
-    /// What holds until the administrator says otherwise.
+    /// Returns the defaults.
     pub(crate) fn new() -> Self {
         Self {
             helper_timeout_ms: Atomic::new(0),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a request asks, and whom.
+//! What a request is for: a name, and the program that the helper runs.
 
 use crate::wrappers::{
     modprobe_path::ModprobePath,
@@ -12,20 +12,22 @@ use kernel::{
     sync::Arc, //
 };
 
-/// A name, and the program that is asked for it.
+/// The target of a request.
 ///
-/// Two requests are equal if both are. Cheap to copy.
+/// Requests with the same target are equal. A clone shares the content, so it is cheap.
 #[derive(Clone)]
 pub(crate) struct Target(Arc<Content>);
 
 struct Content {
     name: Name,
-    /// [`Name::hash`].
+    /// The [`Name::hash`] of `name`.
     hash: u32,
     path: ModprobePath,
 }
 
 impl Target {
+    /// Creates a target.
+    ///
     /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
@@ -35,17 +37,18 @@ impl Target {
         Ok(Self(Arc::new(Content { name, hash, path }, GFP_KERNEL)?))
     }
 
-    /// The name that is asked for.
+    /// Returns the name that the request is for.
     pub(crate) fn name(&self) -> &Name {
         &self.0.name
     }
 
-    /// The program that is asked.
+    /// Returns the path of the program that the helper runs.
     pub(crate) fn path(&self) -> &CStr {
         self.0.path.as_cstr()
     }
 
-    /// A number that is the same for equal questions, and most often different for others.
+    /// Returns a number that is the same for equal targets, and usually another one for other
+    /// names.
     pub(crate) fn hash(&self) -> u32 {
         self.0.hash
     }
@@ -53,7 +56,7 @@ impl Target {
 
 impl Ord for Target {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Most often it is a copy that is looked for.
+        // The common case: a clone is looked for.
         if Arc::ptr_eq(&self.0, &other.0) {
             return Ordering::Equal;
         }
