@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Equal requests share one helper.
+//! Equal requests share a helper.
 //!
-//! Stands where `CONFIG_MODULE_DEBUG_AUTOLOAD_DUPS` of `kernel/module/dups.c` does, and differs from
-//! it: no result is kept after the helper has ended, and no failure is handed to a request that
-//! is younger than the search which failed.
+//! Serves the same purpose as `kernel/module/dups.c` (`CONFIG_MODULE_DEBUG_AUTOLOAD_DUPS`), but
+//! differs from it in two ways: no result is kept after the helper has ended, and a request does
+//! not get the failure of a helper that was executed before the request was made.
 //!
 //! The first of several equal requests is their leader: it takes a slot and runs a helper. The
-//! others follow it and get its answer,
+//! others are its followers: they wait, and get the leader's answer. A leader and its followers are
+//! a run.
 //!
-//! - all of them, if the helper succeeds;
-//! - those that came before the helper was executed, if it fails. The first of the others becomes
-//!   their leader.
+//! - If the helper succeeds, all followers get its answer.
+//! - If it fails, the early followers get its answer: those that came before it was executed. The
+//!   first of the others, the late ones, becomes the leader.
+//! - If the leader leaves before its helper is executed, for whatever reason, the first follower
+//!   becomes the leader.
 //!
-//! If the leader leaves before its helper has been started, whatever the reason, the first
-//! follower takes its place.
-//!
-//! A request that does not wait is never a leader. It follows until the helper has been started.
+//! A request that does not wait is never a leader. It follows a leader until the helper is about to
+//! be executed.
 
 use crate::{
     request::target::Target,
@@ -43,17 +44,17 @@ use kernel::{
     time::msecs_to_jiffies, //
 };
 
-/// How many locks there are, so that requests for different names rarely meet.
+/// How many locks there are, so that requests for different names rarely wait for the same one.
 const BUCKETS: usize = 64;
 
 /// What a follower is told.
 #[derive(Clone, Copy)]
 enum Message {
-    /// What became of the helper.
+    /// The leader's answer. For a follower that does not wait: the helper was started.
     Outcome(Result<WaitStatus>),
-    /// There is no leader any more: be it.
+    /// There is no leader any more, and this follower is to become it.
     Lead,
-    /// There is no leader any more, and you cannot be it.
+    /// There is no leader any more, and this follower does not wait, so it cannot become it.
     Alone,
 }
 
@@ -66,36 +67,38 @@ struct Mailbox {
 }
 
 impl Mailbox {
-    /// Leaves a message. Done once, by the task that has removed the follower from its [`Run`].
+    /// Leaves the message, and wakes the follower.
+    ///
+    /// Done once, by the task that has removed the follower from its [`Run`].
     fn tell(&self, message: Message) {
         self.message.populate(message);
         self.arrived.complete();
     }
 }
 
-/// Followers, by ticket, so in their order.
+/// Followers by ticket, so in the order of their arrival.
 type Followers = RBTree<u64, Arc<Mailbox>>;
 
-/// Tells each of them the same.
+/// Tells all followers the same.
 fn tell_all(followers: &Followers, message: Message) {
     for mailbox in followers.values() {
         mailbox.tell(message);
     }
 }
 
-/// A leader, and who follows it.
+/// The followers of a leader.
 ///
 /// # Invariants
 ///
-/// One that is in the table has one [`Leader`], or a mailbox that was told to become it.
+/// A run in the table has one [`Leader`], or one follower that was told to become it.
 struct Run {
-    /// Whether the leader's helper is about to be executed, or has been.
+    /// Whether the helper is about to be executed, or has been.
     is_started: bool,
-    /// Followers that have come before that.
+    /// Followers that wait for the helper to exit, and came before it was about to be executed.
     early: Followers,
-    /// Followers that have come after that.
+    /// Followers that wait for the helper to exit, and came later.
     late: Followers,
-    /// Followers that only wait for that. None afterwards.
+    /// Followers that wait only until the helper is about to be executed. None are left then.
     unwaiting: Followers,
 }
 
@@ -109,7 +112,9 @@ impl Run {
         }
     }
 
-    /// Makes the first follower the leader. Returns false if there is none.
+    /// Tells the first follower that waits to become the leader.
+    ///
+    /// If there are only late followers, they become early ones. Returns false if there are none.
     fn elect(&mut self) -> bool {
         self.is_started = false;
         if self.early.is_empty() {
@@ -125,34 +130,34 @@ impl Run {
     }
 }
 
-/// The runs of some questions.
+/// The runs of the targets that share a lock.
 struct Bucket {
     runs: RBTree<Target, Run>,
-    /// The ticket of the next follower. No two of a bucket have the same, ever.
+    /// The ticket of the next follower. A bucket never uses a ticket twice.
     next_ticket: u64,
 }
 
-/// The questions that are being asked.
+/// The runs of all targets.
 #[pin_data]
 pub(crate) struct Sharing {
     #[pin]
     buckets: [SpinLock<Bucket>; BUCKETS],
 }
 
-/// The part that a request has among those that are equal to it.
+/// What a request is among those that are equal to it.
 pub(crate) enum Role {
-    /// The first: it runs a helper.
+    /// It runs a helper, and answers its followers.
     Leader(Leader),
     /// It waits for the leader.
     Follower(Follower),
-    /// It does not wait, and the leader's helper has been started.
+    /// It does not wait, and the leader's helper has been started: it succeeds.
     Served,
-    /// It shares with nobody, as it does not wait, and there is no leader.
+    /// It does not wait, and there is no leader: it runs a helper without followers.
     Alone,
 }
 
 impl Sharing {
-    /// Creates an initialiser for a table with no target in it.
+    /// Creates an initialiser for a table without runs.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             buckets <- pin_init::pin_init_array_from_fn(|_| {
@@ -167,9 +172,9 @@ impl Sharing {
         })
     }
 
-    /// Joins those that ask the same.
+    /// Joins the run of a target, or begins one.
     ///
-    /// Returns [`ENOMEM`].
+    /// `wait` says whether the request waits for its helper to exit. Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
     pub(crate) fn join(self: &Arc<Self>, target: &Target, wait: bool) -> Result<Role> {
@@ -182,13 +187,13 @@ impl Sharing {
             match self.try_follow(target, wait)? {
                 Some(role) => return Ok(role),
                 None if !wait => return Ok(Role::Alone),
-                // The leader has ended between the two.
+                // The run ended between the two calls, so try again.
                 None => (),
             }
         }
     }
 
-    /// Becomes the leader, if there is none.
+    /// Begins a run as its leader; returns [`None`] if there is a run already.
     fn try_lead(self: &Arc<Self>, target: &Target) -> Result<Option<Leader>> {
         let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let mut bucket = self.lock(target);
@@ -196,14 +201,15 @@ impl Sharing {
         if bucket.runs.get(target).is_some() {
             return Ok(None);
         }
-        // INVARIANT: It gets its leader below.
+        // INVARIANT: The run gets its leader below, before the bucket is unlocked.
         bucket
             .runs
             .insert(place.into_node(target.clone(), Run::new()));
         Ok(Some(Leader::new(self, target)))
     }
 
-    /// Becomes a follower, if there is a leader, and something to wait for.
+    /// Joins a run as a follower, if there is something to wait for; returns [`None`] if there is
+    /// no run.
     fn try_follow(self: &Arc<Self>, target: &Target, wait: bool) -> Result<Option<Role>> {
         let mailbox = Arc::pin_init(
             pin_init!(Mailbox {
@@ -239,27 +245,28 @@ impl Sharing {
     }
 
     fn lock(&self, target: &Target) -> SpinLockGuard<'_, Bucket> {
-        // CAST: Any of its bits will do.
+        // CAST: Any bits of the hash will do.
         self.buckets[target.hash() as usize % BUCKETS].lock()
     }
 
-    /// Ends the run of a leader: tells its followers, or elects the next leader.
+    /// Ends the lead of a leader: tells its followers the answer, or makes one of them the leader.
     ///
-    /// `outcome` is what became of its helper, if the leader has had one.
+    /// `outcome` is what was given to [`Leader::tell`], if it was called.
     fn end(&self, target: &Target, outcome: Option<Result<WaitStatus>>) {
         let mut bucket = self.lock(target);
         let Some(run) = bucket.runs.get_mut(target) else {
             return;
         };
+        // What became of a helper that was not going to be executed is no answer for others.
         let outcome = outcome.filter(|_| run.is_started);
 
-        // Who is told the outcome.
+        // The followers that are told the outcome even if it is a failure.
         let mut told = RBTree::new();
         if outcome.is_some() {
             mem::swap(&mut told, &mut run.early);
         }
 
-        // INVARIANT: Either there is a new leader, or the run goes.
+        // INVARIANT: Either a follower is told to become the leader, or the run is removed.
         if outcome == Some(Ok(WaitStatus::SUCCESS)) || !run.elect() {
             let run = bucket.runs.remove_node(target);
             drop(bucket);
@@ -279,9 +286,9 @@ impl Sharing {
     }
 }
 
-/// The duty to find an answer for all that follow.
+/// The duty to answer the followers of a run.
 ///
-/// When it is dropped without one, the first follower becomes the leader.
+/// If it is dropped without an answer, the first follower becomes the leader.
 pub(crate) struct Leader {
     sharing: Arc<Sharing>,
     target: Target,
@@ -297,10 +304,12 @@ impl Leader {
         }
     }
 
-    /// Says that the helper is about to be executed: what it finds is not the answer, unless it is
-    /// success, to who comes from now on.
+    /// Reports that the helper is about to be executed.
     ///
-    /// Context: any but interrupts.
+    /// Followers that do not wait are told. Requests that come from now on get the answer of this
+    /// helper only if it succeeds.
+    ///
+    /// Context: any but interrupts. Takes the lock of a bucket.
     pub(crate) fn started(&self) {
         let mut unwaiting = RBTree::new();
 
@@ -311,9 +320,9 @@ impl Leader {
         tell_all(&unwaiting, Message::Outcome(Ok(WaitStatus::SUCCESS)));
     }
 
-    /// Says what became of the helper, or why there was none.
+    /// Reports how the helper ended, or why there was none.
     ///
-    /// Context: any but interrupts.
+    /// Context: any but interrupts. Takes the lock of a bucket.
     pub(crate) fn tell(mut self, outcome: Result<WaitStatus>) {
         self.outcome = Some(outcome);
     }
@@ -325,7 +334,7 @@ impl Drop for Leader {
     }
 }
 
-/// A request that waits for the leader; see [`Follower::wait`].
+/// A request that follows a leader; see [`Follower::wait`].
 #[must_use]
 pub(crate) struct Follower {
     sharing: Arc<Sharing>,
@@ -336,21 +345,22 @@ pub(crate) struct Follower {
 
 /// How the wait of a follower ended.
 pub(crate) enum Followed {
-    /// What became of the leader's helper.
+    /// The leader's answer.
     Outcome(Result<WaitStatus>),
     /// It is the leader now.
     Leader(Leader),
-    /// It is to run a helper on its own.
+    /// It runs a helper of its own, without followers.
     Alone,
-    /// Its task was killed.
+    /// The requester was killed.
     Killed,
 }
 
 impl Follower {
-    /// Waits for the leader, for at most so many milliseconds.
+    /// Waits for the leader, for at most `timeout_ms` milliseconds.
     ///
-    /// Nothing can wait for itself for longer than that, whatever the modules, helpers and locks
-    /// are that a request waits for without our knowing.
+    /// The limit ends the wait even if the leader's helper waits for this request, through a lock,
+    /// a module or another helper that this module does not know of. See "Sharing" in
+    /// Documentation/design.rst.
     ///
     /// Context: may sleep; the caller may hold mutexes.
     pub(crate) fn wait(self, timeout_ms: u32) -> Followed {
@@ -363,9 +373,13 @@ impl Follower {
                 WaitResult::Completed => (),
                 WaitResult::TimedOut if self.leave() => return Followed::Alone,
                 WaitResult::Killed if self.leave() => return Followed::Killed,
-                // It is being told something, or was told just now.
+                // The follower is not in the run any more: it has a message, or gets one in a
+                // moment.
                 WaitResult::TimedOut => (),
                 WaitResult::Killed => {
+                    // If it was told to lead, the message is there: it was left while the bucket
+                    // was locked, which `leave()` has locked since. No other message asks for
+                    // anything.
                     if let Some(Message::Lead) = mailbox.message.copy() {
                         // Passes the duty on.
                         drop(self.become_leader());
@@ -382,12 +396,15 @@ impl Follower {
         }
     }
 
-    /// Does as it was told. To be called once.
+    /// Becomes the leader, as it was told to. To be called once.
     fn become_leader(&self) -> Leader {
         Leader::new(&self.sharing, &self.target)
     }
 
-    /// Leaves the run. Returns false if it is in none any more: then there is a message for it.
+    /// Leaves the run.
+    ///
+    /// Returns false if the follower is not in the run any more: it has a message, or gets one in a
+    /// moment.
     fn leave(&self) -> bool {
         let mut bucket = self.sharing.lock(&self.target);
         let Some(run) = bucket.runs.get_mut(&self.target) else {
@@ -460,7 +477,7 @@ mod tests {
         assert!(has_outcome(early, Ok(WaitStatus::SUCCESS)));
         assert!(has_outcome(late, Ok(WaitStatus::SUCCESS)));
 
-        // Nothing is kept.
+        // No result is kept: the next request is a leader.
         assert!(lead(&sharing, &a).is_ok());
         Ok(())
     }
@@ -479,7 +496,7 @@ mod tests {
         leader.tell(FAILURE);
         assert!(has_outcome(early, FAILURE));
 
-        // One of the others searches for all of them.
+        // The first late follower runs a helper for all of them.
         let [first, second, third] = late;
         assert!(!is_told(&second) && !is_told(&third));
         let Followed::Leader(leader) = first.wait(FOLLOW_MS) else {
@@ -505,7 +522,7 @@ mod tests {
         let Followed::Leader(leader) = first.wait(FOLLOW_MS) else {
             return Err(EINVAL);
         };
-        // That it could not be started is nobody else's answer.
+        // The helper could not be started, so this is not the answer for others.
         leader.tell(FAILURE);
         assert!(matches!(second.wait(FOLLOW_MS), Followed::Leader(_)));
         Ok(())
