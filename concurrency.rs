@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! At most MAX_KMOD_CONCURRENT helpers at once.
+//! The slots: no more helpers than `kmod-limit` run at the same time.
 //!
-//! Stands for the semaphore `kmod_concurrent_max` of `kernel/module/kmod.c`, with four
-//! differences: the wait can be killed, slots are given first come first served, users take turns,
-//! and a request gives up only when the queue stands still.
+//! Takes the place of the semaphore `kmod_concurrent_max` of `kernel/module/kmod.c`, with these
+//! differences:
 //!
-//! A [`Slot`] is a right to run one helper. [`Slots`] counts those in use in an atomic: as long as
-//! nobody waits, taking one and giving it back is one compare-and-exchange each. As soon as there
-//! is a queue, a slot given back is handed to who is next in it, without the counter changing, so
-//! that a newcomer cannot overtake.
+//! - the wait for a slot can be killed;
+//! - nested requests go first, and users take turns;
+//! - a request gives up only if no slot has been given back for `busy_timeout_ms`;
+//! - this time and the limit can be changed.
+//!
+//! A [`Slot`] is the right to run one helper. [`Slots`] counts the slots in use in an atomic. While
+//! the queue is empty, a slot is taken or given back with one compare-and-exchange. While it is not
+//! empty, a slot that is given back goes to the next request in the queue, and the counter stays as
+//! it is, so that a newcomer cannot overtake.
 
 use crate::wrappers::wait::{
     Completion,
@@ -42,18 +46,17 @@ use kernel::{
     }, //
 };
 
-/// How many helpers may run at once, unless the administrator says otherwise.
+/// The default of [`Slots::limit`]: `MAX_KMOD_CONCURRENT` of the C code.
 pub(crate) const MAX_KMOD_CONCURRENT: u32 = 50;
 
-/// How long a request waits, in milliseconds, while no slot is given back.
-///
-/// `MAX_KMOD_ALL_BUSY_TIMEOUT` of the C code.
+/// The default of [`Slots::busy_timeout_ms`]: `MAX_KMOD_ALL_BUSY_TIMEOUT` of the C code, which is
+/// in seconds.
 pub(crate) const BUSY_TIMEOUT_MS: u32 = 5000;
 
-/// The number of slots in use and of requests in the queue, as one value.
+/// The number of slots in use and the number of requests in the queue.
 ///
-/// Together in one word, so that "take one if nobody waits" and "give one back if nobody waits"
-/// are each one atomic step.
+/// Both are in one word, so that "take a slot if the queue is empty" and "give a slot back if the
+/// queue is empty" are one atomic step each.
 #[derive(Clone, Copy)]
 struct Load(u64);
 
@@ -62,7 +65,7 @@ impl Load {
     const ONE_WAITING: u64 = 1 << 32;
 
     fn in_use(self) -> u32 {
-        // CAST: The low half.
+        // CAST: Keeps the low half.
         self.0 as u32
     }
 
@@ -72,25 +75,27 @@ impl Load {
     }
 }
 
-/// A request in the queue.
+/// A request in the queue, as the task that hands it a slot sees it.
 #[pin_data]
 struct Waiter {
-    /// Completed by who hands over a slot.
+    /// Completed by the task that hands over a slot.
     #[pin]
     granted: Completion,
 }
 
-/// Who takes a slot.
+/// What decides about the place of a request in the queue.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Claim {
-    /// Whether a helper waits for this request: it goes ahead of all others, as that helper has a
-    /// slot of its own.
+    /// Whether the request is nested. It goes first then, because a helper that holds a slot may be
+    /// waiting for it.
     pub(crate) is_nested: bool,
-    /// The user whose turn it is.
+    /// The user whose turn it takes.
     pub(crate) uid: u32,
 }
 
-/// The place of a request in the queue. Nested ones come before all others.
+/// A place in the queue: nested requests first, then by user, then in the order of arrival.
+///
+/// This is the order of the fields.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     is_outermost: bool,
@@ -98,21 +103,22 @@ struct Place {
     ticket: u64,
 }
 
-/// The queue: for each user, in the order of arrival.
+/// The requests that wait for a slot.
 struct Queue {
     waiters: RBTree<Place, Arc<Waiter>>,
-    /// The ticket of the next to arrive.
+    /// The ticket of the next request that arrives.
     next_ticket: u64,
     /// The user who got the last slot that was handed over.
     last_uid: u32,
-    /// When a slot was last given back while somebody waited.
+    /// When a slot was last handed over, or was given back with the queue locked.
     last_given_back: Instant<Monotonic>,
 }
 
 impl Queue {
-    /// The place of who gets the next slot.
+    /// Returns the place of the request that gets the next slot; [`None`] if the queue is empty.
     ///
-    /// Users take turns, in the order of their numbers.
+    /// Nested requests go first. Among them, and among the others, users take turns in the order of
+    /// their ids, beginning after the user who got the last slot.
     fn next(&self) -> Option<Place> {
         let first = *self.waiters.cursor_front()?.current().0;
         let after_last = Place {
@@ -130,16 +136,15 @@ impl Queue {
     }
 }
 
-/// The slots for helpers, and the queue of requests that wait for one.
+/// The slots, and the queue of requests that wait for one.
 ///
 /// # Invariants
 ///
-/// - `load.waiting()` is the number of entries in `queue.waiters`, and changes only with `queue`
-///   locked.
-/// - `load.in_use()` is the number of [`Slot`]s, plus those handed to a waiter that has not yet
-///   noticed.
-/// - While `load.waiting()` is not 0, slots are neither taken nor given back without `queue`
-///   locked.
+/// - `load.waiting()` is the number of entries in `queue.waiters` whenever `queue` is not locked,
+///   and changes only while it is.
+/// - `load.in_use()` is the number of [`Slot`]s, plus the slots that were handed over to requests
+///   that have not noticed yet.
+/// - While `load.waiting()` is not 0, `load.in_use()` changes only while `queue` is locked.
 #[pin_data]
 pub(crate) struct Slots {
     load: Atomic<u64>,
@@ -152,11 +157,11 @@ pub(crate) struct Slots {
 /// Why a request got no slot.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoSlot {
-    /// It has waited its time, and no slot was given back meanwhile.
+    /// The request has waited for `busy_timeout_ms`, and no slot was given back for as long.
     Busy,
-    /// Its task was killed.
+    /// The requester was killed.
     Killed,
-    /// There was no memory to queue up with.
+    /// There was no memory for a place in the queue.
     NoMemory,
 }
 
@@ -166,15 +171,15 @@ impl From<AllocError> for NoSlot {
     }
 }
 
-/// The right to run one helper, given back when dropped.
+/// The right to run one helper, which is given back when this value is dropped.
 pub(crate) struct Slot {
     slots: Arc<Slots>,
 }
 
 impl Slots {
-    /// Creates an initialiser for slots of which none is in use.
+    /// Creates an initialiser for the default number of slots, none of which is in use.
     pub(crate) fn new() -> impl PinInit<Self> {
-        // INVARIANT: No slots, no waiters.
+        // INVARIANT: No slot is in use, and the queue is empty.
         pin_init!(Self {
             load: Atomic::new(0),
             limit: Atomic::new(MAX_KMOD_CONCURRENT),
@@ -191,44 +196,51 @@ impl Slots {
         })
     }
 
-    /// The most slots that may be in use.
+    /// Returns how many slots may be in use.
     pub(crate) fn limit(&self) -> u32 {
         self.limit.load(Relaxed)
     }
 
-    /// Sets the most slots that may be in use, from now on.
+    /// Sets how many slots may be in use.
     ///
-    /// When there are more than before, they go to those that wait. When there are fewer, those
-    /// in use stay so until they are given back.
+    /// If there are more than before, the new ones go to the queue. If there are fewer, those in
+    /// use stay in use until they are given back.
+    ///
+    /// Context: any but interrupts. Takes `queue`.
     pub(crate) fn set_limit(&self, limit: u32) {
-        // ORDERING: The lock below orders it: a request that has read the old limit is in the
-        // queue by the time the lock is ours, or has the lock after us and reads the new one.
+        // ORDERING: The lock below orders this store. A request that has read the old limit under
+        // the lock, and got no slot, is in the queue when the lock is taken here. A request that
+        // takes the lock later reads the new limit.
         self.limit.store(limit, Relaxed);
 
         let mut queue = self.queue.lock();
         while self.load().waiting() > 0 && self.load().in_use() < limit {
-            // INVARIANT: The slot counted here is the one handed over.
+            // INVARIANT: The slot that is counted here is the one that is handed over. `queue` is
+            // locked.
             self.load.add(Load::ONE_IN_USE, Relaxed);
             self.hand_over(&mut queue);
         }
     }
 
-    /// How long a request waits, in milliseconds, while no slot is given back.
+    /// Returns how long a request waits at most while no slot is given back, in milliseconds.
     pub(crate) fn busy_timeout_ms(&self) -> u32 {
         self.busy_timeout_ms.load(Relaxed)
     }
 
-    /// Sets how long a request waits, in milliseconds, for those that come from now on.
+    /// Sets how long a request waits at most while no slot is given back, in milliseconds.
+    ///
+    /// Requests that are in the queue already keep the old time.
     pub(crate) fn set_busy_timeout_ms(&self, timeout: u32) {
         self.busy_timeout_ms.store(timeout, Relaxed);
     }
 
-    /// Takes a slot, waiting for it if need be.
+    /// Takes a slot, and waits for one if all are in use.
     ///
-    /// Gives up when the request has waited [`Self::busy_timeout_ms`] and no slot was given back
-    /// for as long, or when its task is killed.
+    /// Returns [`NoSlot::Busy`] if the request has waited for [`Self::busy_timeout_ms`] and no slot
+    /// was given back for as long, [`NoSlot::Killed`] if the requester was killed while it waited,
+    /// or [`NoSlot::NoMemory`].
     ///
-    /// Context: may sleep; the caller may hold mutexes.
+    /// Context: may sleep; the caller may hold mutexes. Takes `queue`.
     pub(crate) fn take(self: &Arc<Self>, claim: Claim) -> Result<Slot, NoSlot> {
         match self.try_take() {
             Some(slot) => Ok(slot),
@@ -237,25 +249,27 @@ impl Slots {
     }
 
     fn load(&self) -> Load {
-        // ORDERING: Whoever sees a slot given back sees the limit that was set before.
+        // ORDERING: Pairs with `update()`: a task that sees that a slot was given back also sees
+        // the limit that was set before.
         Load(self.load.load(Acquire))
     }
 
-    /// Replaces the load by `new` if it is still `old`.
+    /// Replaces the load by `new`; returns false if it is not `old` any more.
     fn update(&self, old: Load, new: u64) -> bool {
-        // ORDERING: What was done with a slot happens before it is given back, and that before it
-        // is taken again.
+        // ORDERING: What was done with a slot happens before it is given back, and this happens
+        // before it is taken again.
         self.load.cmpxchg(old.0, new, Full).is_ok()
     }
 
-    /// Takes a slot if there is one and nobody waits.
+    /// Takes a slot if one is free and the queue is empty.
     fn try_take(self: &Arc<Self>) -> Option<Slot> {
         loop {
             let load = self.load();
             if load.waiting() > 0 || load.in_use() >= self.limit() {
                 return None;
             }
-            // INVARIANT: One more in use, which is the slot returned.
+            // INVARIANT: The slot that is counted here is the one that is returned. The queue was
+            // empty.
             if self.update(load, load.0 + Load::ONE_IN_USE) {
                 return Some(Slot {
                     slots: self.clone(),
@@ -264,9 +278,9 @@ impl Slots {
         }
     }
 
-    /// Hands one slot, which is counted already, to who is the next.
+    /// Hands over a slot, which is counted as in use already, to the next request in the queue.
     ///
-    /// Does nothing when the queue is empty, which the callers have excluded.
+    /// Does nothing if the queue is empty; the callers have made sure that it is not.
     fn hand_over(&self, queue: &mut Queue) {
         let Some(place) = queue.next() else {
             return;
@@ -276,13 +290,13 @@ impl Slots {
         };
         queue.last_uid = place.uid;
 
-        // INVARIANT: One entry less in the queue, which is locked.
+        // INVARIANT: One entry was removed, and `queue` is locked.
         self.load.add(Load::ONE_WAITING.wrapping_neg(), Relaxed);
         queue.last_given_back = Instant::now();
         waiter.granted.complete();
     }
 
-    /// Waits in the queue for a slot.
+    /// Joins the queue, and waits for a slot.
     fn queue_up(self: &Arc<Self>, claim: Claim) -> Result<Slot, NoSlot> {
         let waiter = Arc::pin_init(
             pin_init!(Waiter {
@@ -298,16 +312,17 @@ impl Slots {
             let mut queue = self.queue.lock();
 
             loop {
-                // A slot may have been given back on the way here.
+                // A slot may have been given back in the meantime.
                 if let Some(slot) = self.try_take() {
                     return Ok(slot);
                 }
                 let load = self.load();
+                // Or after `try_take()` has looked. Then look again.
                 if load.waiting() == 0 && load.in_use() < self.limit() {
                     continue;
                 }
-                // INVARIANT: The entry is made below, before the lock is let go. From here on
-                // whoever gives a slot back finds that somebody waits.
+                // INVARIANT: The entry is made below, before `queue` is unlocked. From here on, a
+                // task that gives a slot back sees that the queue is not empty.
                 if self.update(load, load.0 + Load::ONE_WAITING) {
                     break;
                 }
@@ -332,8 +347,8 @@ impl Slots {
 
             let mut queue = self.queue.lock();
             if result == WaitResult::TimedOut {
-                // The clock starts again whenever a slot is given back. That it has waited as
-                // long itself is certain: the first wait was for the whole time.
+                // The time starts again whenever a slot is given back. The request itself has
+                // waited for all of it, because the first wait was that long.
                 let idle = queue.last_given_back.elapsed();
                 if idle < timeout {
                     patience = timeout - idle;
@@ -343,7 +358,7 @@ impl Slots {
 
             // Leave the queue, unless a slot was handed over just now.
             if queue.waiters.remove(&place).is_some() {
-                // INVARIANT: The entry is gone, and the queue is locked.
+                // INVARIANT: One entry was removed, and `queue` is locked.
                 self.load.add(Load::ONE_WAITING.wrapping_neg(), Relaxed);
                 return Err(match result {
                     WaitResult::Killed => NoSlot::Killed,
@@ -352,7 +367,9 @@ impl Slots {
             }
             if result == WaitResult::Killed {
                 drop(queue);
-                // Passes the slot on.
+                // INVARIANT: The task that handed the slot over left it counted.
+                //
+                // Dropping the slot passes it on.
                 drop(Slot {
                     slots: self.clone(),
                 });
@@ -361,20 +378,20 @@ impl Slots {
             break;
         }
 
-        // INVARIANT: The slot was counted by who handed it over.
+        // INVARIANT: The task that handed the slot over left it counted.
         Ok(Slot {
             slots: self.clone(),
         })
     }
 
-    /// Gives a slot back: to who is the next in the queue, or to the pool.
+    /// Gives a slot back: hands it over to the next request in the queue, or makes it free.
     fn give_back(&self) {
         loop {
             let load = self.load();
             if load.waiting() > 0 {
                 break;
             }
-            // INVARIANT: One slot less, and nobody waits for it.
+            // INVARIANT: One slot less is in use, and the queue was empty.
             if self.update(load, load.0 - Load::ONE_IN_USE) {
                 return;
             }
@@ -383,11 +400,12 @@ impl Slots {
         let mut queue = self.queue.lock();
         loop {
             let load = self.load();
-            // The limit may be lower than when this slot was taken.
+            // The limit may have been lowered since this slot was taken.
             if load.waiting() > 0 && load.in_use() <= self.limit() {
                 return self.hand_over(&mut queue);
             }
-            // INVARIANT: One slot less; who waits, if anybody, waits for a later one.
+            // INVARIANT: One slot less is in use, and `queue` is locked. If it is not empty, its
+            // requests wait until fewer slots are in use than the limit.
             if self.update(load, load.0 - Load::ONE_IN_USE) {
                 queue.last_given_back = Instant::now();
                 return;
@@ -402,9 +420,10 @@ impl Drop for Slot {
     }
 }
 
-/// The time in jiffies, rounded up, and at least one.
+/// Converts a time to jiffies, rounded up; the result is at least 1.
 fn jiffies_ceil(time: Delta) -> Jiffies {
-    // CAST: Positive, and at most what `busy_timeout_ms` was.
+    // CAST: Not negative, and at most what `busy_timeout_ms` was. A part of a millisecond is cut
+    // off, which the last jiffy makes up for.
     msecs_to_jiffies(time.as_millis() as u32) + 1
 }
 
@@ -471,7 +490,7 @@ mod tests {
         Ok(())
     }
 
-    /// In which order those with these places get slots, by their tickets.
+    /// Returns the tickets of requests with these places in the order in which they get slots.
     fn order(places: &[(bool, u32)]) -> Result<KVec<u64>> {
         let mut order = KVec::new();
         let mut queue = Queue {
