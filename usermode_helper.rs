@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Running a program in user space from the kernel.
+//! Runs a program in user space.
 //!
-//! The `kernel` crate has no usermode helper. What makes it hard to use safely is that the caller
-//! may be killed while the helper runs on: the kernel then still reads the path and the arguments,
-//! and calls back, after the caller has returned. So they belong to a [`Command`] on the heap,
-//! which is dropped when nothing can read it any more, and each one in flight holds a reference on
-//! the module that its callback is in.
+//! The `kernel` crate has no usermode helper. Using one safely is difficult because the caller may
+//! be killed while the helper runs on: the kernel then still reads the path and the arguments, and
+//! calls back, after the caller has returned. So they belong to a [`Command`] on the heap, which is
+//! dropped when nothing can read it any more, and each helper in flight has a reference on the
+//! module that the callback is in.
 //!
-//! How a helper ended is known in two places: to the caller, if it is still there, and to the
-//! callback that ends its life, which is told 0 where the helper was not even started. Whichever
-//! of the two comes last has both answers, and tells the command.
+//! Two know how a helper ended: the caller, if it is still there, and the callback at the end,
+//! [`cleanup`]. The kernel tells the callback 0 if helpers are disabled and none was started. So
+//! the one of the two that comes last, and has both answers, tells the command.
 //!
 //! C headers: [`include/linux/umh.h`](srctree/include/linux/umh.h),
 //! [`include/linux/kmod.h`](srctree/include/linux/kmod.h)
@@ -33,41 +33,43 @@ use kernel::{
     }, //
 };
 
-/// The most arguments, and the most environment strings, that a [`Command`] may have.
+/// How many arguments, and how many environment strings, a [`Command`] may have at most.
 pub(crate) const MAX_STRINGS: usize = 9;
 
-/// What a helper is run with, and what is to be dropped when it has ended.
+/// A program to run, and what is to be dropped when it has ended.
 ///
-/// The strings are asked for once, when the value has reached the place where it stays until the
-/// end. That is when the helper has exited, or, for one that is not waited for, when it has been
-/// executed: [`ended`](Self::ended) is called then, in the task of the caller if that still waits,
-/// else in a kernel worker or in the helper's own task. Either may sleep and holds no locks, but
-/// the caller's. A command that is never handed to the kernel is only dropped.
+/// [`run`] asks for the strings once, and the kernel reads them until the helper has ended: it has
+/// exited or, with [`Wait::Exec`], it has been executed. Then [`ended`](Self::ended) is called, in
+/// the caller's task if the caller still waits, otherwise in a kernel worker or in the helper's own
+/// task. The latter two hold no locks.
+///
+/// A command that [`run`] cannot hand to the kernel is dropped without that.
 pub(crate) trait Command: Send + Sync + 'static {
-    /// The program.
+    /// Returns the path of the program.
     fn path(&self) -> &CStr;
 
-    /// Its arguments, of which the first is its name; at most [`MAX_STRINGS`].
+    /// Returns the arguments, at most [`MAX_STRINGS`]. The first one is the name of the program.
     fn args(&self) -> impl Iterator<Item = &CStr>;
 
-    /// Its environment; at most [`MAX_STRINGS`].
+    /// Returns the environment, at most [`MAX_STRINGS`] strings.
     fn env(&self) -> impl Iterator<Item = &CStr>;
 
     /// Called in the helper's own task, before the program is executed.
     ///
-    /// If this fails, the program is not executed, and that is how the helper ends.
+    /// If this fails, the program is not executed, and the helper ends with this error.
     ///
     /// Context: may sleep.
     fn starting(&self) -> Result;
 
-    /// Called once, when the helper has ended or could not be started: what [`run`] returns, or
-    /// would have if the caller had not been killed.
+    /// Called when the helper has ended, or could not be started.
+    ///
+    /// `result` is what [`run`] returns, or would have returned if the caller had not been killed.
     ///
     /// Context: may sleep.
     fn ended(this: KBox<Self>, result: Result<WaitStatus>);
 }
 
-/// What the caller waits for. Both waits end early when the calling task is killed.
+/// What the caller waits for. The wait ends early if the caller is killed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
     /// `UMH_WAIT_EXEC`: until the program has been executed, or could not be.
@@ -76,9 +78,9 @@ pub(crate) enum Wait {
     Exit,
 }
 
-/// How a helper ended: a status as wait(2) gives it, never negative.
+/// How a program ended: a status as in wait(2), which is never negative.
 ///
-/// `exit(1)` is 256, death by SIGKILL is 9. Not an errno, so there is no conversion to one.
+/// `exit(1)` is 256, and death by SIGKILL is 9. This is no errno, so there is no conversion to one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WaitStatus(c_int);
 
@@ -86,7 +88,7 @@ impl WaitStatus {
     /// `exit(0)`.
     pub(crate) const SUCCESS: Self = Self(0);
 
-    /// What the C code has, where a negative number is an errno.
+    /// Converts a number of the C code, where a negative number is an errno.
     fn from_raw(raw: c_int) -> Result<Self> {
         if raw < 0 {
             Err(Error::from_errno(raw))
@@ -95,48 +97,51 @@ impl WaitStatus {
         }
     }
 
-    /// Whether it is death by a signal.
+    /// Returns whether a signal killed the program.
     pub(crate) fn is_signal(self) -> bool {
         self.0 & 0x7f != 0
     }
 
-    /// The status as the C code has it.
+    /// Returns the number of the C code.
     pub(crate) fn into_raw(self) -> c_int {
         self.0
     }
 }
 
-/// The strings of a helper as C wants them, and the command they belong to.
+/// A command in flight, with its strings as C wants them.
 ///
 /// # Invariants
 ///
-/// - `argv` and `envp` are ended by a null pointer; what is before it points into `command`, or to
-///   something that lives as long.
-/// - Two hold a pointer to it: the caller, in [`run`], and the kernel, until it has called
-///   [`cleanup`]. The one that finds `left` set is the only one.
+/// - `argv` and `envp` end with a null pointer. The pointers before it point to strings that are
+///   valid as long as `command`.
+/// - Once the kernel knows of it, two have a pointer to it, which is from [`KBox::into_raw`]: the
+///   caller, in [`run`], and the kernel, until [`cleanup`]. Each lets go of it once, and it is
+///   valid until both have. `left` says whether one of them has.
 struct Invocation<C> {
     argv: [*mut c_char; MAX_STRINGS + 1],
     envp: [*mut c_char; MAX_STRINGS + 1],
     command: KBox<C>,
-    /// What the kernel said when it called back. Written before `left` is set, read after.
+    /// How the helper ended, as the kernel told [`cleanup`]. Written before [`cleanup`] lets go,
+    /// and read when both have.
     retval: c_int,
     /// Whether one of the two has let go.
     left: Atomic<bool>,
 }
 
-/// Lets go of `data`. The second to do so gets it.
+/// Lets go of `data`; the second one to do so gets it.
 ///
 /// # Safety
 ///
-/// `data` is the pointer of one of the two that the invariants of [`Invocation`] speak of, which does
-/// not use it again.
+/// The caller of this function has one of the two pointers that the invariants of [`Invocation`]
+/// speak of, has not let go before, and does not use the pointer again.
 unsafe fn let_go<C>(data: *mut Invocation<C>) -> Option<KBox<Invocation<C>>> {
-    // ORDERING: What each of the two did with it happens before the second goes on.
+    // ORDERING: What each of the two did with `data` happens before the second one goes on.
     //
-    // SAFETY: It is valid until both have let go, of which the caller is one.
+    // SAFETY: By the requirement one of the two has not let go yet, so `data` is valid by the type
+    // invariants of `Invocation`.
     if unsafe { (*data).left.xchg(true, Full) } {
-        // INVARIANT: The other has let go.
-        // SAFETY: From `into_raw()`, and by the requirement nobody else uses it.
+        // SAFETY: `left` was set, so the other one has let go, too, and by the requirement neither
+        // uses `data` again. By the type invariants it is from `KBox::into_raw()`.
         Some(unsafe { KBox::from_raw(data) })
     } else {
         None
@@ -145,18 +150,21 @@ unsafe fn let_go<C>(data: *mut Invocation<C>) -> Option<KBox<Invocation<C>>> {
 
 /// Runs `command` and waits as `wait` says.
 ///
-/// Returns the wait status of the program (success, for [`Wait::Exec`], once it has been
-/// executed), or
+/// Returns the wait status of the program, which for [`Wait::Exec`] is success if the program was
+/// executed, or
 ///
 /// - [`ENOMEM`],
 /// - [`E2BIG`] for more than [`MAX_STRINGS`] strings,
-/// - [`ERESTARTSYS`] if the calling task was killed: the helper runs on,
+/// - [`ERESTARTSYS`] if the caller was killed: the helper runs on,
 /// - [`EBUSY`] if helpers are disabled (early boot, suspend),
-/// - what execve(2) said if the program could not be executed.
+/// - what [`Command::starting`] returned if it failed,
+/// - what fork(2) or execve(2) would return if the process could not be created or the program
+///   could not be executed.
 ///
-/// `on_stack` proves that the module cannot be unloaded during the call.
+/// `on_stack` proves that the module is not unloaded during the call.
 ///
-/// With CONFIG_STATIC_USERMODEHELPER the kernel may run another program, or none and say success.
+/// With CONFIG_STATIC_USERMODEHELPER the kernel may run another program, or none and report
+/// success.
 ///
 /// Context: may sleep. See `call_usermodehelper_exec()`.
 pub(crate) fn run<C: Command>(
@@ -175,8 +183,9 @@ pub(crate) fn run<C: Command>(
         GFP_KERNEL,
     )?;
 
-    // INVARIANT: `fill` leaves the last pointer alone. The strings are those of `command`, which
-    // is neither moved out of its box nor changed before it is dropped.
+    // INVARIANT: `fill()` leaves the last pointer alone, which is null. The strings are borrowed
+    // from `command`, which is neither changed nor moved out of its box before it is given to
+    // `Command::ended()` or dropped.
     let Invocation {
         argv,
         envp,
@@ -189,11 +198,12 @@ pub(crate) fn run<C: Command>(
 
     let data = KBox::into_raw(invocation);
 
-    // SAFETY: `data` comes from a box just now; only the address of the two fields is taken.
+    // SAFETY: `data` was made from a box just now. Only the addresses of the two fields are taken.
     let (argv, envp) = unsafe { (&raw mut (*data).argv, &raw mut (*data).envp) };
 
-    // SAFETY: `path`, `argv` and `envp` are valid until `cleanup` is called, which is the last
-    // thing that the kernel does with them. `data` is what the two callbacks expect.
+    // SAFETY: `path`, `argv` and `envp` are valid until the kernel has called `cleanup()`, by the
+    // type invariants of `Invocation`, and the kernel does not use them afterwards. `data` is what
+    // `init()` and `cleanup()` require.
     let info = unsafe {
         bindings::call_usermodehelper_setup(
             path,
@@ -206,12 +216,12 @@ pub(crate) fn run<C: Command>(
         )
     };
     if info.is_null() {
-        // SAFETY: From `into_raw` above; nothing was set up that could call `cleanup`.
+        // SAFETY: `data` comes from `into_raw()` above, and the kernel has no pointer to it.
         drop(unsafe { KBox::from_raw(data) });
         return Err(ENOMEM);
     }
 
-    // The callback may come after the caller has been killed and has returned. It puts this.
+    // `cleanup()`, which puts this reference, may run after the caller was killed and has returned.
     on_stack.get_module();
 
     let wait = match wait {
@@ -219,16 +229,17 @@ pub(crate) fn run<C: Command>(
         Wait::Exit => bindings::UMH_WAIT_PROC,
     } | bindings::UMH_KILLABLE;
 
-    // SAFETY: `info` was set up above and is executed once. It is freed by the callee, in whatever
-    // way that ends, and `cleanup` called before.
+    // SAFETY: `info` was set up above, and is not used again. The callee calls `cleanup()` once and
+    // frees `info`, in whatever way this ends.
+    //
     // CAST: The flags are small.
     let ret = unsafe { bindings::call_usermodehelper_exec(info, wait as c_int) };
     let result = WaitStatus::from_raw(ret);
 
-    // SAFETY: This is the caller's pointer; `cleanup` has the other.
+    // SAFETY: This is the caller's pointer, which is not used again. `cleanup()` has the other one.
     if let Some(invocation) = unsafe { let_go(data) } {
-        // A caller that was killed does not know how the helper ended; the kernel does. A caller
-        // that was not knows more: that helpers are disabled, where the kernel says 0.
+        // If the caller was killed, only the kernel knows how the helper ended. Otherwise the
+        // caller knows more: if helpers are disabled, it has -EBUSY, and the kernel 0.
         let known = match result {
             Err(ERESTARTSYS) => WaitStatus::from_raw(invocation.retval),
             result => result,
@@ -239,50 +250,56 @@ pub(crate) fn run<C: Command>(
     result
 }
 
-/// Waits until no callback of a helper is in the text of this module any more.
+/// Waits until no task is in a callback of a helper any more.
 ///
-/// For module exit. Its reference is given back by the callback itself, a few instructions before
-/// that returns.
+/// For the exit of the module, when no helper is in flight: a callback puts its reference on the
+/// module a few instructions before it returns.
 ///
 /// Context: may sleep.
 pub(crate) fn wait_for_callbacks() {
-    // A callback that has put the module does not sleep before it has returned, nor does it take a
-    // lock, which is sleeping with PREEMPT_RT. So it is gone once each task has been seen sleeping
-    // or in user space.
+    // This returns when each task has been seen to sleep or to run in user space. A callback does
+    // neither between the put and its return. It takes no lock there either, for which it would
+    // sleep with PREEMPT_RT.
     //
-    // SAFETY: May be called from process context.
+    // SAFETY: May be called in any context that may sleep.
     unsafe { bindings::synchronize_rcu_tasks() };
 }
 
-/// Writes the addresses of `strings` to `pointers`, of which the last stays as it is.
+/// Writes the addresses of `strings` to `pointers`, but leaves the last pointer alone.
+///
+/// Returns [`E2BIG`] for more than [`MAX_STRINGS`].
 fn fill<'a>(
     pointers: &mut [*mut c_char; MAX_STRINGS + 1],
     strings: impl Iterator<Item = &'a CStr>,
 ) -> Result {
     let mut room = pointers[..MAX_STRINGS].iter_mut();
     for string in strings {
-        // The kernel copies the strings, it does not write to them.
+        // The kernel copies the strings, and does not write to them.
         *room.next().ok_or(E2BIG)? = string.as_char_ptr().cast_mut();
     }
     Ok(())
 }
 
-/// Tells the command how its helper ended.
+/// Tells the command how its helper ended, and drops the rest.
 #[inline(never)]
 fn end<C: Command>(invocation: KBox<Invocation<C>>, result: Result<WaitStatus>) {
     C::ended(KBox::into_inner(invocation).command, result);
 }
 
-/// Tells the command that its helper is about to execute the program.
+/// Tells the command that its program is about to be executed.
+///
+/// Context: called by the kernel, in the helper's own task; may sleep.
 ///
 /// # Safety
 ///
-/// `info.data` is a pointer that [`run::<C>`] made and nothing has freed.
+/// `info` is valid, and `info.data` is the kernel's pointer to an `Invocation<C>`, of which it has
+/// not let go.
 unsafe extern "C" fn init<C: Command>(
     info: *mut bindings::subprocess_info,
     _new: *mut bindings::cred,
 ) -> c_int {
-    // SAFETY: By the requirement. It is only read until `cleanup`, which comes later.
+    // SAFETY: By the requirement, and the type invariants of `Invocation`. The kernel lets go
+    // later, in `cleanup()`. Until then, only `left` may change, which is atomic.
     let invocation = unsafe { &*(*info).data.cast::<Invocation<C>>() };
 
     match invocation.command.starting() {
@@ -291,30 +308,34 @@ unsafe extern "C" fn init<C: Command>(
     }
 }
 
-/// Lets go of the command of a helper that has ended.
+/// Lets go of the command when the kernel has no more use for it.
+///
+/// Context: called by the kernel once, in the caller's task, in a worker or in the helper's own
+/// task; may sleep.
 ///
 /// # Safety
 ///
-/// `info.data` is a pointer that [`run::<C>`] made and nothing has freed.
+/// `info` is valid, and `info.data` is the kernel's pointer to an `Invocation<C>`, of which it has
+/// not let go and which it does not use again.
 unsafe extern "C" fn cleanup<C: Command>(info: *mut bindings::subprocess_info) {
-    // SAFETY: By the requirement. The kernel uses the strings no more, and `retval` is written here
-    // only, before the caller reads it, which is after `let_go`.
+    // SAFETY: By the requirement, and the type invariants of `Invocation`. Only this function
+    // writes to `retval`, and nobody reads it before both have let go.
     let data = unsafe {
         let data = (*info).data.cast::<Invocation<C>>();
         (*data).retval = (*info).retval;
         data
     };
 
-    // SAFETY: This is the kernel's pointer; the caller has the other.
+    // SAFETY: This is the kernel's pointer, which by the requirement is not used again.
     if let Some(invocation) = unsafe { let_go(data) } {
-        // The caller was killed, so the helper was started, or failed to be.
+        // The caller was killed, so helpers were not disabled: the kernel knows how this one ended.
         let result = WaitStatus::from_raw(invocation.retval);
         end(invocation, result);
     }
 
     // The last act: from here on the module may be unloaded, see `wait_for_callbacks()`.
     //
-    // SAFETY: `run()` has taken this reference.
+    // SAFETY: The module is valid, because `run()` has taken the reference that is put here.
     unsafe { bindings::module_put(module::this()) };
 }
 
