@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Taking `__request_module()` over, and giving it back.
+//! Takes `__request_module()` over, and gives it back.
 //!
-//! The patch and the function that replaces are in livepatch/entry.c. That calls
+//! The patch and the entry, which replaces that function, are in livepatch/entry.c. The entry calls
 //! livepatch/handler.rs, which calls [`Kmod`].
 //!
 //! C header: [`include/linux/livepatch.h`](srctree/include/linux/livepatch.h)
@@ -29,23 +29,30 @@ extern "C" {
     fn kmod_rs_livepatch_active() -> bool;
 }
 
-/// Whether the patch was enabled before: `klp_enable_patch()` takes each patch once.
+/// Whether [`Livepatch::enable`] was called: `klp_enable_patch()` must get each patch only once.
 static WAS_ENABLED: Atomic<bool> = Atomic::new(false);
 
-/// `__request_module()` is ours as long as this value lives, unless the administrator gives it back
-/// earlier: `echo 0 > /sys/kernel/livepatch/kmod_rs/enabled`.
+/// The livepatch, which sends all requests to a [`Kmod`] as long as this value lives.
+///
+/// The administrator can give `request_module()` back earlier, by
+/// `echo 0 >/sys/kernel/livepatch/kmod_rs/enabled`.
 pub(crate) struct Livepatch {
     handler: Handler,
 }
 
 impl Livepatch {
-    /// Has `kmod` serve all requests from now on, before this even returns.
+    /// Enables the livepatch, so that `kmod` serves all requests.
     ///
-    /// Returns [`EBUSY`] when it is called a second time, while another livepatch is in transition,
-    /// or while something else that may change where functions go (a kprobe with a post handler) is
-    /// on this one; and what else `klp_enable_patch()` says.
+    /// The first requests may arrive before this returns. Returns
     ///
-    /// Context: from module init only, as the last step that can fail.
+    /// - [`EBUSY`] if this was called before, if another livepatch is in transition, or if
+    ///   something else that may redirect functions (a kprobe with a post handler) is attached to
+    ///   `__request_module()`;
+    /// - [`ENOMEM`];
+    /// - what else `klp_enable_patch()` returns.
+    ///
+    /// Context: from module init only, as the last step that can fail: a module whose init fails is
+    /// freed even if the livepatch is enabled. May sleep.
     pub(crate) fn enable(kmod: Kmod) -> Result<Self> {
         if WAS_ENABLED.xchg(true, Full) {
             return Err(EBUSY);
@@ -54,11 +61,12 @@ impl Livepatch {
             handler: Handler::set(kmod)?,
         };
 
-        // SAFETY: Called once, by the above. The module's reference that the livepatch core takes is
-        // to be had from init on.
+        // SAFETY: `WAS_ENABLED` says that this is the first call, so the livepatch core does not
+        // have the patch yet. It takes a reference on the module. What this function cannot ensure
+        // is that init does not fail later: see the context above.
         to_result(unsafe { kmod_rs_livepatch_enable() }).inspect_err(|error| {
             if *error == EBUSY {
-                // The kernel does not say which of the two.
+                // The kernel does not say which of the two it is.
                 pr_err!("another livepatch is in transition: try again when it is done\n");
                 pr_err!(
                     "or __request_module() is in use by a kprobe with a post handler: remove it\n"
@@ -74,21 +82,25 @@ impl Livepatch {
 
 impl Drop for Livepatch {
     fn drop(&mut self) {
-        // Not while requests may arrive; the handler then stays for ever.
+        // Requests may still arrive, so the handler stays for ever.
         if is_active() {
             return;
         }
-        // SAFETY: The patch was not enabled, or it is disabled by now. Then the livepatch core has
-        // switched each task back, when the entry was not on its stack.
+        // SAFETY: The patch was never enabled, or it is disabled. If it is disabled, the livepatch
+        // core has switched each task back at a time when the entry was not on its stack, and calls
+        // no callback any more. (If the administrator forced the transition, the core did not look
+        // at the stacks. But then it keeps its reference on the module, and there is no module
+        // exit.) This value is dropped once.
         unsafe { self.handler.remove() };
     }
 }
 
-/// Whether requests come here: from when the first task may be switched over until the last one has
-/// been switched back.
+/// Returns whether requests come to the entry.
+///
+/// They do from when the first task may be switched over until the last one has been switched back.
 ///
 /// Context: any.
 pub(crate) fn is_active() -> bool {
-    // SAFETY: May be called from any context.
+    // SAFETY: May be called in any context.
     unsafe { kmod_rs_livepatch_active() }
 }

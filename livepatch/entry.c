@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The way into the kernel: what stands in for __request_module(), and the
- * livepatch that puts it there.
+ * The entry, which replaces __request_module(), and the livepatch that puts it
+ * in its place.
  *
- * Why this is C: Rust cannot define a C-variadic function, `bindings` has
- * neither the livepatch structures nor current_is_async(), and copying their
- * layout by hand would break on the next kernel. Mirrors the upper part of
- * kernel/module/kmod.c; everything after the formatting of the name is in
- * request.rs.
+ * Why this is C: Rust cannot define a C-variadic function, and `bindings` has
+ * neither the livepatch structures nor current_is_async(). Copies of them,
+ * written by hand, could be wrong for the next kernel.
+ *
+ * Mirrors the first part of __request_module() of kernel/module/kmod.c: the
+ * warning and the formatting of the name. The rest is in request.rs.
  */
 #include <linux/async.h>
 #include <linux/bug.h>
@@ -21,20 +22,21 @@
 
 #include "kmod_rs.h"
 
-/* The Rust side has a buffer of this size. */
+/* The size of a `Name` on the Rust side. */
 static_assert(MODULE_NAME_LEN == KMOD_RS_NAME_LEN);
 
 /*
- * modprobe gets no name that is longer, but a request for such a one is not
- * without consequences: see ciphers.rs.
+ * A helper gets no name of MODULE_NAME_LEN bytes or more. But the firewall
+ * needs the whole name of a cipher: see firewall/ciphers.rs.
  */
 static_assert(KMOD_RS_WHOLE_LEN == sizeof("crypto-") - 1 + CRYPTO_MAX_ALG_NAME + 1);
 
 /*
- * Livepatch looks for this very function on the stacks of sleeping tasks, and
- * for nothing else of this module: it must stay there for as long as the Rust
- * side runs. So it is not inlined, and the barrier keeps the call to Rust from
- * becoming a jump. scripts/check-module.sh verifies both on the built file.
+ * The entry. The livepatch core looks for this function on the stacks of
+ * sleeping tasks, and for nothing else of this module. So it must be on the
+ * stack while the Rust side runs: it is not inlined, and the barrier keeps the
+ * call of the Rust side from becoming a jump. scripts/check-module.sh checks
+ * the built file for both.
  */
 static noinline __printf(2, 3)
 int kmod_rs_request_module(bool wait, const char *fmt, ...)
@@ -44,8 +46,8 @@ int kmod_rs_request_module(bool wait, const char *fmt, ...)
 	int len, ret;
 
 	/*
-	 * As in C: module init may wait for all async work, and so for the
-	 * worker that waits for the module here.
+	 * As in C. The init of a module may wait for all async work. If this
+	 * task does such work and waits for that module, both wait for ever.
 	 */
 	WARN_ON_ONCE(wait && current_is_async());
 
@@ -66,7 +68,7 @@ static struct klp_func kmod_rs_funcs[] = {
 	{ }
 };
 
-/* The patch is about to be disabled, by the current task. */
+/* Called by the livepatch core just before the current task disables the patch. */
 static void kmod_rs_pre_unpatch(struct klp_object *object)
 {
 	kmod_rs_handle_unpatch();
@@ -74,7 +76,7 @@ static void kmod_rs_pre_unpatch(struct klp_object *object)
 
 static struct klp_object kmod_rs_objects[] = {
 	{
-		/* No name: vmlinux. */
+		/* An object without a name is vmlinux. */
 		.funcs = kmod_rs_funcs,
 		.callbacks.pre_unpatch = kmod_rs_pre_unpatch,
 	},
@@ -89,7 +91,9 @@ static struct klp_patch kmod_rs_patch = {
 /**
  * kmod_rs_livepatch_enable - take over __request_module()
  *
- * Context: from module init only, may sleep. Requests arrive before it returns.
+ * Requests may arrive before this returns.
+ *
+ * Context: from module init only; may sleep.
  * Return: 0, or the negative errno of klp_enable_patch().
  */
 int kmod_rs_livepatch_enable(void)
@@ -98,13 +102,14 @@ int kmod_rs_livepatch_enable(void)
 }
 
 /**
- * kmod_rs_livepatch_active - do requests come here?
+ * kmod_rs_livepatch_active - tell whether requests come to the entry
  *
- * True from the moment when the first task may be switched over until the last
- * one has been switched back. Also false once a livepatch that replaces all
- * others has taken the place of this one.
+ * They do from when the first task may be switched over until the last one has
+ * been switched back, or until a livepatch that replaces all others has taken
+ * the place of this one.
  *
  * Context: any.
+ * Return: true if requests come to the entry.
  */
 bool kmod_rs_livepatch_active(void)
 {
