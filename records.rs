@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Records of requests: who asked for what, from where, and what became of it.
+//! Records of requests: who made them, for what, from where, and how they ended.
 //!
-//! Has no counterpart in the C code. This file is what the path of a request sees of the records.
+//! Has no counterpart in the C code. This file has the steps that the path of a request calls.
 
 pub(crate) mod autoloaded;
 mod events;
@@ -29,14 +29,14 @@ use kernel::{
     sync::Arc, //
 };
 
-/// All that is remembered of requests.
+/// The records of requests, and the modules that came from them.
 pub(crate) struct Records {
     recorder: Arc<Recorder>,
     autoloaded: Arc<Autoloaded>,
 }
 
 impl Records {
-    /// Puts both parts together.
+    /// Creates the records from their two parts.
     pub(crate) fn new(recorder: Arc<Recorder>, autoloaded: Arc<Autoloaded>) -> Self {
         Self {
             recorder,
@@ -44,11 +44,14 @@ impl Records {
         }
     }
 
-    /// Begins the record of a request that the current task makes, if it `is_wanted`, if records
-    /// are kept, or if somebody traces. Without memory for it the request goes on without a record,
-    /// and is counted.
+    /// Begins the record of a request that the current task makes.
     ///
-    /// `chain` has the names of the helpers that the request descends from, the closest one first.
+    /// Returns `None` if no record is needed: `is_wanted` is false, no records are kept, and nobody
+    /// traces. Also returns `None` if there is no memory for the record: the request goes on
+    /// without one, and is counted.
+    ///
+    /// `call_site` is the address in the caller of `request_module()`. `chain` yields the names of
+    /// the chain of the request, the closest helper's first.
     ///
     /// Context: may sleep; the caller may hold mutexes.
     #[inline(never)]
@@ -70,13 +73,13 @@ impl Records {
             .begin(name, wait, call_site, requester, chain)?;
 
         if is_traced {
-            // Without memory there is no event.
+            // The event is left out if there is no memory for its texts.
             let _ = events::begin(in_flight.record());
         }
         Some(in_flight)
     }
 
-    /// Counts what the firewall said of a request, and puts it into the record.
+    /// Counts the verdict of the firewall on a request, and adds it to the record.
     ///
     /// Context: any.
     pub(crate) fn judged(&self, record: Option<&InFlight>, verdict: Verdict) {
@@ -86,7 +89,7 @@ impl Records {
         }
     }
 
-    /// Counts a request that returns, and ends its record.
+    /// Counts a request that returns, and notes in its record how it ended.
     ///
     /// Context: may sleep; the caller may hold mutexes.
     #[inline(never)]
@@ -98,7 +101,7 @@ impl Records {
         in_flight.answered(outcome, result);
         self.autoloaded.asked(in_flight.record());
         if events::enabled() {
-            // Without memory there is no event.
+            // The event is left out if there is no memory for its texts.
             let _ = events::end(in_flight.record(), outcome, result);
         }
     }

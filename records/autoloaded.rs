@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The modules that are there because somebody asked for them.
+//! The live modules that came from a request.
 //!
-//! Has no counterpart in the C code. When a module has been initialised, the task that did it tells
-//! which helper loaded it, and so which request wanted it; its dependencies come in the same way.
+//! Has no counterpart in the C code. The kernel reports a module in the task that has initialised
+//! it. That task tells which helper loaded the module, and so which request it came from. The
+//! dependencies of the module are found in the same way.
 
 use crate::{
     records::{
@@ -47,17 +48,17 @@ use kernel::{
 /// A module that came from a request.
 pub(crate) struct Autoload {
     module: Name,
-    /// When it was initialised, in nanoseconds since boot.
+    /// When it was entered into the table, in nanoseconds of CLOCK_MONOTONIC.
     time: i64,
     record: Arc<Record>,
-    /// How many more requests there have been for what it was loaded for.
+    /// How many other requests for the same name have returned since then.
     asked_again: Atomic<u64>,
 }
 
-/// The modules that came from requests, and have not gone, in the order in which they came.
+/// The modules by number, in the order in which they appeared.
 struct Table {
     modules: RBTree<u64, Arc<Autoload>>,
-    /// The number of the next.
+    /// The number of the next module. It only grows, so a number is never used again.
     next: u64,
 }
 
@@ -70,7 +71,7 @@ impl Table {
     }
 }
 
-/// The modules that came from requests, and have not gone.
+/// The table of the live modules that came from a request.
 #[pin_data]
 pub(crate) struct Autoloaded {
     recorder: Arc<Recorder>,
@@ -79,9 +80,9 @@ pub(crate) struct Autoloaded {
 }
 
 impl Autoloaded {
-    /// There are none yet.
+    /// Creates an empty table.
     ///
-    /// Returns [`ENOMEM`].
+    /// Returns [`ENOMEM`] if there is no memory for it.
     ///
     /// Context: may sleep.
     pub(crate) fn new(recorder: Arc<Recorder>) -> Result<Arc<Self>> {
@@ -100,9 +101,11 @@ impl Autoloaded {
         )
     }
 
-    /// Counts a request that has been answered, where it is for something that is there already.
+    /// Counts a request that returns, in each module that came from another request for the same
+    /// name.
     ///
-    /// Context: any but interrupts. Takes time in proportion to the number of modules.
+    /// Context: not in an interrupt; takes a spinlock. The time is proportional to the number of
+    /// modules in the table.
     pub(crate) fn asked(&self, record: &Record) {
         for it in self.table.lock().modules.values() {
             if it.record.name() == record.name() && it.record.seq() != record.seq() {
@@ -111,14 +114,14 @@ impl Autoloaded {
         }
     }
 
-    /// A module has appeared because of a request.
+    /// Enters a module that has appeared because of a request.
     ///
     /// Context: may sleep.
     pub(crate) fn appeared(&self, module: Name, record: &Arc<Record>) {
         record.add_module(module);
         self.recorder.count_module();
         if events::enabled() {
-            // Without memory there is no event; nor an item in the list, below.
+            // If there is no memory, the event is left out, and so is the entry in the table below.
             let _ = events::module_loaded(record, &module);
         }
         if self.recorder.keeps_records() {
@@ -126,12 +129,12 @@ impl Autoloaded {
         }
     }
 
-    /// A module has gone.
+    /// Removes a module that is unloaded, or that could not be initialised.
     ///
     /// Context: may sleep.
     pub(crate) fn gone(&self, module: &Name) {
         let gone = self.table.lock().remove(module);
-        // Not with the lock held.
+        // Only now, without the lock: this may free a record.
         drop(gone);
     }
 
@@ -155,7 +158,7 @@ impl Autoloaded {
     }
 }
 
-/// The file `autoloaded`.
+/// The file `autoloaded`: one line for each module in the table.
 pub(crate) struct List(pub(crate) Arc<Autoloaded>);
 
 impl Items for List {
