@@ -2,8 +2,8 @@
 /*
  * The trace events of the group kmod_rs, as functions that Rust can call.
  *
- * Why this is C: events are defined by macros, and the `kernel` crate can fire
- * only those that its own bindings know.
+ * Why this is C: events are defined by macros, and the `kernel` crate can only
+ * fire events that its own bindings have.
  */
 #include "kmod_rs.h"
 
@@ -11,9 +11,10 @@
 #include "events.h"
 
 /**
- * kmod_rs_events_enabled - does anybody listen to one of the events?
+ * kmod_rs_events_enabled - is any of the events enabled?
  *
  * Context: any.
+ * Return: true if at least one of them is.
  */
 bool kmod_rs_events_enabled(void)
 {
@@ -22,7 +23,11 @@ bool kmod_rs_events_enabled(void)
 	       trace_request_timeout_enabled() || trace_module_loaded_enabled();
 }
 
-/* The events one by one; their strings are copied. Context: any. */
+/*
+ * Each of these fires the event of its name, which copies the strings.
+ *
+ * Context: any.
+ */
 
 void kmod_rs_events_begin(u64 seq, const char *name, bool wait, const char *comm, u32 uid,
 			  s64 loginuid, const char *userns, int nspid, const char *cgroup,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The trace events of the group kmod_rs. Strings from users are escaped when
- * they get here, so that none can forge a line of the trace.
+ * The trace events of the group kmod_rs. Strings that come from users are
+ * escaped before they get here, so that none can forge a line of the trace.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kmod_rs
@@ -48,7 +48,7 @@ TRACE_EVENT(request_begin,
 		  __get_str(call_site), __get_str(chain))
 );
 
-/* Times are -1 where there is none, the helper is 0. */
+/* A time is -1 if it is not known; the helper is 0 if there was none. */
 TRACE_EVENT(request_end,
 	TP_PROTO(u64 seq, const char *name, const char *outcome, int result, int helper,
 		 s64 queue_us, s64 helper_us),
@@ -76,7 +76,7 @@ TRACE_EVENT(request_end,
 		  __entry->helper, __entry->queue_us, __entry->helper_us)
 );
 
-/* The rule is that of the firewall, "-" if a security module said no. */
+/* The rule is the firewall's; "-" if a security module denied the request. */
 TRACE_EVENT(request_denied,
 	TP_PROTO(u64 seq, const char *name, int result, const char *rule),
 	TP_ARGS(seq, name, result, rule),
@@ -146,7 +146,7 @@ TRACE_EVENT(module_loaded,
 
 #endif /* KMOD_RS_EVENTS_H */
 
-/* This must be outside of the protection. */
+/* Outside of the include guard: define_trace.h includes this file again. */
 #undef TRACE_INCLUDE_PATH
 #undef TRACE_INCLUDE_FILE
 #define TRACE_INCLUDE_PATH .

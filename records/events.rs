@@ -2,8 +2,8 @@
 
 //! The trace events of the group `kmod_rs`, fired from records.
 //!
-//! See events.h for what they are. With nobody listening a request costs one call that looks at six
-//! static branches.
+//! They are defined in events.h. While none of them is enabled, each place that could fire one
+//! costs a call of [`enabled`], which looks at six static branches.
 
 use crate::{
     firewall::policy::Ruling,
@@ -74,25 +74,27 @@ extern "C" {
     fn kmod_rs_events_module_loaded(seq: u64, name: *const c_char, module: *const c_char);
 }
 
-/// Whether anybody listens.
+/// Returns whether any of the events is enabled.
 ///
 /// Context: any.
 pub(crate) fn enabled() -> bool {
-    // SAFETY: May be called from any context.
+    // SAFETY: `kmod_rs_events_enabled()` has no requirement, and may be called in any context.
     unsafe { kmod_rs_events_enabled() }
 }
 
-/// The text of a value.
+/// Formats a value as a C string.
 fn text(value: impl fmt::Display) -> Result<CString> {
     CString::try_from_fmt(fmt!("{value}"))
 }
 
-/// In microseconds; -1 if it is not known.
+/// Converts a time to microseconds; -1 if it is not known.
 fn us(time: Option<Delta>) -> i64 {
     time.map_or(-1, |time| time.as_nanos() / 1000)
 }
 
-/// A request begins. Without memory for its texts there is no event.
+/// Fires `request_begin`.
+///
+/// Returns [`ENOMEM`], and does not fire the event, if there is no memory for its texts.
 ///
 /// Context: may sleep.
 #[inline(never)]
@@ -105,7 +107,8 @@ pub(crate) fn begin(record: &Record) -> Result {
     let call_site = text(Quoted(origin.call_site()))?;
     let chain = text(record.chain())?;
 
-    // SAFETY: The strings live as long as the call, which copies them.
+    // SAFETY: The arguments are C strings that live until the end of the call, and the event copies
+    // them.
     unsafe {
         kmod_rs_events_begin(
             record.seq(),
@@ -124,7 +127,9 @@ pub(crate) fn begin(record: &Record) -> Result {
     Ok(())
 }
 
-/// A request returns. If it was refused there is an event of its own for that, before.
+/// Fires `request_end`, and before it the event for the outcome, if the outcome has one.
+///
+/// Returns [`ENOMEM`], and does not fire the events, if there is no memory for their texts.
 ///
 /// Context: may sleep.
 #[inline(never)]
@@ -140,7 +145,8 @@ pub(crate) fn end(record: &Record, outcome: Outcome, result: c_int) -> Result {
     };
     let (seq, queue_us) = (record.seq(), us(progress.queue_time));
 
-    // SAFETY: The strings live as long as the calls, which copy them.
+    // SAFETY: The arguments are C strings that live until the end of the calls, and the events copy
+    // them.
     unsafe {
         match outcome {
             Outcome::Denied => {
@@ -163,14 +169,17 @@ pub(crate) fn end(record: &Record, outcome: Outcome, result: c_int) -> Result {
     Ok(())
 }
 
-/// A module has appeared because of a request.
+/// Fires `module_loaded`: a module has appeared because of a request.
+///
+/// Returns [`ENOMEM`], and does not fire the event, if there is no memory for its texts.
 ///
 /// Context: may sleep.
 pub(crate) fn module_loaded(record: &Record, module: &Name) -> Result {
     let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
     let module = text(Escaped(module.as_cstr().to_bytes()))?;
 
-    // SAFETY: The strings live as long as the call, which copies them.
+    // SAFETY: The arguments are C strings that live until the end of the call, and the event copies
+    // them.
     unsafe {
         kmod_rs_events_module_loaded(record.seq(), name.as_char_ptr(), module.as_char_ptr());
     }
