@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is remembered of one request: who asked for what, from where, and what became of it.
+//! The record of one request: who made it, for what, from where, and how it ended.
 //!
-//! Has no counterpart in the C code. A record is made when the request begins. Who asks does not
-//! change any more; what becomes of it is filled in as it is known, possibly after the request has
-//! returned, when its helper ends or a module appears.
+//! Has no counterpart in the C code. A record is made when the request begins. What it says of the
+//! requester does not change any more. What becomes of the request is filled in as it becomes
+//! known, possibly after the request has returned: when its helper ends, or when a module appears.
 
 use crate::{
     firewall::policy::Verdict,
@@ -45,43 +45,43 @@ use kernel::{
     }, //
 };
 
-/// How many of the modules that a request has brought are listed; the others are counted.
+/// How many modules of a request are listed by name; the others are only counted.
 const MAX_MODULES: usize = 16;
 
 /// How a request ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
-    /// The helper succeeded.
+    /// The helper succeeded. If the request does not wait: a module has appeared.
     Loaded,
-    /// The helper exited with another status than 0.
+    /// The helper exited with a status other than 0.
     Exit,
-    /// The helper died of a signal.
+    /// The helper was killed by a signal.
     Signal,
     /// The helper could not be run.
     Errno,
-    /// A security module, or the firewall, said no.
+    /// A security module or the firewall denied the request.
     Denied,
-    /// It was answered with what another's helper found.
+    /// The request got the answer of its leader.
     Shared,
-    /// It is part of a loop.
+    /// The request is part of a loop.
     Loop,
-    /// There was no slot for it.
+    /// The request got no slot in time.
     Timeout,
-    /// It was killed, and its helper, if any, has not ended.
+    /// The requester was killed, and the helper, if there is one, has not ended.
     Killed,
-    /// The helper was started, and it does not wait for more.
+    /// The helper was started, and the request does not wait.
     Started,
-    /// There is no program to be run.
+    /// `/proc/sys/kernel/modprobe` is empty.
     Off,
-    /// Its name is too long.
+    /// The name is too long.
     TooLong,
 }
 
 impl Outcome {
-    /// How many there are.
+    /// The number of outcomes.
     pub(crate) const COUNT: usize = Self::ALL.len();
 
-    /// All of them, each at its own number.
+    /// All outcomes; the index of each is its number (`as usize`).
     pub(crate) const ALL: [Self; 12] = [
         Self::Loaded,
         Self::Exit,
@@ -97,7 +97,7 @@ impl Outcome {
         Self::TooLong,
     ];
 
-    /// What a helper amounts to that has ended like this.
+    /// Returns the outcome of a request whose helper has ended, or could not be run, with `result`.
     pub(crate) fn of_helper(result: Result<WaitStatus>) -> Self {
         match result {
             Ok(WaitStatus::SUCCESS) => Self::Loaded,
@@ -107,7 +107,7 @@ impl Outcome {
         }
     }
 
-    /// The word that it is shown as.
+    /// Returns the word that the outcome is shown as.
     pub(crate) fn word(self) -> &'static CStr {
         match self {
             Self::Loaded => c"loaded",
@@ -132,22 +132,24 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What has become of a request so far.
+/// What has become of a request, as far as that is known.
 #[derive(Clone, Copy)]
 pub(crate) struct Progress {
+    /// When the request began to wait; taken when it stops waiting.
     queued: Option<Instant<Monotonic>>,
-    /// How long it has waited for another's helper or for a slot.
+    /// How long the request has waited for its leader's helper and for a slot.
     pub(crate) queue_time: Option<Delta>,
+    /// When the helper was started; taken when it is known to have ended.
     helper_started: Option<Instant<Monotonic>>,
-    /// The process that its helper is.
+    /// The process id of the helper, in the initial namespace.
     pub(crate) helper: Option<Pid>,
-    /// How long the helper took.
+    /// How long the helper ran.
     pub(crate) helper_time: Option<Delta>,
-    /// How the helper ended, where somebody waited for that.
+    /// How the helper ended.
     helper_outcome: Option<Outcome>,
-    /// How the request ended, and what it was answered.
+    /// The outcome and the result that the request returned with.
     answer: Option<(Outcome, c_int)>,
-    /// How many modules have appeared because of it.
+    /// How many modules have appeared because of the request.
     modules: usize,
 }
 
@@ -163,9 +165,10 @@ impl Progress {
         modules: 0,
     };
 
-    /// How the request ended, as far as is known now.
+    /// Returns how the request ended, as far as that is known; `None` if it has not returned.
     ///
-    /// Of one that was killed its helper tells more; of one that did not wait, a module.
+    /// If the requester was killed, this is the outcome of the helper as soon as that has ended. If
+    /// the request does not wait, it is [`Outcome::Loaded`] as soon as a module has appeared.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         match self.answer?.0 {
             Outcome::Killed => Some(self.helper_outcome.unwrap_or(Outcome::Killed)),
@@ -174,54 +177,58 @@ impl Progress {
         }
     }
 
-    /// What the request was answered.
+    /// Returns the number that the caller got; `None` if the request has not returned.
     pub(crate) fn result(&self) -> Option<c_int> {
         self.answer.map(|(_, result)| result)
     }
 }
 
-/// Counts the memory that records take.
+/// A counter of the bytes that records take.
 pub(crate) struct Memory(Atomic<u64>);
 
 impl Memory {
-    /// Nothing is taken yet.
+    /// Creates a counter that is 0.
     pub(crate) fn new() -> Self {
         Self(Atomic::new(0))
     }
 
-    /// How many bytes are taken now.
+    /// Returns how many bytes records take now.
     pub(crate) fn bytes(&self) -> u64 {
+        // ORDERING: The counter is only shown; it guards nothing, here and below.
         self.0.load(Relaxed)
     }
 
     fn take(&self, bytes: usize) {
-        // CAST: As wide.
+        // CAST: A `usize` has at most 64 bits.
         self.0.add(bytes as u64, Relaxed);
     }
 
     fn give_back(&self, bytes: usize) {
-        // CAST: As wide.
+        // CAST: A `usize` has at most 64 bits.
         self.0.fetch_sub(bytes as u64, Relaxed);
     }
 }
 
-/// One request.
+/// The record of one request.
 ///
-/// Shown as one line of `key=value`.
+/// Shown as `key=value` pairs on one line, without a newline at the end.
+///
+/// Methods that read or change what is in `progress` take that spinlock, so they must not be called
+/// in an interrupt.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Record {
     seq: u64,
-    /// When it began, in nanoseconds since boot, without the time in suspend.
+    /// When the request began, in nanoseconds of CLOCK_MONOTONIC.
     time: i64,
     name: Name,
     wait: bool,
     requester: Requester,
     origin: Origin,
-    /// What the helpers that it descends from run for, the outermost first.
+    /// The names of the chain, the outermost helper's first.
     chain: KVec<Name>,
-    /// What the firewall said, if it was asked.
+    /// The verdict of the firewall, if it was asked.
     verdict: SetOnce<Verdict>,
-    /// The first modules that have appeared because of it. Has places for [`MAX_MODULES`].
+    /// [`MAX_MODULES`] places for the names of modules, allocated when the first one appears.
     modules: SetOnce<KVec<SetOnce<Name>>>,
     memory: Arc<Memory>,
     #[pin]
@@ -229,11 +236,12 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Begins the record of a request that the current task makes now.
+    /// Creates the record of a request that the current task makes.
     ///
-    /// `chain` has the names of the helpers that it descends from, the closest one first.
+    /// `call_site` is the address in the caller of `request_module()`. `chain` yields the names of
+    /// the chain, the closest helper's first. The record is counted in `memory` until it is freed.
     ///
-    /// Returns [`ENOMEM`].
+    /// Returns [`ENOMEM`] if there is no memory for it.
     ///
     /// Context: may sleep; the caller may hold mutexes.
     pub(crate) fn new<'a>(
@@ -269,58 +277,63 @@ impl Record {
         Ok(record)
     }
 
-    /// Its number: requests are counted as they begin.
+    /// Returns the number of the request.
+    ///
+    /// Requests are numbered as they begin. Those that are made while no record is wanted have no
+    /// number.
     pub(crate) fn seq(&self) -> u64 {
         self.seq
     }
 
-    /// What is asked for; of a name that is too long the beginning.
+    /// Returns the name that the request is for, or its beginning if it is too long.
     pub(crate) fn name(&self) -> &Name {
         &self.name
     }
 
-    /// Whether the request waits for the helper to exit.
+    /// Returns whether the request waits for its helper to exit.
     pub(crate) fn waits(&self) -> bool {
         self.wait
     }
 
-    /// Who asks.
+    /// Returns the requester.
     pub(crate) fn requester(&self) -> &Requester {
         &self.requester
     }
 
-    /// Where the request comes from.
+    /// Returns where the request comes from.
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// The chain, if there is one, as a value of a line.
+    /// Returns the chain, ready to be shown as a value in a line.
     pub(crate) fn chain(&self) -> QuotedChain<'_> {
         QuotedChain(self)
     }
 
-    /// What has become of it so far.
+    /// Returns a copy of what is known of the request so far.
     pub(crate) fn progress(&self) -> Progress {
         *self.progress.lock()
     }
 
-    /// The firewall was asked, and has said this.
+    /// Notes the verdict of the firewall.
     pub(crate) fn judged(&self, verdict: Verdict) {
         self.verdict.populate(verdict);
     }
 
-    /// What the firewall said, if it was asked.
+    /// Returns the verdict of the firewall, if it was asked.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         self.verdict.copy()
     }
 
-    /// It begins to wait for another's helper or for a slot.
+    /// Notes that the request begins to wait, for its leader's helper or for a slot.
     pub(crate) fn queued(&self) {
         let now = Instant::now();
         self.progress.lock().queued = Some(now);
     }
 
-    /// It waits for that no more. Returns how long it has waited, the first time.
+    /// Notes that the request has stopped waiting.
+    ///
+    /// Returns how long it waited, or `None` if it was not waiting.
     pub(crate) fn dequeued(&self) -> Option<Delta> {
         let mut progress = self.progress.lock();
         let waited = progress.queued.take()?.elapsed();
@@ -329,7 +342,7 @@ impl Record {
         Some(waited)
     }
 
-    /// Its helper is this process, and is about to execute the program.
+    /// Notes the process id of the helper, which is about to execute the program.
     pub(crate) fn helper_started(&self, helper: Pid) {
         let now = Instant::now();
         let mut progress = self.progress.lock();
@@ -338,9 +351,10 @@ impl Record {
         progress.helper_started = Some(now);
     }
 
-    /// Its helper has ended, or could not be run. Returns how long it took, if that is known.
+    /// Notes that the helper has ended, or could not be run.
     ///
-    /// Of a request that does not wait it is not: it only knows that the program was executed.
+    /// Returns how long the helper ran, if that is known. It is not known if the request does not
+    /// wait and `result` is a success: this only says that the program was executed.
     pub(crate) fn helper_ended(&self, result: Result<WaitStatus>) -> Option<Delta> {
         let mut progress = self.progress.lock();
 
@@ -352,12 +366,14 @@ impl Record {
         progress.helper_time
     }
 
-    /// It returns, with this answer.
+    /// Notes the outcome and the result that the request returns with.
     pub(crate) fn answered(&self, outcome: Outcome, result: c_int) {
         self.progress.lock().answer = Some((outcome, result));
     }
 
-    /// A module has appeared because of it.
+    /// Notes that a module has appeared because of the request.
+    ///
+    /// If there is no memory for its name, it is only counted.
     ///
     /// Context: may sleep.
     pub(crate) fn add_module(&self, module: Name) {
@@ -378,7 +394,7 @@ impl Record {
         progress.modules += 1;
     }
 
-    /// The bytes that this record takes.
+    /// Returns how many bytes the record takes.
     fn bytes(&self) -> usize {
         let modules = self.modules.as_ref().map_or(0, KVec::capacity);
 
@@ -388,7 +404,7 @@ impl Record {
     }
 }
 
-/// The names of a chain, turned round.
+/// Copies the names of a chain, which are given from the closest helper on, in reverse order.
 fn outermost_first<'a>(names: impl Iterator<Item = &'a Name> + Clone) -> Result<KVec<Name>> {
     let mut chain = KVec::with_capacity(names.clone().count(), GFP_KERNEL)?;
 
@@ -399,7 +415,7 @@ fn outermost_first<'a>(names: impl Iterator<Item = &'a Name> + Clone) -> Result<
     Ok(chain)
 }
 
-/// Places for the names of modules.
+/// Allocates [`MAX_MODULES`] empty places for names.
 fn module_places() -> Result<KVec<SetOnce<Name>>> {
     let mut places = KVec::with_capacity(MAX_MODULES, GFP_KERNEL)?;
 
@@ -416,7 +432,7 @@ impl PinnedDrop for Record {
     }
 }
 
-/// A time as seconds since boot.
+/// A time in nanoseconds, shown in seconds with six decimal places.
 pub(crate) struct Seconds(pub(crate) i64);
 
 impl fmt::Display for Seconds {
@@ -426,7 +442,8 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// The chain of a request in quotes, ended by its own name; `-` if it descends from no helper.
+/// The chain of a request in quotes, with the request's own name at the end; `-` if the request is
+/// not nested.
 pub(crate) struct QuotedChain<'a>(&'a Record);
 
 impl fmt::Display for QuotedChain<'_> {
@@ -442,7 +459,10 @@ impl fmt::Display for QuotedChain<'_> {
     }
 }
 
-/// Some of the modules of a record in quotes, and how many more there are; `-` if there is none.
+/// The modules of a record in quotes: the names that are known, then the number of the others; `-`
+/// if there are none.
+///
+/// The second field is how many modules have appeared.
 struct Modules<'a>(&'a Record, usize);
 
 impl fmt::Display for Modules<'_> {
@@ -467,7 +487,7 @@ impl fmt::Display for Modules<'_> {
     }
 }
 
-/// The name of a user namespace.
+/// Returns the word for a user namespace.
 pub(crate) fn userns(is_initial: bool) -> &'static str {
     if is_initial {
         "initial"
@@ -513,7 +533,7 @@ impl fmt::Display for Record {
             Known(progress.result()),
             Modules(self, progress.modules),
         ))?;
-        // Only where there is a firewall.
+        // These keys are left out if the firewall was not asked.
         match self.verdict() {
             Some(verdict) => f.write_fmt(fmt!(" {verdict}")),
             None => Ok(()),
