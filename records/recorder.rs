@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The records of requests: those that are in flight, the last ones that have returned, and what
-//! they amount to.
+//! The records of requests: those in flight, the last ones that have returned, and counters.
 //!
-//! Who reads them takes a lock for as long as it takes to find one record, and shows it without
-//! any; so no request waits for a reader.
+//! A reader holds a lock only while it looks for the next record. It shows the record without the
+//! lock, so no request waits for the output.
 
 use crate::{
     firewall::policy::{
@@ -50,13 +49,14 @@ use kernel::{
     time::Delta, //
 };
 
-/// How many records the administrator can have kept.
+/// The largest number of records that the administrator can have kept.
 pub(crate) const MAX_RECORDS: u32 = 65536;
 
-/// How many powers of two a [`Histogram`] has: the last is for a minute and more.
+/// The number of buckets of a [`Histogram`]; the last one is for 2^26 us (67 s) and more.
 const BUCKETS: usize = 28;
 
-/// How often something took how long: less than 1 us, less than 2, less than 4, and so on.
+/// Counts of times: those of less than 1 us, of at least 1 but less than 2 us, of at least 2 but
+/// less than 4 us, and so on.
 struct Histogram([Atomic<u64>; BUCKETS]);
 
 impl Histogram {
@@ -64,9 +64,9 @@ impl Histogram {
         Self([const { Atomic::new(0) }; BUCKETS])
     }
 
-    /// The bucket for this many microseconds.
+    /// Returns the bucket for a time in microseconds.
     fn bucket(us: i64) -> usize {
-        // CAST: Negative ones would be a mistake; they count as none. The result is at most 64.
+        // CAST: At most 63. No time is negative; if one were, it would count as 0.
         let bits = (i64::BITS - us.max(0).leading_zeros()) as usize;
         bits.min(BUCKETS - 1)
     }
@@ -76,29 +76,32 @@ impl Histogram {
     }
 }
 
-/// The last records.
+/// The records of the last requests that have returned, numbered in the order of their return.
 struct Ring {
-    /// As many places as there may be records; the one numbered n is at n modulo that.
+    /// `Recorder::size` places; the record with number n is in place n modulo `size`.
     places: KVVec<Option<Arc<Record>>>,
-    /// The number of the next.
+    /// The number of the next record.
     next: u64,
 }
 
-/// All records.
+/// All records, and the counters.
+///
+/// The atomics guard nothing, so all accesses to them are relaxed.
 #[pin_data]
 pub(crate) struct Recorder {
-    /// How many records are kept.
+    /// How many records are kept of requests that have returned.
     size: u32,
+    /// The number of the next request.
     next_seq: Atomic<u64>,
     /// Requests that have returned, by outcome.
     outcomes: [Atomic<u64>; Outcome::COUNT],
-    /// Modules that have appeared because of them.
+    /// Modules that have appeared because of a request.
     modules: Atomic<u64>,
     /// Requests that the firewall denied.
     denied_by_policy: Atomic<u64>,
-    /// Requests that it would have denied.
+    /// Requests that the firewall would have denied.
     would_be_denied: Atomic<u64>,
-    /// Requests that there was no memory to record.
+    /// Requests that have no record because there was no memory for it.
     lost: Atomic<u64>,
     memory: Arc<Memory>,
     queue_times: Histogram,
@@ -110,9 +113,10 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Makes one that keeps the last `size` records.
+    /// Creates a recorder that keeps the records of the last `size` requests that have returned.
     ///
-    /// Returns [`EINVAL`] for more than [`MAX_RECORDS`], or [`ENOMEM`].
+    /// Returns [`EINVAL`] if `size` is greater than [`MAX_RECORDS`], and [`ENOMEM`] if there is no
+    /// memory.
     ///
     /// Context: may sleep.
     pub(crate) fn new(size: u32) -> Result<Arc<Self>> {
@@ -120,7 +124,7 @@ impl Recorder {
             pr_err!("records={size} is too many: at most {MAX_RECORDS}\n");
             return Err(EINVAL);
         }
-        // CAST: Small.
+        // CAST: At most `MAX_RECORDS`.
         let mut places = KVVec::with_capacity(size as usize, GFP_KERNEL)?;
         for _ in 0..size {
             places.push(None, GFP_KERNEL)?;
@@ -146,15 +150,17 @@ impl Recorder {
         )
     }
 
-    /// Whether any records are kept.
+    /// Returns whether records are kept of requests that have returned.
     pub(crate) fn keeps_records(&self) -> bool {
         self.size > 0
     }
 
-    /// Begins the record of a request that the current task makes. Without memory for it, the
-    /// request goes on without, and is counted.
+    /// Begins the record of a request that the current task makes.
     ///
-    /// `chain` has the names of the helpers that it descends from, the closest one first.
+    /// Returns `None`, and counts the request, if there is no memory for the record.
+    ///
+    /// `call_site` is the address in the caller of `request_module()`. `chain` yields the names of
+    /// the chain, the closest helper's first.
     ///
     /// Context: may sleep; the caller may hold mutexes.
     pub(crate) fn begin<'a>(
@@ -176,14 +182,14 @@ impl Recorder {
             .ok()
     }
 
-    /// Counts a request that returns.
+    /// Counts a request that returns with this outcome.
     ///
     /// Context: any.
     pub(crate) fn count(&self, outcome: Outcome) {
         self.outcomes[outcome as usize].add(1, Relaxed);
     }
 
-    /// Counts what the firewall said.
+    /// Counts a verdict of the firewall that denies a request, or would deny it.
     ///
     /// Context: any.
     pub(crate) fn count_verdict(&self, verdict: Verdict) {
@@ -202,7 +208,7 @@ impl Recorder {
         self.modules.add(1, Relaxed);
     }
 
-    /// Keeps a record, and drops the oldest.
+    /// Puts a record into the ring, in the place of the oldest one.
     fn keep(&self, record: Arc<Record>) {
         let mut ring = self.ring.lock();
         let Some(place) = self.place(ring.next) else {
@@ -215,16 +221,18 @@ impl Recorder {
             .and_then(|place| mem::replace(place, Some(record)));
         ring.next += 1;
         drop(ring);
+        // Only now, without the lock: this may free the record.
         drop(oldest);
     }
 
-    /// The place in the ring of what has this number; none if no records are kept.
+    /// Returns the place in the ring of the record with this number; `None` if the ring has no
+    /// places.
     fn place(&self, number: u64) -> Option<usize> {
         // CAST: Less than `size`.
         Some(number.checked_rem(self.size.into())? as usize)
     }
 
-    /// The first record in the ring that is numbered `position` or higher.
+    /// Returns the first record in the ring whose number is at least `position`, and its number.
     fn recent(&self, position: u64) -> Option<(u64, Arc<Record>)> {
         let ring = self.ring.lock();
         let oldest = ring.next.saturating_sub(u64::from(self.size));
@@ -237,7 +245,8 @@ impl Recorder {
         Some((position, ring.places.get(place)?.clone()?))
     }
 
-    /// The first record in flight whose sequence number is `seq` or higher.
+    /// Returns the first record in flight whose request has at least the number `seq`, and that
+    /// number.
     fn in_flight(&self, seq: u64) -> Option<(u64, Arc<Record>)> {
         let in_flight = self.in_flight.lock();
         let cursor = in_flight.cursor_lower_bound(&seq)?;
@@ -249,7 +258,7 @@ impl Recorder {
     fn show_stats(&self, to: &SeqFile) {
         let outcomes = || self.outcomes.iter().map(|count| count.load(Relaxed));
 
-        // A sum of what is read here, so that the lines add up.
+        // The sum of the values that are shown, so that the lines add up.
         let mut requests = 0;
         for (outcome, count) in Outcome::ALL.iter().zip(outcomes()) {
             requests += count;
@@ -295,12 +304,14 @@ impl Recorder {
     }
 }
 
-/// The record of a request that has not returned, or whose helper has not ended. Copies of it are
-/// held by both; when the last is dropped, nothing is in flight any more.
+/// The record of a request in flight.
+///
+/// The request has one copy, and its helper has another. The record is listed among those in flight
+/// until the last copy is dropped.
 #[derive(Clone)]
 pub(crate) struct InFlight(Arc<Listed>);
 
-/// A record that is listed among those in flight, for as long as this lives.
+/// A record that is in `Recorder::in_flight` as long as this value lives.
 struct Listed {
     record: Arc<Record>,
     recorder: Arc<Recorder>,
@@ -313,7 +324,7 @@ impl Drop for Listed {
             .in_flight
             .lock()
             .remove_node(&self.record.seq());
-        // Not with the lock held.
+        // Only now, without the lock.
         drop(node);
     }
 }
@@ -334,36 +345,40 @@ impl InFlight {
         Ok(Self(listed))
     }
 
-    /// The record, for who is interested in it beyond that.
+    /// Returns the record, which can be kept for longer than the request is in flight.
     pub(crate) fn record(&self) -> &Arc<Record> {
         &self.0.record
     }
 
-    /// It begins to wait for another's helper or for a slot.
+    /// Notes that the request begins to wait, for its leader's helper or for a slot.
     pub(crate) fn queued(&self) {
         self.0.record.queued();
     }
 
-    /// It waits for that no more, if it did.
+    /// Notes that the request has stopped waiting, and counts how long it waited.
+    ///
+    /// Does nothing if the request was not waiting.
     pub(crate) fn dequeued(&self) {
         if let Some(time) = self.0.record.dequeued() {
             self.0.recorder.queue_times.count(time);
         }
     }
 
-    /// Its helper is this process, and is about to execute the program.
+    /// Notes the process id of the helper, which is about to execute the program.
     pub(crate) fn helper_started(&self, helper: Pid) {
         self.0.record.helper_started(helper);
     }
 
-    /// Its helper has ended, or could not be run.
+    /// Notes that the helper has ended, or could not be run, and counts how long it ran if that is
+    /// known.
     pub(crate) fn helper_ended(&self, result: Result<WaitStatus>) {
         if let Some(time) = self.0.record.helper_ended(result) {
             self.0.recorder.helper_times.count(time);
         }
     }
 
-    /// It returns, with this answer. From now on its record is among the last ones.
+    /// Notes the outcome and the result that the request returns with, and puts its record into the
+    /// ring.
     pub(crate) fn answered(&self, outcome: Outcome, result: c_int) {
         self.dequeued();
         self.0.record.answered(outcome, result);
@@ -371,7 +386,7 @@ impl InFlight {
     }
 }
 
-/// Defines a file that shows something of a [`Recorder`].
+/// Defines the type of a debugfs file that shows a part of a [`Recorder`].
 macro_rules! file {
     ($(#[doc = $doc:literal])+ $type:ident) => {
         $(#[doc = $doc])+
@@ -388,7 +403,7 @@ macro_rules! file {
 }
 
 file! {
-    /// The file `recent`: the requests that have returned, the newest last.
+    /// The file `recent`: the last requests that have returned, the newest one last.
     Recent
 }
 
@@ -407,7 +422,7 @@ impl Items for Recent {
 }
 
 file! {
-    /// The file `inflight`: the requests that have not returned, or whose helper has not ended.
+    /// The file `inflight`: the requests in flight, in the order in which they began.
     Inflight
 }
 
@@ -426,7 +441,7 @@ impl Items for Inflight {
 }
 
 file! {
-    /// The file `stats`: counters.
+    /// The file `stats`: the counters.
     Stats
 }
 
@@ -446,7 +461,7 @@ impl Items for Stats {
 }
 
 file! {
-    /// The file `latency`: how long requests waited, and their helpers took.
+    /// The file `latency`: how long requests waited, and how long their helpers ran.
     Latency
 }
 
@@ -470,7 +485,7 @@ mod tests {
     use super::*;
     use core::iter;
 
-    /// A request that begins and returns.
+    /// Makes a request that returns at once.
     fn request(recorder: &Arc<Recorder>, name: &CStr) -> Result {
         let requester = Requester::current();
         let in_flight = recorder
