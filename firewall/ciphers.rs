@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What was decided on algorithms that tasks have asked for, for the threads that put them together.
+//! Decisions on algorithms, remembered for the threads that put the algorithms together.
 //!
-//! Has no counterpart in the C code. Who wants `cbc(serpent)` asks for `crypto-cbc(serpent)`. There
-//! is no such module, so the kernel starts a thread, `cryptomgr_probe`, which asks for the parts:
-//! `crypto-cbc`, `crypto-serpent`. That thread says nothing of who is behind it. But the one who is
-//! has asked a moment ago, and the name tells which one it was.
+//! Has no counterpart in the C code. A task that needs `cbc(serpent)` makes a request for
+//! `crypto-cbc(serpent)`. If there is no such module, the kernel starts the thread
+//! `cryptomgr_probe`, which makes requests for the parts: `crypto-cbc`, `crypto-serpent`. Nothing
+//! tells which task this thread works for. But that task made its own request shortly before, and
+//! the name of the part tells which request it was. See `crypto_larval_lookup()` of `crypto/api.c`
+//! and `cryptomgr_schedule_probe()` of `crypto/algboss.c`.
 //!
-//! The table is bounded, and whoever may ask can fill it. So that this is of no use, those who were
-//! allowed and those who were denied do not take each other's places, and for as long as a denial
-//! counts that there was no room for, a thread of which nothing is known is denied.
+//! The table of decisions is bounded, and users can fill it. They must not be able to get round the
+//! firewall in this way. So decisions that denied do not push out decisions that allowed, and the
+//! other way round. If a decision that denied was pushed out, a thread about which the table says
+//! nothing is denied until that decision would have expired.
 
 use crate::{
     firewall::policy::{
@@ -20,27 +23,27 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// What the names begin with that algorithms are asked for with.
+/// The prefix of the names that requests for algorithms have.
 const PREFIX: &[u8] = b"crypto-";
 
-/// What ends the name that is asked for next, if the first was of no avail.
+/// The suffix of the second name that the kernel asks for: `crypto-NAME-all` after `crypto-NAME`.
 const ALL: &[u8] = b"-all";
 
-/// How long an algorithm's name may be: `CRYPTO_MAX_ALG_NAME`, where its final NUL counts.
+/// The size of an algorithm's name with its final NUL: `CRYPTO_MAX_ALG_NAME`.
 const ALGORITHM_LEN: usize = 128;
 
-/// How many decisions are remembered, of those that allowed and of those that denied.
+/// How many decisions that allowed are remembered, and how many that denied.
 const MAX_DECISIONS: usize = 64;
 
-/// How long, in nanoseconds.
+/// How long a decision is remembered, in nanoseconds.
 const LIFETIME: i64 = 60 * 1_000_000_000;
 
-/// The algorithm that a request is for, if it is for one.
+/// Returns the algorithm that a request for `name` is for; `None` if it is for something else.
 pub(crate) fn algorithm(name: &CStr) -> Option<&[u8]> {
     name.to_bytes().strip_prefix(PREFIX)
 }
 
-/// An algorithm's name, or its beginning, ended by NULs.
+/// The name of an algorithm, or its beginning if it is too long, filled up with NULs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Algorithm([u8; ALGORITHM_LEN]);
 
@@ -62,12 +65,12 @@ impl Algorithm {
     }
 }
 
-/// A decision on an algorithm.
+/// A decision on an algorithm; the [`Table`] tells whether it allowed or denied.
 struct PastDecision {
     algorithm: Algorithm,
-    /// Whether nobody but a thread has asked for it, for the sake of another.
+    /// Whether the decision was inherited by a thread, and not made on a request of a task.
     is_derived: bool,
-    /// When it was made, in nanoseconds.
+    /// When it was made, in nanoseconds. If it is derived: when the inherited one was made.
     time: i64,
 }
 
@@ -76,13 +79,13 @@ impl PastDecision {
         now - self.time < LIFETIME
     }
 
-    /// Whether it takes the place of another.
+    /// Returns whether this decision takes the place of `old`.
     fn replaces(&self, old: &Self) -> bool {
         self.algorithm == old.algorithm && self.is_derived == old.is_derived
     }
 }
 
-/// Those of one kind. Has room for [`MAX_DECISIONS`].
+/// The decisions that allowed, or those that denied; has room for [`MAX_DECISIONS`].
 struct Table(KVVec<PastDecision>);
 
 impl Table {
@@ -90,7 +93,9 @@ impl Table {
         Ok(Self(KVVec::with_capacity(MAX_DECISIONS, GFP_KERNEL)?))
     }
 
-    /// Adds a decision. Returns one that is still fresh and had to go for it, if there is one.
+    /// Adds a decision, and removes those that it replaces or that have expired.
+    ///
+    /// Returns the oldest decision if it had to be pushed out. That one has not expired.
     fn add(&mut self, past: PastDecision, now: i64) -> Option<PastDecision> {
         self.0
             .retain(|old| old.is_fresh(now) && !past.replaces(old));
@@ -100,13 +105,13 @@ impl Table {
             Some((i, _)) if self.0.len() >= MAX_DECISIONS => self.0.remove(i).ok(),
             _ => None,
         };
-        // There is room: the vector was made for so many.
+        // There is room: `new()` has made it, and if it was used up, the oldest was removed.
         let _ = self.0.push_within_capacity(past);
         lost
     }
 
-    /// The newest decision that is fresh and of such an algorithm, among those that are derived or
-    /// those that are not.
+    /// Returns the newest decision that has not expired, is derived or not, as `is_derived` says,
+    /// and is on an algorithm that `is_meant` accepts.
     fn newest(
         &self,
         now: i64,
@@ -124,18 +129,20 @@ impl Table {
     }
 }
 
-/// The decisions of the last minute. Times are in nanoseconds, of a clock that does not go back.
+/// The decisions of the last minute.
+///
+/// All times are in nanoseconds, from one clock that does not go back.
 pub(crate) struct Decisions {
     allowed: Table,
     denied: Table,
-    /// Until when one counts that denied, and that there was no room for.
+    /// When the last of the decisions that denied and were pushed out would have expired.
     forgotten_until: i64,
 }
 
 impl Decisions {
-    /// There are none yet.
+    /// Creates an empty table.
     ///
-    /// Returns [`ENOMEM`].
+    /// Returns [`ENOMEM`] if there is no memory for it.
     ///
     /// Context: may sleep.
     pub(crate) fn new() -> Result<Self> {
@@ -146,9 +153,10 @@ impl Decisions {
         })
     }
 
-    /// A task has asked for an algorithm.
+    /// Remembers a decision on a request of a task for an algorithm.
     ///
-    /// After `NAME` it asks for `NAME-all`; what was decided on the first stands for both.
+    /// A decision on `NAME-all` is not remembered if there is one on `NAME`: the kernel asks for
+    /// `NAME-all` after `NAME`, and what was decided on `NAME` counts.
     ///
     /// Context: any. Does not allocate.
     #[inline(never)]
@@ -168,12 +176,20 @@ impl Decisions {
         self.add(past, is_allowed, now);
     }
 
-    /// What counts for a thread that asks for an algorithm as a part of another.
+    /// Returns the decision that counts for a thread that asks for an algorithm as a part of
+    /// another one; `None` if nothing was decided.
     ///
-    /// That is what was decided last on one that has it as a word. If there is none, it may be that
-    /// a template has it made of its own parts, `ecb(serpent)` for the sake of `xts(serpent)`: then
-    /// what was decided last on one that has a part of it, which then counts for what it is made
-    /// of, `ecb`, as well.
+    /// It is the first of these that exists:
+    ///
+    /// 1. the newest decision on an algorithm in whose name this part is a word;
+    /// 2. the newest decision on an algorithm in whose name a part of this part is a word: a
+    ///    template may ask for something that is made of its own parts, as `xts(serpent)` asks for
+    ///    `ecb(serpent)`. The decision is also remembered as a derived one on this part, because
+    ///    the thread asks for the parts of it (`ecb`) next;
+    /// 3. the newest derived decision on an algorithm in whose name this part is a word;
+    /// 4. a denial, if a decision that denied was pushed out and would not have expired yet.
+    ///
+    /// A part whose name ends in `-all` is looked for with and without this suffix.
     ///
     /// Context: any. Does not allocate.
     pub(crate) fn inherited(&mut self, algorithm: &[u8], now: i64) -> Option<Decision> {
@@ -185,7 +201,7 @@ impl Decisions {
             return Some(decision);
         }
         if let Some((time, decision)) = self.newest(now, false, has_part) {
-            // Its own parts come next.
+            // The parts of `first` are asked for next.
             let past = PastDecision {
                 algorithm: Algorithm::new(first),
                 is_derived: true,
@@ -212,8 +228,10 @@ impl Decisions {
         }
     }
 
-    /// The newest decision on such an algorithm, and when it was made. Of two at the same time, the
-    /// one that denied.
+    /// Does the same as [`Table::newest`] in both tables, and also returns when the decision was
+    /// made.
+    ///
+    /// Of two decisions that were made at the same time, the one that denied counts.
     fn newest(
         &self,
         now: i64,
@@ -238,13 +256,16 @@ impl Decisions {
     }
 }
 
-/// Whether a character may be part of the name of an algorithm that has no parts, as the kernel
-/// takes them apart.
+/// Returns whether a byte can be part of a word in the name of an algorithm.
+///
+/// Mirrors `cryptomgr_schedule_probe()` of `crypto/algboss.c`, which splits names.
 fn is_of_word(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// Whether `word` stands in `name` and is not part of a longer word there. It may consist of several.
+/// Returns whether `word` occurs in `name` and is not part of a longer word there.
+///
+/// `word` may also consist of several words: `cbc(aes)`.
 fn has_word(name: &[u8], word: &[u8]) -> bool {
     if word.is_empty() {
         return false;
@@ -256,7 +277,8 @@ fn has_word(name: &[u8], word: &[u8]) -> bool {
     })
 }
 
-/// The words in the brackets of an algorithm.
+/// Returns the words in the name of an algorithm without the first, which stands before the
+/// brackets.
 fn parts(algorithm: &[u8]) -> impl Iterator<Item = &[u8]> {
     algorithm
         .split(|byte| !is_of_word(byte))
@@ -271,7 +293,7 @@ mod tests {
 
     const SECOND: i64 = 1_000_000_000;
 
-    /// Whether a thread may have this part; none if nothing is known.
+    /// Returns whether a thread is allowed to have this part loaded; `None` if nothing was decided.
     fn part(decisions: &mut Decisions, algorithm: &[u8], now: i64) -> Option<bool> {
         decisions
             .inherited(algorithm, now)
@@ -338,7 +360,7 @@ mod tests {
         decisions.note(b"cbc(serpent)", true, 1);
         decisions.note(b"cbc(serpent)-all", false, 2);
         assert_eq!(part(&mut decisions, b"serpent", 3), Some(true));
-        // Who calls an algorithm so asks for it first.
+        // There is no decision on the name without `-all`, so this one counts.
         decisions.note(b"lrw(serpent)-all", false, 4);
         assert_eq!(part(&mut decisions, b"serpent", 5), Some(false));
         Ok(())
@@ -350,11 +372,11 @@ mod tests {
         decisions.note(b"xts(serpent)", false, 1);
         assert_eq!(part(&mut decisions, b"ecb(serpent)", 2), Some(false));
         assert_eq!(part(&mut decisions, b"ecb", 3), Some(false));
-        // Not for another who may.
+        // A newer decision on an algorithm with the same part counts instead.
         decisions.note(b"lrw(serpent)", true, 4);
         assert_eq!(part(&mut decisions, b"ecb(serpent)", 5), Some(true));
         assert_eq!(part(&mut decisions, b"ecb", 6), Some(true));
-        // For no longer than what it comes from.
+        // A derived decision expires with the one that was inherited.
         assert_eq!(part(&mut decisions, b"ecb", 4 + LIFETIME), None);
         Ok(())
     }
@@ -375,7 +397,7 @@ mod tests {
         decisions.note(b"cbc(serpent)", false, 1);
         for i in 0..10 * MAX_DECISIONS {
             let name = CString::try_from_fmt(fmt!("x{i}"))?;
-            // CAST: Small.
+            // CAST: A small number.
             decisions.note(name.to_bytes(), false, 2 + i as i64);
         }
         assert_eq!(decisions.denied.0.len(), MAX_DECISIONS);
@@ -391,7 +413,7 @@ mod tests {
         let mut decisions = Decisions::new()?;
         decisions.note(b"cbc(serpent)", false, 0);
         for i in 0..2 * MAX_DECISIONS {
-            // CAST: Small.
+            // CAST: A small number.
             decisions.note(b"cbc(aes)", false, 1 + i as i64);
         }
         assert_eq!(decisions.denied.0.len(), 2);
