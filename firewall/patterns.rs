@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lists of patterns for names, as an administrator writes them.
+//! Lists of patterns for names, as the administrator writes them.
 //!
-//! Checked when they are written, so that each means what fnmatch(3) says it does: what the kernel's
-//! `glob_match()` takes for something else is refused.
+//! A list is checked when it is written. A pattern that the kernel's `glob_match()` and fnmatch(3)
+//! may read differently is refused, so the accepted ones mean the same to both.
 
 use crate::wrappers::glob;
 use kernel::{
@@ -11,20 +11,21 @@ use kernel::{
     str::CString, //
 };
 
-/// With how many bytes a list may be written, its newline included.
+/// The largest number of bytes that a list may be written with, the newline included.
 pub(crate) const MAX_WRITTEN: usize = 4096;
 
-/// A list of patterns; it does not change.
+/// A list of patterns, which does not change.
 pub(crate) struct Patterns(KVVec<CString>);
 
 impl Patterns {
     /// The list that matches nothing.
     pub(crate) const EMPTY: Self = Self(KVVec::new());
 
-    /// Takes over what was written: patterns separated by blanks, perhaps ended by a newline.
+    /// Parses a list as it was written: patterns separated by spaces or tabs, with or without a
+    /// newline at the end.
     ///
-    /// Returns [`EINVAL`] for what is too long, is no line, or has a pattern that is not valid;
-    /// and [`ENOMEM`].
+    /// Returns [`EINVAL`] if there are more than [`MAX_WRITTEN`] bytes, more than one line, a NUL,
+    /// or a pattern that is not valid, and [`ENOMEM`] if there is no memory for the list.
     ///
     /// Context: may sleep.
     pub(crate) fn parse(written: &[u8]) -> Result<Self> {
@@ -50,19 +51,19 @@ impl Patterns {
         string.extend_from_slice(pattern, GFP_KERNEL)?;
         string.push(0, GFP_KERNEL)?;
 
-        // A NUL within it is the only thing that can be wrong now.
+        // This fails only if there is a NUL in the pattern.
         let string = CStr::from_bytes_with_nul(&string).map_err(|_| EINVAL)?;
         Ok(CString::try_from(string)?)
     }
 
-    /// Whether there is no pattern.
+    /// Returns whether the list has no pattern.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The first pattern that matches a name.
+    /// Returns the first pattern that matches a name.
     ///
-    /// Context: any. Takes time in proportion to the number of patterns.
+    /// Context: any. The time is proportional to the number of patterns.
     pub(crate) fn find(&self, name: &CStr) -> Option<&CStr> {
         self.0
             .iter()
@@ -70,9 +71,9 @@ impl Patterns {
             .find(|pattern| glob::matches(pattern, name))
     }
 
-    /// The list as it can be written.
+    /// Returns the list in a form in which it can be written: patterns separated by one space each.
     ///
-    /// Returns [`ENOMEM`].
+    /// Returns [`ENOMEM`] if there is no memory for the text.
     ///
     /// Context: may sleep.
     pub(crate) fn text(&self) -> Result<CString> {
@@ -90,9 +91,9 @@ impl Patterns {
     }
 }
 
-/// Whether `glob_match()` and fnmatch(3) take a pattern for the same.
+/// Returns whether a pattern is valid: `glob_match()` and fnmatch(3) read it in the same way.
 ///
-/// It must not end in a backslash that nothing follows, and each class must be a valid one.
+/// It must not end in a backslash that escapes nothing, and each class must be valid.
 fn is_valid(pattern: &[u8]) -> bool {
     let mut rest = pattern;
 
@@ -110,12 +111,14 @@ fn is_valid(pattern: &[u8]) -> bool {
     true
 }
 
-/// What follows a class of characters, of which `inside` begins behind its opening bracket; none if
-/// it is not closed or not valid.
+/// Returns what follows a class of characters; `None` if the class is not closed or not valid.
 ///
-/// For fnmatch(3), `^` at the beginning is a `!`, a backslash takes the meaning from what follows it
-/// also in here, and `[:`, `[.` and `[=` begin names of characters. For `glob_match()`, all these
-/// are characters like any other.
+/// `inside` is the pattern from behind the opening bracket of the class.
+///
+/// To fnmatch(3), a `^` at the beginning of a class means the same as `!`, a backslash escapes the
+/// next character in a class too, and `[:`, `[.` and `[=` begin the name of a set of characters. To
+/// `glob_match()`, all these are ordinary characters. So a class is not valid if it begins with `^`
+/// or `:`, or if it contains a backslash, `[^`, `[:`, `[.` or `[=`.
 fn behind_class(inside: &[u8]) -> Option<&[u8]> {
     let members = inside.strip_prefix(b"!").unwrap_or(inside);
     // The first member may be a closing bracket.
@@ -137,7 +140,7 @@ fn behind_class(inside: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    /// A list in the form in which it is shown.
+    /// Returns a list in the form in which it is shown.
     fn shown(written: &[u8]) -> Result<CString> {
         Patterns::parse(written)?.text()
     }

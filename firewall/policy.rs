@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who may have which module loaded by a request.
+//! The policy: who may have which module loaded by a request.
 //!
-//! Has no counterpart in the C code, where everybody may have any. What decides is, in this order:
+//! Has no counterpart in the C code, where everybody may have every module loaded. The first of
+//! these that applies decides:
 //!
 //! 1. the list of names that nobody may have loaded;
 //! 2. the list of names that anybody may have loaded;
-//! 3. for a kernel thread that puts a cipher together, what was decided on that cipher;
-//! 4. the mode: everybody, only privileged requesters, nobody.
+//! 3. the decision on a cipher, for the kernel thread that puts the cipher together;
+//! 4. the mode: everybody, only privileged requesters, or nobody.
 
 use crate::{
     firewall::patterns::Patterns,
@@ -22,60 +23,62 @@ use kernel::{
     sync::Arc, //
 };
 
-/// What the names of modules for network devices begin with.
+/// The prefix of the names that requests for the modules of network devices have.
 const NETWORK_DEVICE: &[u8] = b"netdev-";
 
-/// Who may have modules loaded that are in no list.
+/// Who may have modules loaded whose names are in neither list; the value of `autoload_mode`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mode {
-    /// Everybody: 0.
+    /// 0: everybody.
     Everybody,
-    /// Only privileged requesters: 1.
+    /// 1: only privileged requesters.
     Privileged,
-    /// Nobody: 2.
+    /// 2: nobody.
     Nobody,
 }
 
 impl Mode {
-    /// All of them, each at its own number.
+    /// All modes; the index of each is its number.
     const ALL: [Self; 3] = [Self::Everybody, Self::Privileged, Self::Nobody];
 
-    /// The greatest number that stands for one.
+    /// The greatest number of a mode.
     pub(crate) const MAX: u32 = 2;
 
-    /// The one that a number stands for.
+    /// Returns the mode with this number; `None` if there is no such mode.
     pub(crate) fn from_number(number: u32) -> Option<Self> {
-        // CAST: Small, or not found.
+        // CAST: A `usize` is at least as wide as a `u32`.
         Self::ALL.get(number as usize).copied()
     }
 
-    /// Its number.
+    /// Returns the number of the mode.
     pub(crate) fn number(self) -> u32 {
-        // CAST: Small.
+        // CAST: At most `Self::MAX`.
         self as u32
     }
 }
 
-/// What decided on a request.
+/// What decided on a request; shown as the value of `rule`.
+///
+/// A pattern or an algorithm that is longer than a [`Name`] is cut.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// A pattern of the names that nobody may have loaded, or its beginning.
+    /// This pattern in the list of names that nobody may have loaded.
     Deny(Name),
-    /// A pattern of the names that anybody may have loaded, or its beginning.
+    /// This pattern in the list of names that anybody may have loaded.
     Allow(Name),
-    /// The mode, as the requester is not privileged, or as that is no matter.
+    /// The mode: it denies or allows everybody, or it denies a requester that is not privileged.
     Mode(Mode),
-    /// A helper asks, or a descendant of one.
+    /// The request is nested, so the requester is privileged.
     Nested,
-    /// A kernel thread or worker asks.
+    /// The requester is a thread or a worker of the kernel, and so privileged.
     KernelThread,
-    /// The requester has the capability.
+    /// The requester has the capability that makes it privileged.
     Capability,
-    /// It is one of the users that the system's daemons have.
+    /// The effective user id of the requester is up to `autoload_system_uids`, so it is privileged.
     SystemUid,
-    /// What was decided on this algorithm, or its beginning.
+    /// The decision on this algorithm, of which the requester asks for a part.
     Crypto(Name),
-    /// There were so many decisions on algorithms that this one may be forgotten.
+    /// A decision on an algorithm that denied was pushed out; it may have been the one that counts.
     CryptoForgotten,
 }
 
@@ -98,7 +101,7 @@ impl fmt::Display for Rule {
 /// Whether a request is allowed, and why.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decision {
-    /// Whether it is.
+    /// Whether the request is allowed.
     pub(crate) is_allowed: bool,
     /// What decided.
     pub(crate) rule: Rule,
@@ -123,25 +126,25 @@ impl Decision {
 /// What becomes of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ruling {
-    /// It goes on.
+    /// The request goes on.
     Allowed,
-    /// It ends here.
+    /// The request is refused.
     Denied,
-    /// It goes on, as the administrator only wants to know what would be denied.
+    /// The request goes on, because `autoload_enforce` is 0.
     WouldBeDenied,
 }
 
 /// What becomes of a request, and why.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// What becomes of it.
+    /// What becomes of the request.
     pub(crate) ruling: Ruling,
     /// What decided.
     pub(crate) rule: Rule,
 }
 
 impl fmt::Display for Verdict {
-    /// As fields of a line.
+    /// Shows the verdict as `key=value` pairs of a record.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ruling = match self.ruling {
             Ruling::Allowed => "allowed",
@@ -152,25 +155,27 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What the administrator wants. It does not change: what takes its place is another value.
+/// The rules that the administrator has set.
+///
+/// They do not change while they are in force: firewall.rs replaces them as a whole.
 #[derive(Clone)]
 pub(crate) struct Rules {
-    /// Who may have modules loaded that are in no list.
+    /// Who may have modules loaded whose names are in neither list.
     pub(crate) mode: Mode,
     /// Names that anybody may have loaded.
     pub(crate) allow: Arc<Patterns>,
     /// Names that nobody may have loaded.
     pub(crate) deny: Arc<Patterns>,
-    /// The last of the user ids, from 1 on, that count as privileged; 0 for none.
+    /// Users with the ids 1 to this one are privileged; 0 if none is.
     pub(crate) system_uids: u32,
-    /// Whether requests are denied, or only said to.
+    /// Whether requests are denied; if not, it is only noted which ones would be.
     pub(crate) enforce: bool,
 }
 
 impl Rules {
-    /// What holds until the administrator says otherwise: everybody may have everything.
+    /// Creates the default rules: everybody may have every module loaded.
     ///
-    /// Returns [`ENOMEM`].
+    /// Returns [`ENOMEM`] if there is no memory for them.
     ///
     /// Context: may sleep.
     pub(crate) fn new() -> Result<Self> {
@@ -183,15 +188,15 @@ impl Rules {
         })
     }
 
-    /// Whether there is anything that may be denied.
+    /// Returns whether the rules can deny anything.
     pub(crate) fn are_in_force(&self) -> bool {
         self.mode != Mode::Everybody || !self.deny.is_empty()
     }
 
     /// Decides on a request for `name`.
     ///
-    /// `credentials` are those of the requester; they are asked for only if they matter. `cipher` is
-    /// what was decided on the cipher that it puts together.
+    /// `credentials` returns those of the requester; it is called only if they matter. `cipher` is
+    /// the decision on the cipher that the requester puts together, if it is a thread that does.
     ///
     /// Context: any that `credentials` may be called in.
     #[inline(never)]
@@ -222,7 +227,7 @@ impl Rules {
         }
     }
 
-    /// Why the requester is privileged, if it is.
+    /// Returns why the requester is privileged; `None` if it is not.
     fn privilege(
         &self,
         name: &CStr,
@@ -251,7 +256,7 @@ impl Rules {
         }
     }
 
-    /// What becomes of a request that was decided on.
+    /// Returns what becomes of a request on which this decision was made.
     pub(crate) fn judge(&self, decision: Decision) -> Verdict {
         let ruling = match (decision.is_allowed, self.enforce) {
             (true, _) => Ruling::Allowed,
@@ -270,7 +275,7 @@ mod tests {
     use super::*;
     use kernel::str::CString;
 
-    /// Somebody without any privilege.
+    /// The credentials of a user without any privilege.
     const USER: Credentials = Credentials {
         is_kernel_thread: false,
         may_load_modules: false,
