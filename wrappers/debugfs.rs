@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files in debugfs that are read item by item, and pin their module while they are open.
+//! Files in debugfs that show a sequence of items, and pin the module while they are open.
 //!
-//! The `kernel` crate has files for debugfs, but they name no owner: one that is open while its
-//! module is unloaded crashes when it is closed. Here the owner is named, so that `rmmod` says
-//! "in use". Also, they show one value in one piece; these show a sequence of any length, an item
-//! at a time, so that no lock is held and no state kept for longer than that.
+//! The files of the `kernel` crate have no owner: if one is open while its module is unloaded, the
+//! kernel calls code that is gone when the file is closed. These files have an owner, so `rmmod`
+//! says "in use". The files of the `kernel` crate show one value in one piece. These files show a
+//! sequence of any length, one item at a time, so no lock is held and no state is kept for longer
+//! than one item takes.
 //!
 //! C headers: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h),
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
@@ -31,58 +32,75 @@ use kernel::{
     }, //
 };
 
-/// What a file shows.
+/// The items that a file shows.
 pub(crate) trait Items: Send + Sync + 'static {
-    /// One item, by reference or as a copy.
+    /// A reference on an item, or a copy of one.
     type Item: ForeignOwnable;
 
     /// The name of the file.
     const NAME: &'static CStr;
 
-    /// The first item that is at `position` or behind it, and where that is.
+    /// Returns the first item whose position is at least `position`, and its position; `None` if
+    /// there is none.
     ///
-    /// Positions of a reader only grow. What they mean is up to the file.
+    /// The implementation gives each item a position. A file is read from position 0 up.
     ///
     /// Context: may sleep.
     fn find(&self, position: u64) -> Result<Option<(u64, Self::Item)>>;
 
-    /// Shows an item, in whole lines. May be called more than once for one that `find` returned.
+    /// Shows an item that [`find`](Self::find) returned, in whole lines.
+    ///
+    /// An item may be found and shown several times before the reader gets it: if it does not fit
+    /// into the buffer, it is shown again into a larger one.
     ///
     /// Context: may sleep.
     fn show(&self, item: <Self::Item as ForeignOwnable>::Borrowed<'_>, to: &SeqFile);
 }
 
-/// A directory at the top of debugfs, for as long as this value lives.
+/// A directory at the top of debugfs, which exists as long as this value lives.
+///
+/// # Invariants
+///
+/// The pointer is what `debugfs_create_dir()` returned: an error, or a directory that nobody else
+/// removes.
 pub(crate) struct Directory(*mut bindings::dentry);
 
-// SAFETY: A directory may be removed by any task.
+// SAFETY: `debugfs_remove()` may be called by any task.
 unsafe impl Send for Directory {}
 
-// SAFETY: It is only handed to C functions that any task may call.
+// SAFETY: The pointer is only passed to `debugfs_create_file_full()`, which several tasks may call
+// at once.
 unsafe impl Sync for Directory {}
 
 impl Directory {
-    /// Makes the directory. As always with debugfs, nobody is told if that fails.
+    /// Creates the directory.
+    ///
+    /// As usual with debugfs, a failure is not reported: the directory is missing, and so are the
+    /// files in it.
     ///
     /// Context: may sleep.
     pub(crate) fn new(name: &CStr) -> Self {
-        // SAFETY: `name` is a C string, which is copied.
+        // INVARIANT: By this call.
+        // SAFETY: `name` is a C string, which is copied. A null pointer stands for the top of
+        // debugfs.
         Self(unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), ptr::null_mut()) })
     }
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // SAFETY: From `debugfs_create_dir()`. Errors are accepted.
+        // SAFETY: By the type invariant the pointer is from `debugfs_create_dir()`, and the
+        // directory has not been removed. `debugfs_remove()` accepts errors.
         unsafe { bindings::debugfs_remove(self.0) };
     }
 }
 
-/// A file in debugfs that only root can read, for as long as this value lives.
+/// A file in debugfs that only root can read, and that exists as long as this value lives.
 ///
 /// # Invariants
 ///
-/// - The file's private data is `items`, and its operations are `operations`.
+/// - `file` is what `debugfs_create_file_full()` returned: an error, or a file that nobody else
+///   removes. Its private data is `items`, and its operations are `operations`.
 /// - The owner in `operations` is the module that this code is in.
 #[pin_data(PinnedDrop)]
 pub(crate) struct File<T: Items> {
@@ -95,10 +113,10 @@ pub(crate) struct File<T: Items> {
     _pin: PhantomPinned,
 }
 
-// SAFETY: The file may be removed by any task.
+// SAFETY: `debugfs_remove()` may be called by any task, and `T` is `Send`.
 unsafe impl<T: Items> Send for File<T> {}
 
-// SAFETY: There are no methods; readers use `T` by reference, which is `Sync`.
+// SAFETY: No method takes a shared reference. Readers share `T`, which is `Sync`.
 unsafe impl<T: Items> Sync for File<T> {}
 
 impl<T: Items> File<T> {
@@ -109,13 +127,18 @@ impl<T: Items> File<T> {
         show: Some(Self::show),
     };
 
-    /// Makes the file. As always with debugfs, nobody is told if that fails.
+    /// Creates the file.
     ///
-    /// It can be opened once the module's init has succeeded.
+    /// As usual with debugfs, a failure is not reported: the file is missing. It cannot be opened
+    /// before the init of the module has succeeded.
+    ///
+    /// The file is part of the module's own value, which is dropped in the exit of the module or if
+    /// its init fails. It must not be dropped at another time, as it may be open then.
     ///
     /// Context: may sleep.
     pub(crate) fn new(directory: Arc<Directory>, items: T) -> impl PinInit<Self> {
-        // INVARIANT: See below.
+        // INVARIANT: `file` is made of `items` and `operations` below, and the owner is
+        // `module::this()`.
         pin_init!(&this in Self {
             items,
             operations <- Opaque::ffi_init(|slot: *mut bindings::file_operations| {
@@ -127,12 +150,13 @@ impl<T: Items> File<T> {
                     release: Some(bindings::seq_release),
                     ..Default::default()
                 };
-                // SAFETY: The initialiser may write to `slot`.
+                // SAFETY: `slot` is valid for writes.
                 unsafe { slot.write(operations) };
             }),
             file: {
-                // SAFETY: `items` and `operations` were written above and are pinned until the
-                // file is removed, in `drop()`. The directory lives as long.
+                // SAFETY: The name is a C string. `items` and `operations` were initialised above,
+                // and stay where they are until the file is removed, in `drop()`. The reference in
+                // `_directory` keeps the directory for as long.
                 unsafe {
                     bindings::debugfs_create_file_full(
                         T::NAME.as_char_ptr(),
@@ -149,19 +173,22 @@ impl<T: Items> File<T> {
         })
     }
 
+    /// Opens the file.
+    ///
     /// # Safety
     ///
-    /// To be called by debugfs only, for the file of a `File<T>`.
+    /// Must only be called by debugfs, as the `open` operation of a `File<T>`.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // A module whose init fails is freed even if somebody has a file of it open.
+        // If the init of a module fails, the module is freed even if one of its files is open.
         if !module::is_live() {
             return ENODEV.to_errno();
         }
-        // SAFETY: By the requirement both are valid, and `file` is being opened.
+        // SAFETY: By the requirement `file` is valid and being opened. `SEQ_OPERATIONS` is a
+        // constant.
         let ret = unsafe { bindings::seq_open(file, &Self::SEQ_OPERATIONS) };
         if ret == 0 {
-            // SAFETY: `seq_open()` has made a `struct seq_file` the private data of `file`; by the
-            // invariants that of `inode` is a `T`.
+            // SAFETY: `seq_open()` has made a `struct seq_file` the private data of `file`. By the
+            // requirement `inode` is valid; by the type invariants its private data is a `T`.
             unsafe {
                 let seq = (*file).private_data.cast::<bindings::seq_file>();
                 (*seq).private = (*inode).i_private;
@@ -170,21 +197,24 @@ impl<T: Items> File<T> {
         ret
     }
 
-    /// The item at `*position` or behind it, and `*position` where it is.
+    /// Returns the first item whose position is at least `*position`, and writes its position to
+    /// `*position`. Returns null if there is none, or an error pointer.
     ///
     /// # Safety
     ///
-    /// Both are what seq_file gives to an operation of a `File<T>`.
+    /// The arguments must be those that seq_file passed to an operation of a `File<T>`.
     unsafe fn find(seq: *mut bindings::seq_file, position: *mut bindings::loff_t) -> *mut c_void {
-        // SAFETY: `open()` has put a `T` there. It lives until the file is removed, which waits
-        // for the end of this function.
+        // SAFETY: By the requirement `seq` is valid, and `open()` has made its private data a `T`.
+        // That lives until the file is removed: debugfs calls operations only before that, and
+        // `debugfs_remove()` waits for those that run.
         let items = unsafe { &*(*seq).private.cast::<T>() };
 
-        // SAFETY: By the requirement.
-        // CAST: Positions are not negative, and fit.
+        // SAFETY: By the requirement `position` is valid.
+        // CAST: Positions begin with 0 and only grow.
         match items.find(unsafe { *position } as u64) {
             Ok(Some((found, item))) => {
-                // SAFETY: As above.
+                // SAFETY: By the requirement `position` is valid, and nobody else uses it.
+                // CAST: No file counts as far as 2^63.
                 unsafe { *position = found as bindings::loff_t };
                 item.into_foreign()
             }
@@ -193,36 +223,44 @@ impl<T: Items> File<T> {
         }
     }
 
+    /// Drops an item, if there is one.
+    ///
     /// # Safety
     ///
-    /// `item` is what [`Self::find`] returned, and is not used again.
+    /// `item` must have been returned by [`Self::find`], and must not be used again.
     unsafe fn put(item: *mut c_void) {
         if !item.is_null() && from_err_ptr(item).is_ok() {
-            // SAFETY: By the requirement, and it is no error.
+            // SAFETY: By the requirement it is from `find()`; as it is neither null nor an error,
+            // from `into_foreign()`. It is not used again.
             drop(unsafe { T::Item::from_foreign(item) });
         }
     }
 
+    /// Begins to read at a position.
+    ///
     /// # Safety
     ///
-    /// To be called by seq_file only.
+    /// Must only be called by seq_file, as the `start` operation of a `File<T>`.
     unsafe extern "C" fn start(
         seq: *mut bindings::seq_file,
         position: *mut bindings::loff_t,
     ) -> *mut c_void {
-        // SAFETY: By the requirement.
+        // SAFETY: By the requirement the arguments are those of seq_file.
         unsafe { Self::find(seq, position) }
     }
 
+    /// Goes on to the next item.
+    ///
     /// # Safety
     ///
-    /// To be called by seq_file only.
+    /// Must only be called by seq_file, as the `next` operation of a `File<T>`.
     unsafe extern "C" fn next(
         seq: *mut bindings::seq_file,
         item: *mut c_void,
         position: *mut bindings::loff_t,
     ) -> *mut c_void {
-        // SAFETY: By the requirement: `item` was found before, and is replaced.
+        // SAFETY: By the requirement the arguments are those of seq_file. `item` is what `start()`
+        // or `next()` returned last; seq_file uses what this call returns in its place.
         unsafe {
             Self::put(item);
             *position += 1;
@@ -230,20 +268,27 @@ impl<T: Items> File<T> {
         }
     }
 
+    /// Ends reading.
+    ///
     /// # Safety
     ///
-    /// To be called by seq_file only.
+    /// Must only be called by seq_file, as the `stop` operation of a `File<T>`.
     unsafe extern "C" fn stop(_seq: *mut bindings::seq_file, item: *mut c_void) {
-        // SAFETY: By the requirement: `item` was found before, and is not used again.
+        // SAFETY: By the requirement `item` is what `start()` or `next()` returned last. seq_file
+        // does not use it again.
         unsafe { Self::put(item) };
     }
 
+    /// Shows an item.
+    ///
     /// # Safety
     ///
-    /// To be called by seq_file only.
+    /// Must only be called by seq_file, as the `show` operation of a `File<T>`.
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, item: *mut c_void) -> c_int {
-        // SAFETY: As in `find()`. The item was found before, and lives until `next()` or `stop()`.
-        // The reader holds the lock of `seq`.
+        // SAFETY: By the requirement `seq` is valid; its private data is a `T` that lives for this
+        // call, as in `find()`. `item` is what `start()` or `next()` returned last, and not null
+        // nor an error; it lives until `next()` or `stop()`. The task that reads holds the lock of
+        // `seq`, so no other task uses it.
         unsafe {
             let items = &*(*seq).private.cast::<T>();
             items.show(T::Item::borrow(item), SeqFile::from_raw(seq));
@@ -255,8 +300,11 @@ impl<T: Items> File<T> {
 #[pinned_drop]
 impl<T: Items> PinnedDrop for File<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: From `debugfs_create_file_full()`; errors are accepted. Returns when no operation
-        // of the file runs any more. Nobody has it open: that would pin the module.
+        // SAFETY: By the type invariants the pointer is from `debugfs_create_file_full()`, and the
+        // file has not been removed. `debugfs_remove()` accepts errors, and returns when none of
+        // the operations that use `items` runs any more. The kernel uses `operations` once more
+        // when the file is closed. But the file is not open: it cannot be opened before init has
+        // succeeded, and exit does not begin while an open file pins the module.
         unsafe { bindings::debugfs_remove(self.file) };
     }
 }
