@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Kbuild describes the module; this file what one does with it. "make help"
-# lists the targets.
+# The targets for those who use or test the module; "make help" lists them. How
+# the module is built is in Kbuild.
 
 SHELL := /bin/bash
 MODULE := kmod-rs.ko
@@ -18,29 +18,33 @@ module:
 
 .PHONY: help
 help:
-	@echo 'Without a kernel of your own (sets everything up by itself):'
-	@echo '  demo        show the module at work on a stock Debian kernel in QEMU'
-	@echo '  test        run every test; T="NAME..." runs only those'
-	@echo '  test-full   the same, with the long counts of the kernel'"'"'s own kmod.sh, the'
-	@echo '              boot of a whole Debian, and a debugging kernel with PREEMPT_RT'
-	@echo '  test-kernels  with each kernel that KERNEL= can name, the tests for which that matters:'
-	@echo '              up to 90 minutes and 12 GB'
-	@echo '  soak        a random mixture of everything on a debugging kernel: SOAK_MINUTES=30 SEED=N'
-	@echo '  fuzz        random lists and names for the firewall, likewise: FUZZ_MINUTES=60 SEED=N'
-	@echo '  boots       boot it many times on a busy machine, and compare the clocks: BOOTS=100 BUSY=4'
-	@echo '  bench       compare with the C code, as a table; ROUNDS=N (5) is how often'
-	@echo '  shell       a shell in a guest with the module loaded'
-	@echo '  prepare     only the set-up: Debian'"'"'s tools, kernel, metadata, guest'
-	@echo '    DEBUG=no runs no tests on the debugging kernels, DEBUG=only on no others,'
-	@echo '    DEBUG=rt on the one with PREEMPT_RT only'
-	@echo '    KERNEL=7.3|7.2 chooses the kernel, of trixie-backports; KERNEL=forky that of'
-	@echo '    Debian testing. -cloud and -rt after it choose the flavour: KERNEL=7.3-rt.'
-	@echo '    REFRESH=1 looks for a newer one'
+	@echo 'With a stock Debian kernel in QEMU (what is missing is set up first):'
+	@echo '  demo        show the module at work'
+	@echo '  test        run all tests, or with T="NAME..." only these'
+	@echo '  test-full   run all tests, with the full counts of the kernel'"'"'s own kmod.sh, boot a whole'
+	@echo '              Debian, and run the tests on a debugging kernel with PREEMPT_RT too'
+	@echo '  test-kernels  run the tests that depend on the kernel, on each kernel that KERNEL= can'
+	@echo '              name; takes up to 90 minutes and 12 GB'
+	@echo '  soak        run a random mixture of everything on a debugging kernel:'
+	@echo '              SOAK_MINUTES=30 SEED=N'
+	@echo '  fuzz        try random lists and names on the firewall, on a debugging kernel:'
+	@echo '              FUZZ_MINUTES=60 SEED=N'
+	@echo '  boots       boot many times on a busy machine, and compare the clocks: BOOTS=100 BUSY=4'
+	@echo '  bench       compare the module with the C code, in a table; ROUNDS=5 is how often'
+	@echo '  shell       open a shell in a guest in which the module is loaded'
+	@echo '  prepare     only set up what is needed: Debian'"'"'s tools, kernel, Rust metadata, guest'
+	@echo '    DEBUG=no    run no tests on the debugging kernels'
+	@echo '    DEBUG=only  run tests only on the debugging kernels'
+	@echo '    DEBUG=rt    run tests only on the debugging kernel with PREEMPT_RT'
+	@echo '    KERNEL=7.3, KERNEL=7.2  use this kernel, from trixie-backports'
+	@echo '    KERNEL=forky            use the kernel of Debian testing'
+	@echo '    KERNEL=7.3-rt, ...      with -rt or -cloud, use this flavour of the kernel'
+	@echo '    REFRESH=1   look for a newer kernel'
 	@echo
 	@echo 'For the kernel that runs here, or the one that KERNEL= or KDIR= names:'
 	@echo '  module      build $(MODULE) (the default)'
-	@echo '  sign        sign it: KEY=key.pem CERT=cert.pem, for Secure Boot'
-	@echo '  install     to $(INSTALL_DIR), as modprobe finds it'
+	@echo '  sign        sign it for Secure Boot: KEY=key.pem CERT=cert.pem'
+	@echo '  install     copy it to $(INSTALL_DIR), where modprobe finds it'
 	@echo '  uninstall   remove it from there'
 	@echo '  give-back   give request_module() back to the kernel, and unload'
 	@echo '  clean       remove what was built here'
@@ -79,8 +83,8 @@ soak fuzz:
 sign:
 	@scripts/sign.sh $(MODULE) "$(KEY)" "$(CERT)"
 
-# Not through modules_install, which may strip the module: the livepatch
-# relocations do not survive that.
+# Not by modules_install: it may strip the module, and the livepatch relocations
+# do not survive that.
 .PHONY: install
 install:
 	@test -f $(MODULE) || { echo 'kmod_rs: $(MODULE) is not built yet: run "make" first' >&2; exit 1; }
