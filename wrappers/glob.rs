@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Matching with patterns as those of a shell.
+//! Matching with shell patterns.
 //!
-//! The `kernel` crate does not wrap it.
+//! The `kernel` crate does not wrap `glob_match()`.
 //!
 //! C header: [`include/linux/glob.h`](srctree/include/linux/glob.h)
 
@@ -12,17 +12,18 @@ use kernel::{
 };
 
 extern "C" {
-    /// Of the kernel; `bindings` does not have it.
+    /// See `lib/glob.c`; `bindings` does not have it.
     fn glob_match(pattern: *const c_char, text: *const c_char) -> bool;
 }
 
-/// Whether the pattern matches the whole text.
+/// Returns whether `pattern` matches the whole of `text`.
 ///
-/// `*` stands for any text, `?` for any character, `[a-z]` and `[!a-z]` for one that is in the class
-/// or is not, and a backslash takes the meaning from what follows it. Not even a slash is special.
+/// In a pattern, `*` stands for any text, also an empty one, `?` for any byte, `[a-z]` for a byte
+/// that is in the class, and `[!a-z]` for one that is not. A byte that follows a backslash stands
+/// for itself. Slashes are not special.
 ///
-/// Context: any. Takes time in proportion to the product of both lengths at most.
+/// Context: any. The time is at most proportional to the product of both lengths.
 pub(crate) fn matches(pattern: &CStr, text: &CStr) -> bool {
-    // SAFETY: Both are C strings, which are only read.
+    // SAFETY: Both arguments are C strings, and `glob_match()` only reads them.
     unsafe { glob_match(pattern.as_char_ptr(), text.as_char_ptr()) }
 }

@@ -12,10 +12,11 @@
 /**
  * kmod_rs_log_allowed - may a line be written to the log now?
  *
- * At most 10 lines in 5 seconds, as pr_warn_ratelimited(); the kernel says
- * afterwards how many were left out.
+ * At most 10 lines may be written in 5 seconds, as with pr_warn_ratelimited().
+ * The kernel logs afterwards how many lines were left out.
  *
  * Context: any.
+ * Return: true if the line may be written. It is counted then.
  */
 bool kmod_rs_log_allowed(void)
 {

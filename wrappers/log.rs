@@ -15,18 +15,20 @@ extern "C" {
     fn kmod_rs_log_allowed() -> bool;
 }
 
-/// Whether a line may be written now: at most 10 in 5 seconds.
+/// Returns whether a line may be written to the log now: at most 10 in 5 seconds.
+///
+/// Counts the line if it may, so it is to be called once for each line.
 ///
 /// Context: any.
 pub(crate) fn allowed() -> bool {
-    // SAFETY: May be called from any context.
+    // SAFETY: `kmod_rs_log_allowed()` has no requirement, and may be called in any context.
     unsafe { kmod_rs_log_allowed() }
 }
 
-/// Text that comes from users, as one word.
+/// Text that comes from users, shown as one word.
 ///
-/// What could be taken for the end of the word, or of the line, or is not printable ASCII, is
-/// shown as `\xNN`; so is the backslash.
+/// Blanks, double quotes, backslashes and all bytes that are not printable ASCII are shown as
+/// `\xNN`.
 pub(crate) struct Escaped<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
@@ -41,9 +43,10 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Text that comes from users, in double quotes: nothing in it can be taken for their end.
+/// Text that comes from users, shown in double quotes.
 ///
-/// Blanks are shown as they are, everything else as by [`Escaped`].
+/// Spaces are shown as they are, everything else as by [`Escaped`]. So nothing in the text can be
+/// taken for the closing quote.
 pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Quoted<'_> {
@@ -59,7 +62,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// A value, or `-` where it is not known.
+/// A value, shown as `-` if it is not known.
 pub(crate) struct Known<T>(pub(crate) Option<T>);
 
 impl<T: fmt::Display> fmt::Display for Known<T> {
