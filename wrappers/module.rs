@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module that this code is in, and what keeps it from being unloaded.
+//! The module that this code is in, and ways to keep it from being unloaded.
 //!
 //! C header: [`include/linux/module.h`](srctree/include/linux/module.h)
 
@@ -15,34 +15,40 @@ use kernel::{
 };
 
 extern "C" {
-    /// `THIS_MODULE`, which modpost makes.
+    /// `THIS_MODULE`; defined in the file that modpost generates.
     #[expect(improper_ctypes, reason = "only its address is used")]
     static __this_module: Opaque<bindings::module>;
 }
 
-/// The module that this code is in.
+/// Returns a pointer to the module that this code is in.
+///
+/// It is valid as long as code of the module runs.
 pub(crate) fn this() -> *mut bindings::module {
     (&raw const __this_module).cast_mut().cast()
 }
 
-/// Whether the init of the module has succeeded, and its exit has not begun.
+/// Returns whether the init of the module has succeeded, and its exit has not begun.
 ///
-/// Context: any. What it says is true for as long as the caller has a reference on the module.
+/// If the caller has a reference on the module, `true` stays true until that is put.
+///
+/// Context: any.
 pub(crate) fn is_live() -> bool {
-    // SAFETY: The module whose code is running is there. Its state is a word that the module loader
-    // writes in one piece.
+    // SAFETY: `this()` is valid, as code of the module runs here. The module loader may write the
+    // state at the same time; this is a single aligned word, which is read once.
     let state = unsafe { ptr::read_volatile(&raw const (*this()).state) };
 
     state == bindings::module_state_MODULE_STATE_LIVE
 }
 
-/// Keeps the module until reboot, by a reference that nobody puts.
+/// Keeps the module loaded until reboot, by a reference that is never put.
 ///
-/// Returns [`EBUSY`] if it is being unloaded.
+/// If the init of the module has not succeeded yet and fails later, the module goes all the same.
+///
+/// Returns [`EBUSY`] if the module is being unloaded.
 ///
 /// Context: any.
 pub(crate) fn keep() -> Result {
-    // SAFETY: The module whose code is running is there.
+    // SAFETY: `this()` is valid, as code of the module runs here.
     if unsafe { bindings::try_module_get(this()) } {
         Ok(())
     } else {
@@ -50,37 +56,39 @@ pub(crate) fn keep() -> Result {
     }
 }
 
-/// Proof that the module cannot be unloaded before this value goes: unloading waits for a function
-/// that the current task has on its stack.
+/// Proof that the module cannot be unloaded as long as this value lives.
 ///
 /// # Invariants
 ///
-/// The current task has such a function on its stack as long as this value lives.
+/// As long as this value lives, the current task has a function on its stack that livepatch looks
+/// for on the stacks of all tasks. The livepatch core does not put its reference on the module
+/// before that function is on no stack any more.
 pub(crate) struct OnStack<'a> {
-    /// It is this task's stack, so it must not be sent to another task; and it is this call's part
-    /// of the stack, so it must not live longer than the call.
+    /// The proof is about the stack of one task, so it must not be sent to another task. It is
+    /// about one call on that stack, so it must not live longer than that call.
     _of_this_call: PhantomData<(&'a (), *const ())>,
 }
 
 impl OnStack<'_> {
-    /// Calls `f` with the proof.
+    /// Calls `f` with a proof.
     ///
     /// # Safety
     ///
-    /// The caller is called by a function that livepatch looks for on the stacks of all tasks
-    /// before it lets the module go.
+    /// The current task must have a function on its stack, until this call returns, that livepatch
+    /// looks for on the stacks of all tasks before it puts its reference on the module.
     pub(crate) unsafe fn with<T>(f: impl FnOnce(&OnStack<'_>) -> T) -> T {
-        // INVARIANT: By the requirement; it lives for the call of `f` only.
+        // INVARIANT: By the requirement. The value lives only until `f` returns.
         f(&OnStack {
             _of_this_call: PhantomData,
         })
     }
 
-    /// Takes a reference on the module, which must be put by `module_put()`.
+    /// Takes a reference on the module, to be put by `module_put()`.
     ///
     /// Context: any.
     pub(crate) fn get_module(&self) {
-        // SAFETY: By the type invariant the module is not being unloaded, so there is no need to try.
+        // SAFETY: By the type invariant the livepatch core has a reference on the module, so the
+        // module is not being unloaded and its reference count is not 0.
         unsafe { bindings::__module_get(this()) };
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Being told when modules come and go.
+//! Notifications of modules that appear and go.
 //!
-//! The `kernel` crate has no notifiers.
+//! The `kernel` crate does not wrap notifiers.
 //!
 //! C header: [`include/linux/module.h`](srctree/include/linux/module.h)
 
@@ -18,24 +18,24 @@ use kernel::{
     types::Opaque, //
 };
 
-/// Who wants to be told.
+/// The callbacks of a watcher of modules.
 pub(crate) trait Watch: Send + Sync + 'static {
-    /// A module of this name has been initialised, by the current task.
+    /// Called when the current task has initialised the module `name`.
     ///
-    /// Context: may sleep.
+    /// Context: may sleep. The kernel holds the rwsem of its notifier list for reading.
     fn live(&self, name: &CStr);
 
-    /// A module of this name goes, or could not be initialised.
+    /// Called when the module `name` is unloaded, or could not be initialised.
     ///
-    /// Context: may sleep.
+    /// Context: may sleep. The kernel holds the rwsem of its notifier list for reading.
     fn going(&self, name: &CStr);
 }
 
-/// The watcher is told for as long as this value lives.
+/// The registration of a watcher, which is called as long as this value lives.
 ///
 /// # Invariants
 ///
-/// `block` is in the list of those that are told.
+/// `block` is in the kernel's list of module notifiers, and its callback is [`Self::call`].
 #[pin_data(PinnedDrop)]
 pub(crate) struct Registration<T: Watch> {
     watcher: T,
@@ -43,27 +43,31 @@ pub(crate) struct Registration<T: Watch> {
     block: Opaque<bindings::notifier_block>,
 }
 
-// SAFETY: May be unregistered by any task.
+// SAFETY: `unregister_module_notifier()` may be called by any task, and `T` is `Send`.
 unsafe impl<T: Watch> Send for Registration<T> {}
 
-// SAFETY: There are no methods; the callback uses `T` by reference, which is `Sync`.
+// SAFETY: No method takes a shared reference. The callback runs in any task and shares `T`, which
+// is `Sync`.
 unsafe impl<T: Watch> Sync for Registration<T> {}
 
 impl<T: Watch> Registration<T> {
-    /// Has the watcher told from now on.
+    /// Registers a watcher.
     ///
-    /// Context: may sleep.
+    /// Returns the error of `register_module_notifier()`.
+    ///
+    /// Context: may sleep; must not be called by a watcher.
     pub(crate) fn new(watcher: T) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             watcher,
-            // INVARIANT: Registered when this succeeds.
+            // INVARIANT: The block is in the list if this succeeds.
             block <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
                 let block = bindings::notifier_block {
                     notifier_call: Some(Self::call),
                     ..Default::default()
                 };
-                // SAFETY: The initialiser may write to `slot`, which is pinned until the block is
-                // unregistered, in `drop()`. `watcher`, which the callback uses, was written above.
+                // SAFETY: `slot` is valid for writes, and stays where it is until the block is
+                // unregistered, in `drop()`. `watcher`, which the callback uses, was initialised
+                // above.
                 to_result(unsafe {
                     slot.write(block);
                     bindings::register_module_notifier(slot)
@@ -72,18 +76,20 @@ impl<T: Watch> Registration<T> {
         })
     }
 
-    /// Tells the watcher.
+    /// Calls the watcher.
     ///
     /// # Safety
     ///
-    /// To be called by the module loader only, with the block of a `Registration<T>`.
+    /// Must only be called by the kernel's module loader, as the callback of `block`, which must be
+    /// that of a `Registration<T>`. `module` must point to a `struct module`.
     unsafe extern "C" fn call(
         block: *mut bindings::notifier_block,
         state: c_ulong,
         module: *mut c_void,
     ) -> c_int {
-        // SAFETY: By the requirement. It lives until `unregister_module_notifier()` has waited for
-        // the end of this function. The name ends in a NUL and does not change.
+        // SAFETY: By the requirement `block` is a field of a `Registration<T>`. That lives for this
+        // call, as `unregister_module_notifier()` waits for the end of it. By the requirement
+        // `module` is valid; its name is a C string and does not change.
         let (registration, name) = unsafe {
             let block = block.cast::<Opaque<bindings::notifier_block>>();
             (
@@ -92,7 +98,7 @@ impl<T: Watch> Registration<T> {
             )
         };
 
-        // CAST: As wide, or wider.
+        // CAST: A `c_ulong` is wider than the numbers of the states.
         if state == bindings::module_state_MODULE_STATE_LIVE as c_ulong {
             registration.watcher.live(name);
         } else if state == bindings::module_state_MODULE_STATE_GOING as c_ulong {
@@ -105,8 +111,9 @@ impl<T: Watch> Registration<T> {
 #[pinned_drop]
 impl<T: Watch> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant. Returns when the callback does not run any more. That it
-        // is not in the list is the only error.
+        // SAFETY: By the type invariant `block` is in the list. The function takes the rwsem of the
+        // list for writing, so the callback does not run any more when it returns. It fails only
+        // for a block that is not in the list.
         let _ = unsafe { bindings::unregister_module_notifier(self.block.get()) };
     }
 }
