@@ -2,8 +2,8 @@
 
 //! What the `kernel` crate does not offer yet.
 //!
-//! Each file wraps one thing of the kernel, with the C it takes beside it, and is written as it
-//! would be for the `kernel` crate. When that crate offers it, the file goes.
+//! Each file wraps one thing of the kernel, with the C that it takes beside it, and is written as
+//! it would be for the `kernel` crate. It goes when that crate offers the same.
 
 pub(crate) mod debugfs;
 pub(crate) mod glob;

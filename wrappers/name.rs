@@ -10,12 +10,15 @@ use kernel::{
     prelude::*, //
 };
 
-/// The size of a name with its final NUL, `MODULE_NAME_LEN`; entry.c compares them.
+/// The size of a name with its final NUL.
+///
+/// Must be equal to `KMOD_RS_NAME_LEN` of kmod_rs.h. livepatch/entry.c asserts that this one is
+/// `MODULE_NAME_LEN`.
 pub(crate) const NAME_LEN: usize = 56;
 
-/// A name as modprobe will get it: a module, or an alias such as `net-pf-10`.
+/// A name as the helper gets it: that of a module, or an alias such as `net-pf-10`.
 ///
-/// Shown with everything unusual escaped: names come from unprivileged users.
+/// It is shown as by [`Escaped`], because names come from unprivileged users.
 ///
 /// # Invariants
 ///
@@ -24,7 +27,7 @@ pub(crate) const NAME_LEN: usize = 56;
 pub(crate) struct Name([u8; NAME_LEN]);
 
 impl Name {
-    /// Copies as much of a name as fits.
+    /// Copies a name, or as much of it as fits.
     pub(crate) fn new(name: &CStr) -> Self {
         let mut bytes = [0; NAME_LEN];
         let name = name.to_bytes();
@@ -32,17 +35,17 @@ impl Name {
 
         bytes[..length].copy_from_slice(&name[..length]);
 
-        // INVARIANT: The last byte was left alone.
+        // INVARIANT: At most the first `NAME_LEN - 1` bytes were written; the last one is 0.
         Self(bytes)
     }
 
-    /// The name.
+    /// Returns the name as a C string.
     pub(crate) fn as_cstr(&self) -> &CStr {
-        // By the type invariant there is a NUL.
+        // This does not fail: by the type invariant there is a NUL.
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
 
-    /// A number that is the same for equal names, and most often different for others: FNV-1a.
+    /// Returns the 32-bit FNV-1a hash of the name.
     pub(crate) fn hash(&self) -> u32 {
         self.0
             .iter()
