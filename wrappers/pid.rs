@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Thread groups: which one a helper is, which ones a task descends from, and how to end one.
+//! Thread groups: references on them, the ancestors of a task, and how to kill one.
 //!
-//! The `kernel` crate has no `struct pid`.
+//! The `kernel` crate does not wrap `struct pid`.
 //!
 //! C header: [`include/linux/pid.h`](srctree/include/linux/pid.h)
 
@@ -20,34 +20,40 @@ use kernel::{
 
 /// A reference on a thread group.
 ///
-/// It stands for that group for ever: once the group has ended, its number may be used again, but
-/// not by this value.
+/// It always stands for that group. When the group has ended, the kernel may give its number to
+/// another group, but not its `struct pid`.
 ///
 /// # Invariants
 ///
-/// Points to a `struct pid` on which this value holds a reference.
+/// The pointer is to a `struct pid` on which this value has a reference.
 pub(crate) struct ThreadGroup(NonNull<bindings::pid>);
 
-/// Which thread group it is, for comparisons: equal for the same group, and different for others
-/// for as long as somebody has a [`ThreadGroup`] of it.
+/// A value that identifies a thread group: the address of its `struct pid`.
+///
+/// As long as there is a [`ThreadGroup`] for a group, no other group has the same value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Id(usize);
 
-/// How many ancestors [`find_ancestor`] looks at: more than any that begets another in earnest.
+/// How many generations [`find_ancestor`] looks at, the current task's own included.
+///
+/// Far more than there usually are; the limit bounds the time.
 const MAX_ANCESTORS: usize = 64;
 
-// SAFETY: The reference may be put by any task.
+// SAFETY: `put_pid()` may be called by any task.
 unsafe impl Send for ThreadGroup {}
 
-// SAFETY: The methods may be called by any number of tasks at once.
+// SAFETY: The methods only read what does not change, or call functions that several tasks may call
+// at once.
 unsafe impl Sync for ThreadGroup {}
 
 impl ThreadGroup {
-    /// The thread group of the current task.
+    /// Takes a reference on the thread group of the current task.
     ///
-    /// Context: any with a task.
+    /// Returns `None` if the task has been reaped already, so that it is in no group.
+    ///
+    /// Context: any in which there is a current task.
     pub(crate) fn current() -> Option<Self> {
-        // SAFETY: The current task lives.
+        // SAFETY: The current task is not freed while it runs.
         let pid =
             unsafe { bindings::get_task_pid(current!().as_ptr(), bindings::pid_type_PIDTYPE_TGID) };
 
@@ -55,57 +61,64 @@ impl ThreadGroup {
         NonNull::new(pid).map(Self)
     }
 
-    /// Which one it is.
+    /// Returns the value that identifies the group.
     pub(crate) fn id(&self) -> Id {
         Id(self.0.as_ptr().addr())
     }
 
-    /// Whether a task is left of it, be it one that has exited and has not been waited for.
+    /// Returns whether a task is left in the group; one that has exited counts until it is reaped.
     ///
     /// Context: any.
     pub(crate) fn has_tasks(&self) -> bool {
         let _guard = rcu::read_lock();
 
-        // SAFETY: By the type invariant; RCU is locked, and the task is not touched.
+        // SAFETY: By the type invariant the `struct pid` is valid. The RCU read lock is held, and
+        // the pointer to the task is only compared.
         !unsafe { bindings::pid_task(self.0.as_ptr(), bindings::pid_type_PIDTYPE_TGID) }.is_null()
     }
 
-    /// Its number in the initial namespace.
+    /// Returns the number of the group in the initial namespace.
     pub(crate) fn number(&self) -> Pid {
-        // SAFETY: By the type invariant; the numbers do not change, and there is at least one.
+        // SAFETY: By the type invariant the `struct pid` is valid. `numbers` has at least one
+        // element, that of the initial namespace, which does not change.
         unsafe { (*self.0.as_ptr()).numbers.as_ptr().read().nr }
     }
 
     /// Sends SIGKILL to the group, if it has not ended.
     ///
-    /// Context: any, hard interrupts included; with PREEMPT_RT, where the `siglock` that it takes
-    /// sleeps, where spinlocks may be taken.
+    /// Context: any, also a hard interrupt; with PREEMPT_RT only where a spinlock may be taken,
+    /// because the function takes the `siglock` of the group, which may sleep then.
     pub(crate) fn kill(&self) {
-        // That it has ended already is the only error.
+        // The only error is that the group has ended already.
         //
-        // SAFETY: By the type invariant. The last argument says that the kernel sends it.
+        // SAFETY: By the type invariant the `struct pid` is valid. The last argument says that the
+        // kernel sends the signal, so the permissions of the current task do not matter.
         // CAST: A small number.
         let _ = unsafe { bindings::kill_pid(self.0.as_ptr(), bindings::SIGKILL as c_int, 1) };
     }
 }
 
-/// Calls `visit` for the thread group of the current task, for that of its parent, and so on, until
-/// it finds something. The number is that of the generations between, 0 being the task's own.
+/// Calls `visit` for the thread group of the current task, then for that of its parent, and so on,
+/// until `visit` returns something, and returns that.
 ///
-/// Who has lost its parent continues with the one that it was given instead. Looks at a bounded
-/// number of ancestors.
+/// The second argument of `visit` is the number of generations in between: 0 for the group of the
+/// current task itself, 1 for that of its parent. The parent of an orphan is the process that it
+/// was reparented to. At most [`MAX_ANCESTORS`] groups are visited.
 ///
-/// Context: any with a task; `visit` must not sleep.
+/// Context: any in which there is a current task. `visit` is called with the RCU read lock held, so
+/// it must not sleep.
 pub(crate) fn find_ancestor<T>(mut visit: impl FnMut(Id, usize) -> Option<T>) -> Option<T> {
     let _guard = rcu::read_lock();
     let mut task = current!().as_ptr();
 
     for generation in 0..MAX_ANCESTORS {
-        // SAFETY: The current task lives. Whoever is a parent while RCU is locked is not freed before
-        // it is unlocked, and so on: a task that ends leaves its children to another before it goes
-        // itself. (Yama's `task_is_descendant()` relies on the same.) A task has its `signal` as long
-        // as it is there itself. The group is NULL once the task has been waited for; its address is
-        // only compared.
+        // SAFETY: `task` is not freed before the RCU read lock is dropped. The current task has not
+        // been reaped: one that reaps itself on exit runs no code of the module after that. A task
+        // that exits gives its children another parent before it is reaped, and is freed at least
+        // one grace period after that. So a task that is found in `real_parent` was reaped after
+        // the RCU read lock was taken, or not at all; and so on for its own parent. (Yama's
+        // `task_is_descendant()` relies on the same.) `signal` lives as long as its task. The
+        // pointer to the group, which is null if the task has been reaped, is only compared.
         let (group, parent) = unsafe {
             let signal = (*task).signal;
             // CAST: A small number.
@@ -130,7 +143,7 @@ pub(crate) fn find_ancestor<T>(mut visit: impl FnMut(Id, usize) -> Option<T>) ->
 
 impl Drop for ThreadGroup {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant there is a reference, which is not used after this.
         unsafe { bindings::put_pid(self.0.as_ptr()) };
     }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Waits that only a fatal signal ends early.
+//! Completions with a wait that has a timeout and that only a fatal signal interrupts.
 //!
-//! The `kernel` crate has an uninterruptible wait for a completion and interruptible ones for a
-//! condition variable. Neither will do for `request_module()`: its caller must be killable while
-//! it queues, but any other signal, and the ones that livepatch fakes to hurry a transition on,
-//! must not end the wait. To be dropped when `kernel::sync::Completion` has such a wait.
+//! The `kernel` crate has an uninterruptible wait for a completion, and interruptible waits for a
+//! condition variable. `request_module()` needs a killable one: while a request waits, its
+//! requester can be killed. But no other signal ends the wait, and neither does the fake signal
+//! that livepatch sends to speed a transition up. To be removed when `kernel::sync::Completion` has
+//! such a wait.
 //!
 //! C header: [`include/linux/completion.h`](srctree/include/linux/completion.h)
 
@@ -21,56 +22,62 @@ use kernel::{
 pub(crate) enum WaitResult {
     /// The completion was completed.
     Completed,
-    /// The time is over.
+    /// The timeout has passed.
     TimedOut,
     /// The waiting task got a fatal signal.
     Killed,
 }
 
-/// A completion for one waiter, which can be killed.
+/// A completion, for one task that waits and can be killed.
 ///
 /// See also [`kernel::sync::Completion`].
+///
+/// # Invariants
+///
+/// `inner` is initialised.
 #[pin_data]
 pub(crate) struct Completion {
     #[pin]
     inner: Opaque<bindings::completion>,
 }
 
-// SAFETY: A `struct completion` belongs to no task; any may use it.
+// SAFETY: A `struct completion` may be used by any task.
 unsafe impl Send for Completion {}
 
-// SAFETY: The methods hand `inner` to C functions that take its internal lock.
+// SAFETY: The methods pass `inner` to C functions that take its own lock.
 unsafe impl Sync for Completion {}
 
 impl Completion {
-    /// Creates an initialiser for a completion that is not yet completed.
+    /// Creates an initialiser for a completion that is not completed.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
+            // INVARIANT: `inner` is initialised here.
             inner <- Opaque::ffi_init(|slot: *mut bindings::completion| {
-                // SAFETY: `slot` is valid for writes, and pinned as `Self` is.
+                // SAFETY: `slot` is valid for writes, and is pinned.
                 unsafe { bindings::init_completion(slot) };
             }),
         })
     }
 
-    /// Wakes the waiter, or lets the next one pass.
+    /// Wakes the task that waits; if none does, the next wait returns at once.
     ///
-    /// Context: any, spinlocks may be held.
+    /// Context: any; the caller may hold spinlocks.
     pub(crate) fn complete(&self) {
-        // SAFETY: `inner` was initialised by `new()`.
+        // SAFETY: By the type invariant `inner` is initialised.
         unsafe { bindings::complete(self.inner.get()) };
     }
 
-    /// Waits until the completion is completed, `timeout` has passed, or the task is killed.
+    /// Waits until the completion is completed, `timeout` jiffies have passed, or the current task
+    /// is killed.
     ///
     /// Context: may sleep.
     pub(crate) fn wait_killable_timeout(&self, timeout: Jiffies) -> WaitResult {
-        // SAFETY: `inner` was initialised by `new()`.
+        // SAFETY: By the type invariant `inner` is initialised.
         let left =
             unsafe { bindings::wait_for_completion_killable_timeout(self.inner.get(), timeout) };
 
-        // The C function returns the time left (at least 1), 0 when there is none, or
-        // -ERESTARTSYS.
+        // The C function returns the jiffies that are left (at least 1) if the completion was
+        // completed, 0 if the timeout has passed, and -ERESTARTSYS if the task was killed.
         match left {
             1.. => WaitResult::Completed,
             0 => WaitResult::TimedOut,
