@@ -3,8 +3,8 @@
  * What the kernel knows of the current task, for requester.rs.
  *
  * Why this is C: audit_get_loginuid(), task_dfl_cgroup(), current_user_ns() and
- * cgroup_path() are inline functions or macros that depend on the configuration,
- * and %pS is known to the C side of printf only.
+ * cgroup_path() are inline functions or macros that depend on the
+ * configuration, and only the C side of printf has %pS.
  */
 #include <linux/audit.h>
 #include <linux/cgroup.h>
@@ -20,10 +20,10 @@
 #include "kmod_rs.h"
 
 /**
- * kmod_rs_requester_loginuid - the user who logged in
+ * kmod_rs_requester_loginuid - get the user who logged in
  *
- * Context: any with a task.
- * Return: the id in the initial namespace, (u32)-1 if nobody did.
+ * Context: any in which there is a current task.
+ * Return: the id in the initial namespace, or (u32)-1 if nobody has logged in.
  */
 u32 kmod_rs_requester_loginuid(void)
 {
@@ -31,9 +31,11 @@ u32 kmod_rs_requester_loginuid(void)
 }
 
 /**
- * kmod_rs_requester_is_in_init_userns - is it in the initial user namespace?
+ * kmod_rs_requester_is_in_init_userns - is the current task in the initial user
+ * namespace?
  *
- * Context: any with a task.
+ * Context: any in which there is a current task.
+ * Return: true if it is.
  */
 bool kmod_rs_requester_is_in_init_userns(void)
 {
@@ -41,9 +43,10 @@ bool kmod_rs_requester_is_in_init_userns(void)
 }
 
 /**
- * kmod_rs_requester_nspid - the process id as the task itself sees it
+ * kmod_rs_requester_nspid - get the id of the current task in its own namespace
  *
- * Context: any with a task.
+ * Context: any in which there is a current task.
+ * Return: the id, as gettid(2) returns it to the task.
  */
 int kmod_rs_requester_nspid(void)
 {
@@ -52,8 +55,9 @@ int kmod_rs_requester_nspid(void)
 
 #ifdef CONFIG_CGROUPS
 /*
- * The path, NUL-terminated; false if it may not fit. Of one that is cut, some
- * kernels return an error, others the length of what is left.
+ * Gets the path, NUL-terminated. Returns false if it may have been cut: for a
+ * path that is too long, some kernels return an error, and others the length of
+ * what fits.
  */
 static bool kmod_rs_cgroup(char *buffer, size_t size)
 {
@@ -64,7 +68,7 @@ static bool kmod_rs_cgroup(char *buffer, size_t size)
 	return length >= 0 && length < size - 1;
 }
 
-/* The end of a path that is too long, behind an ellipsis. */
+/* Gets "..." and the end of a long path, or "" if there is no memory. */
 static void kmod_rs_cgroup_tail(char *buffer, size_t size)
 {
 	char *whole __free(kfree) = kmalloc(PATH_MAX, GFP_KERNEL);
@@ -81,11 +85,14 @@ static void kmod_rs_cgroup_tail(char *buffer, size_t size)
 }
 
 /**
- * kmod_rs_requester_cgroup - the cgroup of the unified hierarchy
- * @buffer: gets the path, seen from the root; of a long one the end; NUL-terminated
- * @size: of the buffer
+ * kmod_rs_requester_cgroup - get the path of the current task's cgroup in the
+ * unified hierarchy
+ * @buffer: gets the path from the root, or "..." and its end if it is too long;
+ *	    NUL-terminated
+ * @size: size of the buffer, at least 4
  *
- * Context: with a task; may sleep. Takes no lock but spinlocks.
+ * Context: may sleep. Takes no lock except for the spinning one that guards the
+ * names of cgroups.
  */
 void kmod_rs_requester_cgroup(char *buffer, size_t size)
 {
@@ -100,10 +107,11 @@ void kmod_rs_requester_cgroup(char *buffer, size_t size)
 #endif
 
 /**
- * kmod_rs_symbol - the name of a place in the kernel
- * @buffer: gets symbol+offset/size, and the module; cut, NUL-terminated
- * @size: of the buffer
- * @address: in the kernel or in a module that is there now
+ * kmod_rs_symbol - get the name of a place in the code of the kernel
+ * @buffer: gets symbol+offset/size, and the name of the module if there is one,
+ *	    or as much of it as fits; NUL-terminated
+ * @size: size of the buffer
+ * @address: the place, in the kernel or in a module that is loaded now
  *
  * Context: any.
  */

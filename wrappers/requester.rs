@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who asks for a module, as plain values.
+//! The requester of a module, as plain values.
 //!
 //! C headers: [`include/linux/sched.h`](srctree/include/linux/sched.h),
 //! [`include/linux/capability.h`](srctree/include/linux/capability.h),
@@ -44,74 +44,73 @@ extern "C" {
     fn kmod_rs_has_capability_noaudit(task: *mut c_void, capability: c_int) -> bool;
 }
 
-/// The size of a task's name, `TASK_COMM_LEN`.
+/// The size of a task's name with its final NUL: `TASK_COMM_LEN`.
 const COMM_LEN: usize = bindings::TASK_COMM_LEN as usize;
 
-/// How much of the path of a cgroup is kept, with its final NUL.
+/// How many bytes of the path of a cgroup are kept, the final NUL included.
 const CGROUP_LEN: usize = 128;
 
-/// How much of the name of a call site is kept, with its final NUL.
-///
-/// With 16 bytes more, a record and its reference count would not fit into 512.
+/// How many bytes of the name of a call site are kept, the final NUL included.
 const CALL_SITE_LEN: usize = 80;
 
-/// The bytes before the first NUL.
+/// Returns the bytes before the first NUL.
 fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// The task that made a request.
 ///
-/// Shown as `comm[pid] uid n`; what is unusual in the name is escaped.
+/// Shown as `comm[pid] uid n`, with the name as by [`Escaped`].
 #[derive(Clone, Copy)]
 pub(crate) struct Requester {
-    /// Its id, in the initial namespace.
+    /// The id of the task, in the initial namespace.
     pid: Pid,
     /// The id of its thread group, in the initial namespace.
     tgid: Pid,
     /// Its real user id, in the initial namespace.
     uid: u32,
-    /// Its name, up to the first NUL; the last byte is one.
+    /// Its name, which ends at the first NUL. The last byte is NUL.
     comm: [u8; COMM_LEN],
 }
 
 impl Requester {
     /// Describes the current task.
     ///
-    /// Context: any with a task.
+    /// Context: any in which there is a current task.
     pub(crate) fn current() -> Self {
         let task = current!();
 
-        // SAFETY: The current task lives. Another thread may write to its name at the same time,
-        // whose bytes are then some of the old and some of the new one; each is read once.
+        // SAFETY: The current task is not freed while it runs. Another thread of the process may
+        // write the name at the same time. Then some bytes are of the old name and some of the new
+        // one. Any bytes are a valid value, and each is read once.
         let mut comm = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).comm) };
         comm[COMM_LEN - 1] = 0;
 
         Self {
             pid: task.pid(),
-            // SAFETY: As above; it does not change.
+            // SAFETY: The current task is not freed while it runs. Its `tgid` does not change.
             tgid: unsafe { (*task.as_ptr()).tgid },
             uid: task.uid().into_raw().val,
             comm,
         }
     }
 
-    /// Its id, in the initial namespace.
+    /// Returns the id of the task, in the initial namespace.
     pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// The id of its thread group, in the initial namespace.
+    /// Returns the id of the task's thread group, in the initial namespace.
     pub(crate) fn tgid(&self) -> Pid {
         self.tgid
     }
 
-    /// Its real user id, in the initial namespace.
+    /// Returns the real user id of the task, in the initial namespace.
     pub(crate) fn uid(&self) -> u32 {
         self.uid
     }
 
-    /// Its name, which may be any bytes but NUL.
+    /// Returns the name of the task, which can contain any bytes except NUL.
     pub(crate) fn comm(&self) -> &[u8] {
         text(&self.comm)
     }
@@ -128,35 +127,42 @@ impl fmt::Display for Requester {
     }
 }
 
-/// Whether the current task is a thread or a worker of the kernel, not of a program.
+/// Returns whether the current task is a thread or a worker of the kernel (`PF_KTHREAD`).
 ///
-/// Context: any with a task.
+/// The workers of io_uring are not: they are threads of a program.
+///
+/// Context: any in which there is a current task.
 pub(crate) fn is_kernel_thread() -> bool {
-    // SAFETY: The current task lives. Only it changes its flags, and this one never.
+    // SAFETY: The current task is not freed while it runs. Only the task itself changes its flags.
     unsafe { (*current!().as_ptr()).flags & bindings::PF_KTHREAD != 0 }
 }
 
-/// What a task may do, by its objective credentials: what it is, not what it does something as for
-/// a moment.
+/// What a task may do, by its objective credentials (`real_cred`).
+///
+/// These are the task's own credentials. The subjective ones (`cred`) may be those of somebody else
+/// for a moment, for example in overlayfs or io_uring.
 #[derive(Clone, Copy)]
 pub(crate) struct Credentials {
-    /// Whether it is a thread or a worker of the kernel.
+    /// Whether the task is a thread or a worker of the kernel.
     pub(crate) is_kernel_thread: bool,
-    /// Whether it has CAP_SYS_MODULE in the initial user namespace.
+    /// Whether the task has CAP_SYS_MODULE in the initial user namespace.
     pub(crate) may_load_modules: bool,
-    /// Whether it has CAP_NET_ADMIN in the initial user namespace.
+    /// Whether the task has CAP_NET_ADMIN in the initial user namespace.
     pub(crate) may_configure_network: bool,
-    /// Its effective user id, if it is in the initial user namespace.
+    /// The task's effective user id, if it is in the initial user namespace.
     pub(crate) euid: Option<u32>,
 }
 
 impl Credentials {
-    /// Those of the current task. Asks the security modules about the capabilities.
+    /// Reads the credentials of the current task, and asks the security modules about its
+    /// capabilities.
     ///
-    /// Context: any with a task.
+    /// Context: any in which there is a current task.
     pub(crate) fn current(symbols: PrivateSymbols) -> Self {
-        // SAFETY: The current task lives, and its credentials with it: no other task replaces them, and
-        // they do not change themselves. Of the namespace only the address is taken.
+        // SAFETY: The current task is not freed while it runs. Only the task itself replaces its
+        // `real_cred`, so that stays valid here, and credentials in use do not change. (The C macro
+        // `current_real_cred()` relies on the same.) The pointer to the user namespace is only
+        // compared.
         let (euid, is_in_init_userns) = unsafe {
             let credentials = (*current!().as_ptr()).real_cred;
             (
@@ -174,25 +180,28 @@ impl Credentials {
     }
 }
 
-/// Whether the current task has a capability in the initial user namespace, by its objective
-/// credentials. Leaves no trace in the audit log.
+/// Returns whether the current task has a capability in the initial user namespace, by its
+/// objective credentials.
+///
+/// Leaves no trace in the audit log.
 fn has_capability(_symbols: PrivateSymbols, capability: u32) -> bool {
-    // SAFETY: By the invariant of `_symbols` the jump has its target. The current task lives.
+    // SAFETY: By the type invariant of `PrivateSymbols` the jump in ksyms.S has its target. The
+    // current task is not freed while it runs.
     // CAST: A small number.
     unsafe { kmod_rs_has_capability_noaudit(current!().as_ptr().cast(), capability as c_int) }
 }
 
-/// Whether the current task may say which modules are loaded by request, and how many programs run
-/// for that: who may load any module itself.
+/// Checks that the current task may configure which modules are loaded by request, and how many
+/// helpers run: that it has CAP_SYS_MODULE, and so may load any module itself.
 ///
-/// Owning the file is not enough: in a container, whose root has lost the capability, that is root.
+/// To own the file is not enough: in a container without this capability, root still owns it.
 ///
-/// Returns [`EPERM`].
+/// Returns [`EPERM`] if the task does not have the capability.
 ///
-/// Context: with a task.
+/// Context: any in which there is a current task.
 pub(crate) fn may_configure() -> Result {
     // CAST: A small number.
-    // SAFETY: May be called from process context.
+    // SAFETY: `capable()` may be called wherever there is a current task.
     if unsafe { bindings::capable(bindings::CAP_SYS_MODULE as c_int) } {
         Ok(())
     } else {
@@ -200,14 +209,14 @@ pub(crate) fn may_configure() -> Result {
     }
 }
 
-/// Where a request comes from: what is known of the task besides [`Requester`], and the place in
-/// the kernel.
+/// Where a request comes from: what is known of the requester besides [`Requester`], and the call
+/// site.
 pub(crate) struct Origin {
-    /// The user who logged in, in the initial namespace.
+    /// The id of the user who logged in, in the initial namespace.
     pub(crate) loginuid: Option<u32>,
     /// Whether the task is in the initial user namespace.
     pub(crate) is_in_init_userns: bool,
-    /// The task's id in its own namespace.
+    /// The id of the task, in its own namespace.
     pub(crate) nspid: Pid,
     cgroup: [u8; CGROUP_LEN],
     call_site: [u8; CALL_SITE_LEN],
@@ -219,7 +228,7 @@ impl Origin {
     /// Context: may sleep; the caller may hold mutexes.
     #[inline(never)]
     pub(crate) fn current(call_site: usize) -> Self {
-        // SAFETY: May be called wherever there is a task.
+        // SAFETY: The functions may be called wherever there is a current task.
         let (loginuid, is_in_init_userns, nspid) = unsafe {
             (
                 kmod_rs_requester_loginuid(),
@@ -235,7 +244,7 @@ impl Origin {
             call_site: [0; CALL_SITE_LEN],
         };
 
-        // SAFETY: Each buffer has the size that is given with it.
+        // SAFETY: Each buffer is valid for writes of the size that is passed with it.
         unsafe {
             kmod_rs_requester_cgroup(origin.cgroup.as_mut_ptr().cast(), CGROUP_LEN);
             kmod_rs_symbol(
@@ -247,13 +256,14 @@ impl Origin {
         origin
     }
 
-    /// The path of its cgroup in the unified hierarchy; of a long one the end. Empty if it is not
-    /// known.
+    /// Returns the path of the task's cgroup in the unified hierarchy; empty if it is not known.
+    ///
+    /// Of a path that is too long, this is `...` and the end.
     pub(crate) fn cgroup(&self) -> &[u8] {
         text(&self.cgroup)
     }
 
-    /// The place in the kernel, as symbol+offset/size.
+    /// Returns the call site as `symbol+offset/size`, with the name of its module if it has one.
     pub(crate) fn call_site(&self) -> &[u8] {
         text(&self.call_site)
     }
