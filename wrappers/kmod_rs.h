@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the C and the Rust side of the module call of one another. The Rust
- * declarations stand in the wrapper that uses them, named behind each line.
+ * What the C side and the Rust side of the module call of each other. The
+ * comment behind each line names the file on the other side of it.
  */
 #ifndef KMOD_RS_H
 #define KMOD_RS_H
@@ -41,7 +41,7 @@ void kmod_rs_requester_cgroup(char *buffer, size_t size); /* requester.rs */
 void kmod_rs_symbol(char *buffer, size_t size,
 		    unsigned long address);		/* requester.rs */
 
-/* Assembler, called from Rust: private symbols of the kernel. */
+/* Assembler (ksyms.S), called from Rust: private symbols of the kernel. */
 int kmod_rs_security_kernel_module_request(char *name);	/* security.rs */
 bool kmod_rs_has_capability_noaudit(void *task, int capability); /* requester.rs */
 extern char *const kmod_rs_modprobe_path;		/* modprobe_path.rs */

@@ -3,17 +3,18 @@
  * The private symbols of the kernel that the module needs, reached by
  * livepatch relocations.
  *
- * Why this is assembler: the relocation has to be named place by place, which
- * no compiler does. Each use stands here with a placeholder, a weak symbol
- * `.klp.tombstone.NAME`, and each has an entry in `__klp_relocs.vmlinux`
- * (struct klp_reloc of tools/objtool/include/objtool/klp.h). After the last
- * link `objtool klp post-link` turns the entries into sections
- * `.klp.rela.vmlinux.*`, which the livepatch core resolves through kallsyms
- * when the module is loaded; a symbol that is absent or ambiguous makes that
- * fail. Without post-link the placeholders are NULL: livepatch.rs checks.
+ * Why this is assembler: each place that needs a relocation has to be named,
+ * and no compiler does that. At each place there is a placeholder, the weak
+ * symbol `.klp.tombstone.NAME`. For each place there is an entry in
+ * `__klp_relocs.vmlinux` (struct klp_reloc of
+ * tools/objtool/include/objtool/klp.h). After the last link, `objtool klp
+ * post-link` turns the entries into sections `.klp.rela.vmlinux.*`. The
+ * livepatch core resolves these through kallsyms when the module is loaded. If
+ * a symbol is absent or ambiguous, the load fails. Without post-link, the
+ * placeholders are NULL: private_symbols.rs checks that.
  *
- * A direct jump rather than a looked-up pointer: with IBT an indirect call of
- * a function whose ENDBR was sealed faults.
+ * The functions are reached by direct jumps, not by pointers that were looked
+ * up: with IBT, an indirect call faults if the function's ENDBR was sealed.
  */
 #include <linux/linkage.h>
 #include <asm/asm.h>
@@ -22,7 +23,7 @@
 #define R_X86_64_64	1
 #define R_X86_64_PLT32	4
 
-/* One struct klp_reloc: at \place goes the value of \symbol plus \addend. */
+/* A struct klp_reloc: \place gets the value of \symbol plus \addend. */
 .macro KLP_RELOC place:req symbol:req addend:req type:req
 	.weak	".klp.tombstone.\symbol"
 	.weak	".klp.sym.vmlinux.\symbol,0"

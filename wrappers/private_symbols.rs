@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Proof that the private symbols of the kernel can be used; see ksyms.S.
+//! Proof that the private symbols of the kernel, which ksyms.S refers to, can be used.
 
 use kernel::{
     ffi::c_char,
@@ -8,7 +8,8 @@ use kernel::{
 };
 
 extern "C" {
-    /// The address of the kernel's `modprobe_path`; null without `objtool klp post-link`.
+    /// The address of the kernel's `modprobe_path`, or null if the module was built without
+    /// `objtool klp post-link`.
     ///
     /// See ksyms.S.
     static kmod_rs_modprobe_path: *const c_char;
@@ -18,27 +19,31 @@ extern "C" {
 ///
 /// # Invariants
 ///
-/// The module loader has applied the livepatch relocations of the module, all of them.
+/// The module loader has applied all livepatch relocations of the module.
 #[derive(Clone, Copy)]
 pub(crate) struct PrivateSymbols(());
 
 impl PrivateSymbols {
-    /// Looks whether the module was linked to its end. If so, the module loader has found all
-    /// symbols, or it would have refused the module.
+    /// Checks that the module was built with `objtool klp post-link`.
     ///
-    /// Returns [`ENOEXEC`].
+    /// If it was, the module loader has found all symbols, or it would have refused the module.
+    ///
+    /// Returns [`ENOEXEC`] if it was not.
     ///
     /// Context: any.
     pub(crate) fn find() -> Result<Self> {
-        // SAFETY: Written by the module loader, before any code of the module runs.
+        // SAFETY: The variable is in ksyms.S. Only the module loader writes it, before any code of
+        // the module runs.
         if unsafe { kmod_rs_modprobe_path }.is_null() {
             return Err(ENOEXEC);
         }
-        // INVARIANT: A step after the last link makes all relocations, or none.
+        // INVARIANT: `objtool klp post-link` makes all relocations, or none, and the module loader
+        // refuses a module if it cannot apply one of them. It has applied this one.
         Ok(Self(()))
     }
 
-    /// The kernel's `modprobe_path`: a buffer that is never freed, and whose last byte is NUL.
+    /// Returns the kernel's `modprobe_path`: a buffer of `KMOD_PATH_LEN` bytes that is never freed,
+    /// and whose last byte is always NUL.
     pub(crate) fn modprobe_path(self) -> *const c_char {
         // SAFETY: As in `find()`.
         unsafe { kmod_rs_modprobe_path }
