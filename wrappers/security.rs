@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the security modules say of a request.
+//! The hook of the security modules for requests.
 //!
-//! The `kernel` crate does not wrap this hook, and it is not exported: see ksyms.S.
+//! The `kernel` crate does not wrap `security_kernel_module_request()`. The kernel does not export
+//! it either, so it is called through ksyms.S.
 //!
 //! C header: [`include/linux/security.h`](srctree/include/linux/security.h)
 
@@ -21,11 +22,13 @@ extern "C" {
     fn kmod_rs_security_kernel_module_request(name: *const c_char) -> c_int;
 }
 
-/// Asks the security modules whether the current task may have a module of this name loaded.
+/// Asks the security modules whether the current task may have the module `name` loaded.
+///
+/// Returns the error of the security module that denies it.
 ///
 /// Context: may sleep.
 pub(crate) fn kernel_module_request(_symbols: PrivateSymbols, name: &CStr) -> Result {
-    // SAFETY: By the invariant of `_symbols` the jump has its target. The hook reads the name and does
-    // not write to it.
+    // SAFETY: By the type invariant of `PrivateSymbols` the jump in ksyms.S has its target. `name`
+    // is a C string; the hook takes a `char *`, but only reads it.
     to_result(unsafe { kmod_rs_security_kernel_module_request(name.as_char_ptr()) })
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The tracepoint module:module_request, fired for each request as kmod.c does.
+ * The tracepoint module:module_request, which kernel/module/kmod.c fires for
+ * each request.
  *
- * Why this is C: the tracepoint is not exported and the `kernel` crate can
- * declare only events of its own; its guard, tracepoint_srcu, has no bindings.
+ * Why this is C: the tracepoint is not exported, and the `kernel` crate can
+ * only declare tracepoints that were defined for Rust. tracepoint_srcu, which
+ * guards the call of the probes, has no bindings.
  */
 #include <linux/errno.h>
 #include <linux/jump_label.h>
@@ -25,7 +27,7 @@ static void kmod_rs_match_tracepoint(struct tracepoint *tp, void *priv)
 /**
  * kmod_rs_trace_init - find the tracepoint
  *
- * Context: from module init, before the first request.
+ * Context: any, before the first request.
  * Return: 0, or -ENOENT if the kernel has no such tracepoint.
  */
 int kmod_rs_trace_init(void)
@@ -36,20 +38,21 @@ int kmod_rs_trace_init(void)
 
 /**
  * kmod_rs_trace_module_request - fire module:module_request
- * @name: name of the module, copied by the event
- * @wait: does the requester wait for modprobe to exit?
+ * @name: name that the request is for, which the event copies
+ * @wait: does the request wait for its helper to exit?
  * @call_site: address in the caller of request_module()
  *
- * What trace_module_request() of <linux/tracepoint.h> does, less the static
- * branch: that one could be patched only for a symbol of this module. It must be
- * kept in step with that header; scripts/check-kernel.sh refuses a kernel whose
- * macros are others.
+ * Does what trace_module_request() does, which the macros in
+ * <linux/tracepoint.h> make, except for one thing: it reads the static key
+ * instead of using a static branch, which could only refer to a key that the
+ * module can link to. It must be kept in step with that header;
+ * scripts/check-kernel.sh refuses a kernel in which the macros are different.
  *
- * Context: any; kmod_rs_trace_init() must have succeeded.
+ * Context: any. kmod_rs_trace_init() must have succeeded.
  */
 void kmod_rs_trace_module_request(char *name, bool wait, unsigned long call_site)
 {
-	/* The exact type, which control-flow integrity asks for. */
+	/* CFI checks that an indirect call is of exactly the function's type. */
 	typeof(&__traceiter_module_request) iterator;
 
 	if (!static_key_enabled(&kmod_rs_tp_module_request->key))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's own trace event of a request.
+//! The kernel's own trace event for requests.
 //!
 //! C header: [`include/trace/events/module.h`](srctree/include/trace/events/module.h)
 
@@ -26,28 +26,32 @@ extern "C" {
 ///
 /// # Invariants
 ///
-/// The tracepoint was found.
+/// `kmod_rs_trace_init()` has found the tracepoint.
 pub(crate) struct ModuleRequest(());
 
 impl ModuleRequest {
     /// Finds the tracepoint.
     ///
-    /// Returns [`ENOENT`] if the kernel has none.
+    /// Returns [`ENOENT`] if the kernel has no such tracepoint.
     ///
-    /// Context: may sleep.
+    /// Context: any, before the first request.
     pub(crate) fn find() -> Result<Self> {
-        // SAFETY: May be called from process context.
+        // SAFETY: The function reads the kernel's list of tracepoints, which does not change, and
+        // writes a variable of trace.c.
         to_result(unsafe { kmod_rs_trace_init() })?;
 
-        // INVARIANT: Just found.
+        // INVARIANT: The function has succeeded.
         Ok(Self(()))
     }
 
-    /// Fires the event.
+    /// Fires the event, if somebody has enabled it.
+    ///
+    /// `call_site` is the address in the caller of `request_module()`.
     ///
     /// Context: any.
     pub(crate) fn fire(&self, name: &CStr, wait: bool, call_site: usize) {
-        // SAFETY: The tracepoint was found. The event copies the name and does not write to it.
+        // SAFETY: By the type invariant the tracepoint was found. `name` is a C string; probes are
+        // given a `char *`, but only read it.
         unsafe { kmod_rs_trace_module_request(name.as_char_ptr(), wait, call_site) };
     }
 }
