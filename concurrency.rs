@@ -214,7 +214,7 @@ impl Slots {
         self.limit.store(limit, Relaxed);
 
         let mut queue = self.queue.lock();
-        while self.load().waiting() > 0 && self.load().in_use() < limit {
+        while self.load().waiting() > 0 && self.load().in_use() < self.limit() {
             // INVARIANT: The slot that is counted here is the one that is handed over. `queue` is
             // locked.
             self.load.add(Load::ONE_IN_USE, Relaxed);

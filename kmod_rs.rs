@@ -64,7 +64,7 @@ module! {
 }
 
 /// The module, from the end of init to exit. Dropped from top to bottom.
-#[pin_data(PinnedDrop)]
+#[pin_data]
 struct KmodRs {
     #[pin]
     _knobs: Knobs,
@@ -86,8 +86,6 @@ struct KmodRs {
 
 impl kernel::InPlaceModule for KmodRs {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        // Made from top to bottom. Requests arrive while the last is being made, and by then need
-        // all the others.
         let symbols = PrivateSymbols::find().inspect_err(|_| {
             pr_err!(
                 "built without \"objtool klp post-link\": build it with this project's Makefile\n"
@@ -102,37 +100,37 @@ impl kernel::InPlaceModule for KmodRs {
         let autoloaded = recorder.clone().and_then(Autoloaded::new);
         let directory = Arc::new(debugfs::Directory::new(c"kmod_rs"), GFP_KERNEL);
 
-        try_pin_init!(Self {
-            _knobs <- Knobs::new(slots.clone()?, settings.clone()?, firewall.clone()?),
-            _watcher <- notifier::Registration::new(ModuleWatcher {
-                helpers: helpers.clone()?,
-                autoloaded: autoloaded.clone()?,
-            }),
-            _directory: directory.clone()?,
-            // Nothing may fail from here on, so all that the files are made of is there by now.
-            _livepatch: Livepatch::enable(Kmod::new(
-                settings?,
-                firewall?,
-                slots?,
-                helpers?,
+        let kmod = || {
+            Kmod::new(
+                settings.clone()?,
+                firewall.clone()?,
+                slots.clone()?,
+                helpers.clone()?,
                 Records::new(recorder.clone()?, autoloaded.clone()?),
                 symbols?,
-            )?)?,
-            // Whoever has one of these open pins the module, once there is one.
+            )
+        };
+        let kmod = kmod();
+
+        // Made from top to bottom.
+        try_pin_init!(Self {
+            _knobs <- Knobs::new(slots?, settings?, firewall?),
             _recent <- debugfs::File::new(directory.clone()?, recorder::Recent(recorder.clone()?)),
-            _inflight <- debugfs::File::new(directory.clone()?, recorder::Inflight(recorder.clone()?)),
+            _inflight <-
+                debugfs::File::new(directory.clone()?, recorder::Inflight(recorder.clone()?)),
             _stats <- debugfs::File::new(directory.clone()?, recorder::Stats(recorder.clone()?)),
             _latency <- debugfs::File::new(directory.clone()?, recorder::Latency(recorder?)),
-            _autoloaded <- debugfs::File::new(directory?, autoloaded::List(autoloaded?)),
+            _autoloaded <-
+                debugfs::File::new(directory.clone()?, autoloaded::List(autoloaded.clone()?)),
+            _watcher <- notifier::Registration::new(ModuleWatcher {
+                helpers: helpers?,
+                autoloaded: autoloaded?,
+            }),
+            _directory: directory?,
+            // Requests arrive before this returns, and need all the others.
+            //
+            // SAFETY: This is the last step of init.
+            _livepatch: unsafe { Livepatch::enable(kmod?) }?,
         }? Error)
-    }
-}
-
-#[pinned_drop]
-impl PinnedDrop for KmodRs {
-    fn drop(self: Pin<&mut Self>) {
-        // No helper is in flight: each had a reference on the module. The last may have given its
-        // own back a moment ago and be on its way out of this module's text.
-        usermode_helper::wait_for_callbacks();
     }
 }

@@ -10,7 +10,10 @@
 mod handler;
 
 use self::handler::Handler;
-use crate::request::Kmod;
+use crate::{
+    request::Kmod,
+    usermode_helper, //
+};
 use kernel::{
     error::to_result,
     ffi::c_int,
@@ -51,9 +54,13 @@ impl Livepatch {
     /// - [`ENOMEM`];
     /// - what else `klp_enable_patch()` returns.
     ///
-    /// Context: from module init only, as the last step that can fail: a module whose init fails is
-    /// freed even if the livepatch is enabled. May sleep.
-    pub(crate) fn enable(kmod: Kmod) -> Result<Self> {
+    /// Context: in module init; may sleep.
+    ///
+    /// # Safety
+    ///
+    /// The init of the module does not fail after this has succeeded. A module whose init fails is
+    /// freed even if the livepatch is enabled.
+    pub(crate) unsafe fn enable(kmod: Kmod) -> Result<Self> {
         if WAS_ENABLED.xchg(true, Full) {
             return Err(EBUSY);
         }
@@ -62,8 +69,8 @@ impl Livepatch {
         };
 
         // SAFETY: `WAS_ENABLED` says that this is the first call, so the livepatch core does not
-        // have the patch yet. It takes a reference on the module. What this function cannot ensure
-        // is that init does not fail later: see the context above.
+        // have the patch yet. It takes a reference on the module, which by the requirement is not
+        // freed before the core has put it.
         to_result(unsafe { kmod_rs_livepatch_enable() }).inspect_err(|error| {
             if *error == EBUSY {
                 // The kernel does not say which of the two it is.
@@ -86,6 +93,10 @@ impl Drop for Livepatch {
         if is_active() {
             return;
         }
+        // Each helper in flight has a reference on the module, so there is none. But the last one
+        // may have put its own a moment ago, and still be in the text of the module.
+        usermode_helper::wait_for_callbacks();
+
         // SAFETY: The patch was never enabled, or it is disabled. If it is disabled, the livepatch
         // core has switched each task back at a time when the entry was not on its stack, and calls
         // no callback any more. (If the administrator forced the transition, the core did not look

@@ -14,6 +14,7 @@
 use super::module;
 use core::{
     marker::PhantomPinned,
+    mem::MaybeUninit,
     ptr, //
 };
 use kernel::{
@@ -26,10 +27,7 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     sync::Arc,
-    types::{
-        ForeignOwnable,
-        Opaque, //
-    }, //
+    types::ForeignOwnable, //
 };
 
 /// The items that a file shows.
@@ -100,13 +98,10 @@ impl Drop for Directory {
 /// # Invariants
 ///
 /// - `file` is what `debugfs_create_file_full()` returned: an error, or a file that nobody else
-///   removes. Its private data is `items`, and its operations are `operations`.
-/// - The owner in `operations` is the module that this code is in.
+///   removes. Its private data is `items`, and its operations are [`Self::OPERATIONS`].
 #[pin_data(PinnedDrop)]
 pub(crate) struct File<T: Items> {
     items: T,
-    #[pin]
-    operations: Opaque<bindings::file_operations>,
     file: *mut bindings::dentry,
     _directory: Arc<Directory>,
     #[pin]
@@ -127,36 +122,32 @@ impl<T: Items> File<T> {
         show: Some(Self::show),
     };
 
+    /// What debugfs keeps for as long as the file is open, also when it has been removed: so it is
+    /// part of the module and not of this value.
+    const OPERATIONS: &'static bindings::file_operations = &bindings::file_operations {
+        owner: module::this(),
+        open: Some(Self::open),
+        read: Some(bindings::seq_read),
+        llseek: Some(bindings::seq_lseek),
+        release: Some(bindings::seq_release),
+        // SAFETY: Null pointers and zeroes stand for operations that the file does not have.
+        ..unsafe { MaybeUninit::zeroed().assume_init() }
+    };
+
     /// Creates the file.
     ///
     /// As usual with debugfs, a failure is not reported: the file is missing. It cannot be opened
     /// before the init of the module has succeeded.
     ///
-    /// The file is part of the module's own value, which is dropped in the exit of the module or if
-    /// its init fails. It must not be dropped at another time, as it may be open then.
-    ///
     /// Context: may sleep.
     pub(crate) fn new(directory: Arc<Directory>, items: T) -> impl PinInit<Self> {
-        // INVARIANT: `file` is made of `items` and `operations` below, and the owner is
-        // `module::this()`.
+        // INVARIANT: `file` is made of `items` and `OPERATIONS` below.
         pin_init!(&this in Self {
             items,
-            operations <- Opaque::ffi_init(|slot: *mut bindings::file_operations| {
-                let operations = bindings::file_operations {
-                    owner: module::this(),
-                    open: Some(Self::open),
-                    read: Some(bindings::seq_read),
-                    llseek: Some(bindings::seq_lseek),
-                    release: Some(bindings::seq_release),
-                    ..Default::default()
-                };
-                // SAFETY: `slot` is valid for writes.
-                unsafe { slot.write(operations) };
-            }),
             file: {
-                // SAFETY: The name is a C string. `items` and `operations` were initialised above,
-                // and stay where they are until the file is removed, in `drop()`. The reference in
-                // `_directory` keeps the directory for as long.
+                // SAFETY: The name is a C string. `items` was initialised above, and stays where it
+                // is until the file is removed, in `drop()`. The reference in `_directory` keeps
+                // the directory for as long.
                 unsafe {
                     bindings::debugfs_create_file_full(
                         T::NAME.as_char_ptr(),
@@ -164,7 +155,7 @@ impl<T: Items> File<T> {
                         directory.0,
                         (&raw mut (*this.as_ptr()).items).cast(),
                         ptr::null(),
-                        Opaque::cast_into(&raw const (*this.as_ptr()).operations),
+                        Self::OPERATIONS,
                     )
                 }
             },
@@ -302,9 +293,8 @@ impl<T: Items> PinnedDrop for File<T> {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type invariants the pointer is from `debugfs_create_file_full()`, and the
         // file has not been removed. `debugfs_remove()` accepts errors, and returns when none of
-        // the operations that use `items` runs any more. The kernel uses `operations` once more
-        // when the file is closed. But the file is not open: it cannot be opened before init has
-        // succeeded, and exit does not begin while an open file pins the module.
+        // the operations that use `items` runs any more. If the file is open, closing it uses
+        // `OPERATIONS`, which the open file keeps, as it pins the module.
         unsafe { bindings::debugfs_remove(self.file) };
     }
 }

@@ -23,7 +23,7 @@ extern "C" {
 /// Returns a pointer to the module that this code is in.
 ///
 /// It is valid as long as code of the module runs.
-pub(crate) fn this() -> *mut bindings::module {
+pub(crate) const fn this() -> *mut bindings::module {
     (&raw const __this_module).cast_mut().cast()
 }
 
@@ -42,14 +42,13 @@ pub(crate) fn is_live() -> bool {
 
 /// Keeps the module loaded until reboot, by a reference that is never put.
 ///
-/// If the init of the module has not succeeded yet and fails later, the module goes all the same.
-///
-/// Returns [`EBUSY`] if the module is being unloaded.
+/// Returns [`EBUSY`] if the init of the module has not succeeded yet, as the module is freed in
+/// spite of references if its init fails; or if the module is being unloaded.
 ///
 /// Context: any.
 pub(crate) fn keep() -> Result {
     // SAFETY: `this()` is valid, as code of the module runs here.
-    if unsafe { bindings::try_module_get(this()) } {
+    if is_live() && unsafe { bindings::try_module_get(this()) } {
         Ok(())
     } else {
         Err(EBUSY)

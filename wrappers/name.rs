@@ -6,15 +6,19 @@
 
 use crate::wrappers::log::Escaped;
 use kernel::{
+    bindings,
+    ffi::c_char,
     fmt,
     prelude::*, //
 };
 
 /// The size of a name with its final NUL.
 ///
-/// Must be equal to `KMOD_RS_NAME_LEN` of kmod_rs.h. livepatch/entry.c asserts that this one is
-/// `MODULE_NAME_LEN`.
+/// `MODULE_NAME_LEN` of the C code, which `bindings` does not have.
 pub(crate) const NAME_LEN: usize = 56;
+
+// The name in a `struct module` has this size, or this does not compile.
+const _: fn(&bindings::module) -> &[c_char; NAME_LEN] = |module| &module.name;
 
 /// A name as the helper gets it: that of a module, or an alias such as `net-pf-10`.
 ///

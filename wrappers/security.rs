@@ -24,11 +24,15 @@ extern "C" {
 
 /// Asks the security modules whether the current task may have the module `name` loaded.
 ///
-/// Returns the error of the security module that denies it.
+/// Returns the error of the security module that denies it. As in C, any value but 0 denies it: one
+/// that is no error becomes [`EPERM`].
 ///
 /// Context: may sleep.
 pub(crate) fn kernel_module_request(_symbols: PrivateSymbols, name: &CStr) -> Result {
     // SAFETY: By the type invariant of `PrivateSymbols` the jump in ksyms.S has its target. `name`
     // is a C string; the hook takes a `char *`, but only reads it.
-    to_result(unsafe { kmod_rs_security_kernel_module_request(name.as_char_ptr()) })
+    match unsafe { kmod_rs_security_kernel_module_request(name.as_char_ptr()) } {
+        1.. => Err(EPERM),
+        result => to_result(result),
+    }
 }

@@ -27,12 +27,13 @@ static void kmod_rs_match_tracepoint(struct tracepoint *tp, void *priv)
 /**
  * kmod_rs_trace_init - find the tracepoint
  *
- * Context: any, before the first request.
+ * Context: any.
  * Return: 0, or -ENOENT if the kernel has no such tracepoint.
  */
 int kmod_rs_trace_init(void)
 {
-	for_each_kernel_tracepoint(kmod_rs_match_tracepoint, NULL);
+	if (!kmod_rs_tp_module_request)
+		for_each_kernel_tracepoint(kmod_rs_match_tracepoint, NULL);
 	return kmod_rs_tp_module_request ? 0 : -ENOENT;
 }
 

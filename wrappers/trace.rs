@@ -34,7 +34,7 @@ impl ModuleRequest {
     ///
     /// Returns [`ENOENT`] if the kernel has no such tracepoint.
     ///
-    /// Context: any, before the first request.
+    /// Context: any.
     pub(crate) fn find() -> Result<Self> {
         // SAFETY: The function reads the kernel's list of tracepoints, which does not change, and
         // writes a variable of trace.c.
