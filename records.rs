@@ -6,12 +6,14 @@
 
 pub(crate) mod autoloaded;
 mod events;
+pub(crate) mod outcome;
+mod progress;
 pub(crate) mod record;
 pub(crate) mod recorder;
 
 use self::{
     autoloaded::Autoloaded,
-    record::Outcome,
+    outcome::Outcome,
     recorder::{
         InFlight,
         Recorder, //

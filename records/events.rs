@@ -7,10 +7,12 @@
 
 use crate::{
     firewall::policy::Ruling,
-    records::record::{
-        self,
-        Outcome,
-        Record, //
+    records::{
+        outcome::Outcome,
+        record::{
+            self,
+            Record, //
+        }, //
     },
     wrappers::{
         log::{

@@ -6,12 +6,15 @@
 //! requester does not change any more. What becomes of the request is filled in as it becomes
 //! known, possibly after the request has returned: when its helper ends, or when a module appears.
 
+use super::{
+    outcome::Outcome,
+    progress::Progress, //
+};
 use crate::{
     firewall::policy::Verdict,
     usermode_helper::WaitStatus,
     wrappers::{
         log::{
-            Escaped,
             Known,
             Quoted, //
         },
@@ -47,141 +50,6 @@ use kernel::{
 
 /// How many modules of a request are listed by name; the others are only counted.
 const MAX_MODULES: usize = 16;
-
-/// How a request ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Outcome {
-    /// The helper succeeded. If the request does not wait: a module has appeared.
-    Loaded,
-    /// The helper exited with a status other than 0.
-    Exit,
-    /// The helper was killed by a signal.
-    Signal,
-    /// The helper could not be run.
-    Errno,
-    /// A security module or the firewall denied the request.
-    Denied,
-    /// The request got the answer of its leader.
-    Shared,
-    /// The request is part of a loop.
-    Loop,
-    /// The request got no slot in time.
-    Timeout,
-    /// The requester was killed, and the helper, if there is one, has not ended.
-    Killed,
-    /// The helper was started, and the request does not wait.
-    Started,
-    /// `/proc/sys/kernel/modprobe` is empty.
-    Off,
-    /// The name is too long.
-    TooLong,
-}
-
-impl Outcome {
-    /// The number of outcomes.
-    pub(crate) const COUNT: usize = Self::ALL.len();
-
-    /// All outcomes; the index of each is its number (`as usize`).
-    pub(crate) const ALL: [Self; 12] = [
-        Self::Loaded,
-        Self::Exit,
-        Self::Signal,
-        Self::Errno,
-        Self::Denied,
-        Self::Shared,
-        Self::Loop,
-        Self::Timeout,
-        Self::Killed,
-        Self::Started,
-        Self::Off,
-        Self::TooLong,
-    ];
-
-    /// Returns the outcome of a request whose helper has ended, or could not be run, with `result`.
-    pub(crate) fn of_helper(result: Result<WaitStatus>) -> Self {
-        match result {
-            Ok(WaitStatus::SUCCESS) => Self::Loaded,
-            Ok(status) if status.is_signal() => Self::Signal,
-            Ok(_) => Self::Exit,
-            Err(_) => Self::Errno,
-        }
-    }
-
-    /// Returns the word that the outcome is shown as.
-    pub(crate) fn word(self) -> &'static CStr {
-        match self {
-            Self::Loaded => c"loaded",
-            Self::Exit => c"exit",
-            Self::Signal => c"signal",
-            Self::Errno => c"errno",
-            Self::Denied => c"denied",
-            Self::Shared => c"shared",
-            Self::Loop => c"loop",
-            Self::Timeout => c"timeout",
-            Self::Killed => c"killed",
-            Self::Started => c"started",
-            Self::Off => c"off",
-            Self::TooLong => c"toolong",
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Escaped(self.word().to_bytes()).fmt(f)
-    }
-}
-
-/// What has become of a request, as far as that is known.
-#[derive(Clone, Copy)]
-pub(crate) struct Progress {
-    /// When the request began to wait; taken when it stops waiting.
-    queued: Option<Instant<Monotonic>>,
-    /// How long the request has waited for its leader's helper and for a slot.
-    pub(crate) queue_time: Option<Delta>,
-    /// When the helper was started; taken when it is known to have ended.
-    helper_started: Option<Instant<Monotonic>>,
-    /// The process id of the helper, in the initial namespace.
-    pub(crate) helper: Option<Pid>,
-    /// How long the helper ran.
-    pub(crate) helper_time: Option<Delta>,
-    /// How the helper ended.
-    helper_outcome: Option<Outcome>,
-    /// The outcome and the result that the request returned with.
-    answer: Option<(Outcome, c_int)>,
-    /// How many modules have appeared because of the request.
-    modules: usize,
-}
-
-impl Progress {
-    const NONE: Self = Self {
-        queued: None,
-        queue_time: None,
-        helper_started: None,
-        helper: None,
-        helper_time: None,
-        helper_outcome: None,
-        answer: None,
-        modules: 0,
-    };
-
-    /// Returns how the request ended, as far as that is known; `None` if it has not returned.
-    ///
-    /// If the requester was killed, this is the outcome of the helper as soon as that has ended. If
-    /// the request does not wait, it is [`Outcome::Loaded`] as soon as a module has appeared.
-    pub(crate) fn outcome(&self) -> Option<Outcome> {
-        match self.answer?.0 {
-            Outcome::Killed => Some(self.helper_outcome.unwrap_or(Outcome::Killed)),
-            Outcome::Started if self.modules > 0 => Some(Outcome::Loaded),
-            outcome => Some(outcome),
-        }
-    }
-
-    /// Returns the number that the caller got; `None` if the request has not returned.
-    pub(crate) fn result(&self) -> Option<c_int> {
-        self.answer.map(|(_, result)| result)
-    }
-}
 
 /// A counter of the bytes that records take.
 pub(crate) struct Memory(Atomic<u64>);
@@ -328,27 +196,20 @@ impl Record {
     /// Notes that the request begins to wait, for its leader's helper or for a slot.
     pub(crate) fn queued(&self) {
         let now = Instant::now();
-        self.progress.lock().queued = Some(now);
+        self.progress.lock().queued(now);
     }
 
     /// Notes that the request has stopped waiting.
     ///
     /// Returns how long it waited, or `None` if it was not waiting.
     pub(crate) fn dequeued(&self) -> Option<Delta> {
-        let mut progress = self.progress.lock();
-        let waited = progress.queued.take()?.elapsed();
-
-        progress.queue_time = Some(waited);
-        Some(waited)
+        self.progress.lock().dequeued()
     }
 
     /// Notes the process id of the helper, which is about to execute the program.
     pub(crate) fn helper_started(&self, helper: Pid) {
         let now = Instant::now();
-        let mut progress = self.progress.lock();
-
-        progress.helper = Some(helper);
-        progress.helper_started = Some(now);
+        self.progress.lock().helper_started(helper, now);
     }
 
     /// Notes that the helper has ended, or could not be run.
@@ -356,19 +217,17 @@ impl Record {
     /// Returns how long the helper ran, if that is known. It is not known if the request does not
     /// wait and `result` is a success: this only says that the program was executed.
     pub(crate) fn helper_ended(&self, result: Result<WaitStatus>) -> Option<Delta> {
-        let mut progress = self.progress.lock();
-
         if !self.wait && result == Ok(WaitStatus::SUCCESS) {
             return None;
         }
-        progress.helper_outcome = Some(Outcome::of_helper(result));
-        progress.helper_time = progress.helper_started.take().map(|start| start.elapsed());
-        progress.helper_time
+        self.progress
+            .lock()
+            .helper_ended(Outcome::of_helper(result))
     }
 
     /// Notes the outcome and the result that the request returns with.
     pub(crate) fn answered(&self, outcome: Outcome, result: c_int) {
-        self.progress.lock().answer = Some((outcome, result));
+        self.progress.lock().answered(outcome, result);
     }
 
     /// Notes that a module has appeared because of the request.
@@ -387,11 +246,11 @@ impl Record {
         }
 
         let mut progress = self.progress.lock();
-        let places = self.modules.as_ref().map_or(&[][..], |places| places);
-        if let Some(place) = places.get(progress.modules) {
+        let number = progress.add_module();
+        // With the lock held, so that a reader finds as many names as are counted.
+        if let Some(place) = self.modules.as_ref().and_then(|places| places.get(number)) {
             place.populate(module);
         }
-        progress.modules += 1;
     }
 
     /// Returns how many bytes the record takes.
@@ -531,7 +390,7 @@ impl fmt::Display for Record {
             Known(progress.helper_time.map(|time| time.as_nanos() / 1000)),
             Known(progress.outcome()),
             Known(progress.result()),
-            Modules(self, progress.modules),
+            Modules(self, progress.modules()),
         ))?;
         // These keys are left out if the firewall was not asked.
         match self.verdict() {
@@ -562,14 +421,6 @@ mod tests {
 
     fn ends_with(record: &Record, end: &[u8]) -> Result<bool> {
         Ok(shown(record)?.to_bytes().ends_with(end))
-    }
-
-    #[test]
-    fn outcomes_stand_at_their_numbers() -> Result {
-        for (i, outcome) in Outcome::ALL.iter().enumerate() {
-            assert_eq!(*outcome as usize, i);
-        }
-        Ok(())
     }
 
     #[test]

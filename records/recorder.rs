@@ -10,10 +10,12 @@ use crate::{
         Ruling,
         Verdict, //
     },
-    records::record::{
-        Memory,
-        Outcome,
-        Record, //
+    records::{
+        outcome::Outcome,
+        record::{
+            Memory,
+            Record, //
+        }, //
     },
     usermode_helper::WaitStatus,
     wrappers::{

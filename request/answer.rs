@@ -7,7 +7,7 @@
 use super::chain::Loop;
 use crate::{
     concurrency::NoSlot,
-    records::record::Outcome,
+    records::outcome::Outcome,
     usermode_helper::WaitStatus, //
 };
 use kernel::{

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     concurrency::Slots,
-    records::record::{
-        Outcome,
-        Record, //
+    records::{
+        outcome::Outcome,
+        record::Record, //
     },
     wrappers::{
         log::{

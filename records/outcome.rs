@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The words for how a request ended.
+//!
+//! Has no counterpart in the C code. Documentation/admin-guide.rst explains them to users.
+
+use crate::{
+    usermode_helper::WaitStatus,
+    wrappers::log::Escaped, //
+};
+use kernel::{
+    fmt,
+    prelude::*, //
+};
+
+/// How a request ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// The helper succeeded. If the request does not wait: a module has appeared.
+    Loaded,
+    /// The helper exited with a status other than 0.
+    Exit,
+    /// The helper was killed by a signal.
+    Signal,
+    /// The helper could not be run.
+    Errno,
+    /// A security module or the firewall denied the request.
+    Denied,
+    /// The request got the answer of its leader.
+    Shared,
+    /// The request is part of a loop.
+    Loop,
+    /// The request got no slot in time.
+    Timeout,
+    /// The requester was killed, and the helper, if there is one, has not ended.
+    Killed,
+    /// The helper was started, and the request does not wait.
+    Started,
+    /// `/proc/sys/kernel/modprobe` is empty.
+    Off,
+    /// The name is too long.
+    TooLong,
+}
+
+impl Outcome {
+    /// The number of outcomes.
+    pub(crate) const COUNT: usize = Self::ALL.len();
+
+    /// All outcomes; the index of each is its number (`as usize`).
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Loaded,
+        Self::Exit,
+        Self::Signal,
+        Self::Errno,
+        Self::Denied,
+        Self::Shared,
+        Self::Loop,
+        Self::Timeout,
+        Self::Killed,
+        Self::Started,
+        Self::Off,
+        Self::TooLong,
+    ];
+
+    /// Returns the outcome of a request whose helper has ended, or could not be run, with `result`.
+    pub(crate) fn of_helper(result: Result<WaitStatus>) -> Self {
+        match result {
+            Ok(WaitStatus::SUCCESS) => Self::Loaded,
+            Ok(status) if status.is_signal() => Self::Signal,
+            Ok(_) => Self::Exit,
+            Err(_) => Self::Errno,
+        }
+    }
+
+    /// Returns the word that the outcome is shown as.
+    pub(crate) fn word(self) -> &'static CStr {
+        match self {
+            Self::Loaded => c"loaded",
+            Self::Exit => c"exit",
+            Self::Signal => c"signal",
+            Self::Errno => c"errno",
+            Self::Denied => c"denied",
+            Self::Shared => c"shared",
+            Self::Loop => c"loop",
+            Self::Timeout => c"timeout",
+            Self::Killed => c"killed",
+            Self::Started => c"started",
+            Self::Off => c"off",
+            Self::TooLong => c"toolong",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Escaped(self.word().to_bytes()).fmt(f)
+    }
+}
+
+#[kunit_tests(kmod_rs_outcome)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_stand_at_their_numbers() -> Result {
+        for (i, outcome) in Outcome::ALL.iter().enumerate() {
+            assert_eq!(*outcome as usize, i);
+        }
+        Ok(())
+    }
+}
