@@ -2,11 +2,11 @@
 
 //! The firewall: who may have which module loaded by a request, as the administrator has set it.
 //!
-//! Has no counterpart in the C code. What is decided is in policy.rs; here are the rules that are in
+//! Has no counterpart in the C code. firewall/policy.rs decides; this file has the rules that are in
 //! force, what changes them, and the lock on them.
 //!
-//! The rules are one value, which a request takes as it is at one time, and which is replaced as a
-//! whole. While nothing can be denied, a request looks at one flag and no more.
+//! The rules are one value, which is replaced as a whole. A request takes a reference on it. While
+//! the rules cannot deny anything, a request reads one flag and nothing else.
 
 mod ciphers;
 mod patterns;
@@ -60,7 +60,7 @@ const CRYPTO_THREAD: &[u8] = b"cryptomgr_probe";
 ///
 /// # Invariants
 ///
-/// `is_in_force` says whether `rules` are, and both change only with `is_locked` held.
+/// `is_in_force` says whether `rules` can deny anything. Both change only with `is_locked` held.
 #[pin_data]
 pub(crate) struct Firewall {
     is_in_force: Atomic<bool>,
@@ -68,14 +68,14 @@ pub(crate) struct Firewall {
     rules: SpinLock<Arc<Rules>>,
     #[pin]
     crypto: Mutex<Decisions>,
-    /// Whether the rules are to stay as they are.
+    /// Whether the rules are locked until reboot.
     #[pin]
     is_locked: Mutex<bool>,
     symbols: PrivateSymbols,
 }
 
 impl Firewall {
-    /// Makes one that lets everything pass.
+    /// Creates a firewall that allows everything.
     ///
     /// Returns [`ENOMEM`].
     ///
@@ -97,8 +97,9 @@ impl Firewall {
         )
     }
 
-    /// Decides on a request of the current task, which `requester` describes, and says in the log
-    /// if it is, or would be, denied. Returns nothing if no request can be.
+    /// Decides on a request of the current task, and logs it if it is, or would be, denied.
+    ///
+    /// `requester` describes the current task. Returns `None` if the rules cannot deny anything.
     ///
     /// Context: with a task; may sleep. The caller may hold mutexes.
     pub(crate) fn check(
@@ -126,9 +127,10 @@ impl Firewall {
         Some(verdict)
     }
 
-    /// Decides on a request of the current task. Returns nothing if no request can be denied.
+    /// Decides on a request of the current task.
     ///
-    /// `name` may be longer than what a helper gets: see ciphers.rs.
+    /// `requester` describes the current task. `name` may be longer than what a helper gets: see
+    /// ciphers.rs. Returns `None` if the rules cannot deny anything.
     ///
     /// Context: with a task; may sleep. The caller may hold mutexes.
     pub(crate) fn decide(
@@ -137,7 +139,7 @@ impl Firewall {
         requester: &Requester,
         is_nested: bool,
     ) -> Option<Verdict> {
-        // ORDERING: What belongs together is behind the lock.
+        // ORDERING: The flag stands alone: the rules are read under their lock.
         if !self.is_in_force.load(Relaxed) {
             return None;
         }
@@ -161,20 +163,23 @@ impl Firewall {
         Some(rules.judge(decision))
     }
 
-    /// What was decided on the cipher that this algorithm is a part of.
+    /// Returns the decision on the cipher that this algorithm is a part of, if there is one.
     #[inline(never)]
     fn decided_for_part(&self, algorithm: &[u8], now: i64) -> Option<Decision> {
         self.crypto.lock().inherited(algorithm, now)
     }
 
-    /// The rules as they are now.
+    /// Returns the rules as they are now.
+    ///
+    /// Context: any but interrupts.
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.rules.lock().clone()
     }
 
-    /// Sets who may have modules loaded that are in no list, by the number of a mode.
+    /// Sets the mode, by its number.
     ///
-    /// Returns [`EINVAL`] if there is no such mode, [`EPERM`] if the rules are locked, or [`ENOMEM`].
+    /// Returns [`EINVAL`] if there is no such mode, [`EPERM`] if the rules are locked, or
+    /// [`ENOMEM`].
     ///
     /// Context: may sleep.
     pub(crate) fn set_mode(&self, number: u32) -> Result {
@@ -202,7 +207,7 @@ impl Firewall {
         self.change(|rules| rules.deny = list)
     }
 
-    /// Sets up to which number users count as privileged.
+    /// Sets the last user id that counts as privileged.
     ///
     /// Returns [`EPERM`] if the rules are locked, or [`ENOMEM`].
     ///
@@ -211,7 +216,7 @@ impl Firewall {
         self.change(|rules| rules.system_uids = last)
     }
 
-    /// Sets whether requests are denied, or only said to be.
+    /// Sets whether requests are denied, or only logged and recorded as such.
     ///
     /// Returns [`EPERM`] if the rules are locked, or [`ENOMEM`].
     ///
@@ -220,9 +225,9 @@ impl Firewall {
         self.change(|rules| rules.enforce = enforce)
     }
 
-    /// Replaces the rules by what `change` makes of them.
+    /// Replaces the rules by a copy that `change` has changed.
     ///
-    /// Returns [`EPERM`] if they are locked, or [`ENOMEM`].
+    /// Returns [`EPERM`] if the rules are locked, or [`ENOMEM`].
     ///
     /// Context: may sleep.
     fn change(&self, change: impl FnOnce(&mut Rules)) -> Result {
@@ -235,7 +240,7 @@ impl Firewall {
         let is_in_force = rules.are_in_force();
         let rules = Arc::new(rules, GFP_KERNEL)?;
 
-        // INVARIANT: With the lock held.
+        // INVARIANT: `is_locked` is held.
         let before = mem::replace(&mut *self.rules.lock(), rules);
         self.is_in_force.store(is_in_force, Relaxed);
         drop(is_locked);
@@ -243,9 +248,9 @@ impl Firewall {
         Ok(())
     }
 
-    /// Whether the current task may change the rules now.
+    /// Checks whether the current task may change the rules.
     ///
-    /// Returns [`EPERM`].
+    /// Returns [`EPERM`] if it may not, or if the rules are locked.
     ///
     /// Context: may sleep.
     pub(crate) fn may_change(&self) -> Result {
@@ -256,16 +261,16 @@ impl Firewall {
         Ok(())
     }
 
-    /// Whether the rules are to stay as they are.
+    /// Returns whether the rules are locked.
     ///
     /// Context: may sleep.
     pub(crate) fn is_locked(&self) -> bool {
         *self.is_locked.lock()
     }
 
-    /// Has the rules stay as they are, and the module with them.
+    /// Locks the rules, and keeps the module loaded, until reboot.
     ///
-    /// Returns [`EPERM`] if they do already, or [`EBUSY`] if the module is about to be unloaded.
+    /// Returns [`EPERM`] if they are locked, or [`EBUSY`] as [`module::keep`] does.
     ///
     /// Context: may sleep.
     pub(crate) fn lock(&self) -> Result {
@@ -282,8 +287,9 @@ impl Firewall {
         Ok(())
     }
 
-    /// Requests are about to be given back to the kernel. Says in the log that the rules are, too,
-    /// if that was not to be.
+    /// Logs that locked rules are given up, if they are locked.
+    ///
+    /// To be called before `request_module()` is given back to the kernel.
     ///
     /// Context: in the task that gives back; may sleep.
     pub(crate) fn given_back(&self) {

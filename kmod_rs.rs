@@ -3,8 +3,8 @@
 //! `request_module()` in Rust, on a running kernel.
 //!
 //! The module takes `__request_module()` over when it is loaded and gives it back before it is
-//! unloaded. See README.md for how to use it, Documentation/design.rst for how it is made, and
-//! request.rs for what it does.
+//! unloaded. README.md says how to use it and Documentation/design.rst how it works; request.rs is
+//! the path of a request.
 
 mod concurrency;
 mod firewall;
@@ -63,7 +63,7 @@ module! {
     },
 }
 
-/// The module, from the end of init to exit. Dropped from top to bottom.
+/// The module, from the end of init to exit. Its fields are dropped from top to bottom.
 #[pin_data]
 struct KmodRs {
     #[pin]
@@ -112,7 +112,7 @@ impl kernel::InPlaceModule for KmodRs {
         };
         let kmod = kmod();
 
-        // Made from top to bottom.
+        // Initialised from top to bottom.
         try_pin_init!(Self {
             _knobs <- Knobs::new(slots?, settings?, firewall?),
             _recent <- debugfs::File::new(directory.clone()?, recorder::Recent(recorder.clone()?)),
@@ -127,7 +127,7 @@ impl kernel::InPlaceModule for KmodRs {
                 autoloaded: autoloaded?,
             }),
             _directory: directory?,
-            // Requests arrive before this returns, and need all the others.
+            // Requests arrive before this returns, and need all of the above.
             //
             // SAFETY: This is the last step of init.
             _livepatch: unsafe { Livepatch::enable(kmod?) }?,

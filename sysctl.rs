@@ -2,12 +2,11 @@
 
 //! The knobs: what an administrator can set below `/proc/sys/kernel`.
 //!
-//! [`KNOBS`] has all of them. Their files are made from it. A test on the host compares it with
-//! Documentation/admin-guide.rst, and a test in the guest tries each of its ranges: both take the
-//! first line of each entry as it stands, so it has to be one line.
+//! [`KNOBS`] is the table of all knobs, from which their files are made. A test on the host compares
+//! it with Documentation/admin-guide.rst, and a test in the guest tries each range. Both read the
+//! first line of each entry, which therefore has to be one line.
 //!
-//! What a value means is up to the part of the module that keeps it. How a file is read and written
-//! is in wrappers/sysctl.rs.
+//! wrappers/sysctl.rs reads and writes the files.
 
 use crate::{
     concurrency::Slots,
@@ -47,11 +46,10 @@ const KERNEL: &CStr = c"kernel";
 /// `/proc/sys/kernel/kmod_rs`.
 const KMOD_RS: &CStr = c"kernel/kmod_rs";
 
-/// Whether the current task may write to a knob. It is asked only if the permissions of the file
-/// allow that: they are 0644, and its owner is root.
+/// Checks whether the current task may write to a knob, whose file has the permissions 0644.
 type MayWrite = fn(&State) -> Result;
 
-/// The owner of the file may, and nothing else is asked.
+/// The owner of the file may; nothing else is checked.
 const OWNER: MayWrite = |_| Ok(());
 
 /// A task with CAP_SYS_MODULE in the initial user namespace may.

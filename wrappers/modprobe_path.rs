@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The path of modprobe, as the administrator has set it.
+//! The path in `/proc/sys/kernel/modprobe`.
 //!
-//! `/proc/sys/kernel/modprobe` is not ours: the file and its buffer stay the kernel's, and
-//! [`ModprobePath::read`] takes a copy of it. The buffer is not exported: see private_symbols.rs.
+//! The file and its buffer are the kernel's own; [`ModprobePath::read`] copies the buffer. The
+//! kernel does not export it: see private_symbols.rs.
 
 use super::private_symbols::PrivateSymbols;
 use core::ptr;
@@ -15,19 +15,20 @@ use kernel::{
 /// The size of a path with its final NUL: `KMOD_PATH_LEN` of `kernel/module/internal.h`.
 const PATH_LEN: usize = 256;
 
-/// How often a path that changes while it is read is read again.
+/// How often a path that changes while it is read is read, at most.
 const PATH_TRIES: usize = 4;
 
 /// A copy of the path in `/proc/sys/kernel/modprobe`, taken at one time.
 pub(crate) struct ModprobePath(CString);
 
 impl ModprobePath {
-    /// Reads the path.
+    /// Copies the path.
     ///
-    /// A write to the file that is under way may be seen in parts: the kernel writes in place and
-    /// has no lock. Reading until two copies agree makes that unlikely.
+    /// The kernel writes the buffer in place and has no lock, so the copy can have a part of the
+    /// old and a part of the new path. To make that unlikely, the buffer is read until two copies
+    /// are the same.
     ///
-    /// Returns [`ENOMEM`] if there is no memory for the copy.
+    /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
     #[inline(never)]
@@ -36,9 +37,9 @@ impl ModprobePath {
         let mut bytes = [0; PATH_LEN];
 
         copy_stable(&mut bytes, |i| {
-            // SAFETY: `i` is not beyond the first NUL, and the last byte of the buffer, which is
-            // never freed, always is one. Writers write single bytes, as this reads them; a volatile
-            // load reads one once.
+            // SAFETY: `i` is not beyond the first NUL. The last byte of the buffer is always NUL,
+            // and the buffer is never freed. Writers write single bytes; a volatile load reads one
+            // byte once.
             unsafe { ptr::read_volatile(buffer.add(i)) }
         });
 
@@ -47,16 +48,17 @@ impl ModprobePath {
         Ok(Self(path.to_cstring()?))
     }
 
-    /// The path, empty if automatic loading is switched off.
+    /// Returns the path, which is empty if automatic loading is switched off.
     pub(crate) fn as_cstr(&self) -> &CStr {
         &self.0
     }
 }
 
-/// Copies a string that others may be writing, until two copies in succession are the same.
+/// Copies a string that others may be writing, until two copies in succession are the same, or
+/// [`PATH_TRIES`] times.
 ///
-/// `source` gives the byte at an index. The bytes of `copy` are 0 before, and those from the NUL on
-/// afterwards; the last always is.
+/// `source` returns the byte at an index. All bytes of `copy` must be 0. Afterwards those behind the
+/// string are 0, and the last byte always is.
 fn copy_stable(copy: &mut [u8; PATH_LEN], source: impl Fn(usize) -> u8) {
     let mut length_before = 0;
 

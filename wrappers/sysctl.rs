@@ -7,7 +7,7 @@
 //! is checked by the kernel's own `proc_douintvec_minmax()`, so that it is accepted or refused as
 //! every other number below `/proc/sys` is.
 //!
-//! The `kernel` crate does not have them.
+//! The `kernel` crate does not offer them.
 //!
 //! C header: [`include/linux/sysctl.h`](srctree/include/linux/sysctl.h)
 
