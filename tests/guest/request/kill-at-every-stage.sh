@@ -26,9 +26,11 @@ unblock_exec() {
 	exec 7<&-
 }
 
-# about_to_execute N: that many helpers are.
+# about_to_execute N: that many helpers sleep there. The stack of a task that sleeps begins
+# where it called the scheduler. One that is still on its way may be running when it is looked
+# at again, and then shows no stack.
 about_to_execute() {
-	(($(grep -l '__break_lease+' /proc/[0-9]*/stack 2>/dev/null | wc -l) == $1))
+	(($(/usr/bin/grep -lzP '\A\[<0>\] __break_lease\+' /proc/[0-9]*/stack 2>/dev/null | wc -l) == $1))
 }
 
 # killed_at_once WHAT: the last asker.
