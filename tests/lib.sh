@@ -489,6 +489,20 @@ write_to() {
 	echo "${output##*: }"
 }
 
+# without_capability NAME COMMAND...: as root that has all but this one.
+without_capability() {
+	setpriv --bounding-set="-$1" --inh-caps="-$1" "${@:2}"
+}
+
+# writes FILE VALUE COMMAND...: what the kernel says when it writes that, run by
+# the command, and what the file is afterwards.
+writes() {
+	local said
+	# shellcheck disable=SC2016 # For the other shell.
+	said=$("${@:3}" bash -c 'printf "%s\n" "$1" | dd of="$0" bs=16K status=none' "$1" "$2" 2>&1)
+	echo "${said##*: }|$(<"$1")"
+}
+
 # --- The firewall ---------------------------------------------------------
 
 # as_nobody COMMAND...: as an ordinary user without any capability.

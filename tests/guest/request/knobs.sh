@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Each knob that sysctl.rs has, and no other file: its permissions, its default, who may
+# write to it, that both ends of its range are taken, and that what is beyond is refused
+# and leaves the old value. What a value does is tested elsewhere.
+
+# shellcheck disable=SC2034 # For lib.sh.
+DEFAULTS=1 NO_KMOD_ASK=1
+. "$(dirname "$0")/lib.sh"
+mapfile -t KNOB_LINES </kmod_rs/knobs
+
+# read_knob LINE: in $NAME, its file in $KNOB, its kind in $KIND, who may write to it in
+# $WRITER, its default in $DEFAULT; in $TAKEN what it takes, in $REFUSED what it does not,
+# in $OTHER a value that is not the default.
+read_knob() {
+	local path least greatest longest
+	read -r path KIND WRITER least greatest DEFAULT <<<"$1"
+	KNOB=/proc/sys/$path NAME=${path##*/}
+	case $KIND in
+	status)
+		OTHER=0
+		;;
+	number)
+		TAKEN=("$greatest" "$least")
+		REFUSED=("$((least - 1))" "$((greatest + 1))" 4294967296 x "${least}x")
+		OTHER=$greatest
+		[[ $DEFAULT != "$greatest" ]] || OTHER=$least
+		# That stays until reboot: see firewall-lock.
+		[[ $NAME != autoload_lock ]] || TAKEN=("$least")
+		;;
+	text)
+		# A newline follows.
+		printf -v longest '%0*d' "$((greatest - 1))" 0
+		TAKEN=("$longest")
+		REFUSED=("0$longest" '[')
+		OTHER=x
+		[[ $DEFAULT != - ]] || DEFAULT=""
+		;;
+	esac
+}
+
+points() {
+	case $KIND-$WRITER in
+	status-*) echo 4 ;;
+	*-OWNER) echo $((6 + ${#TAKEN[@]} + ${#REFUSED[@]})) ;;
+	*) echo $((9 + ${#TAKEN[@]} + ${#REFUSED[@]})) ;;
+	esac
+}
+
+# takes VALUE: and it is there then.
+takes() {
+	is "$NAME takes ${1:0:21}" "$(write_to "$KNOB" "$1"$'\n')|$(<"$KNOB")" "|$1"
+}
+
+refuses() {
+	local before
+	before=$(<"$KNOB")
+	is "$NAME refuses ${1:0:21}" "$(write_to "$KNOB" "$1"$'\n')|$(<"$KNOB")" "Invalid argument|$before"
+}
+
+# may_not_write WHO VALUE SAID COMMAND...: run by the command, it cannot be written, and
+# stays what it is.
+may_not_write() {
+	local before
+	before=$(<"$KNOB")
+	is "$NAME: $1 may not write \"$2\"" "$(writes "$KNOB" "$2" "${@:4}")" "$3|$before"
+}
+
+test_permissions() {
+	local mode=644 value
+	[[ $KIND != status ]] || mode=444
+	is "$NAME: mode" "$(stat -c %a "$KNOB")" "$mode"
+	is "$NAME: anybody may read" "$(as_nobody cat "$KNOB")" "$(<"$KNOB")"
+	may_not_write "an ordinary user" "$OTHER" "Permission denied" as_nobody
+	if [[ $KIND == status ]]; then
+		may_not_write "root" "$OTHER" "Permission denied" env
+	elif [[ $WRITER == OWNER ]]; then
+		is "$NAME: root may write without CAP_SYS_MODULE" \
+			"$(writes "$KNOB" "$OTHER" without_capability sys_module)" "|$OTHER"
+	else
+		# Not what is there already, either, nor what nobody may: who it is, is looked at first.
+		for value in "$OTHER" "$DEFAULT" '[^x'; do
+			may_not_write "root without CAP_SYS_MODULE" "$value" "Operation not permitted" without_capability sys_module
+		done
+		may_not_write "root of another user namespace" "$OTHER" "Operation not permitted" unshare --user --map-root-user
+	fi
+}
+
+test_values() {
+	local value
+	for value in "${TAKEN[@]}"; do takes "$value"; done
+	for value in "${REFUSED[@]}"; do refuses "$value"; done
+	takes "$DEFAULT"
+}
+
+planned=3
+for line in "${KNOB_LINES[@]}"; do
+	read_knob "$line"
+	planned=$((planned + $(points)))
+done
+plan "$planned"
+
+holds "there are knobs" [ "${#KNOB_LINES[@]}" -gt 0 ]
+patch on
+is "and no other files" "$(find "$KNOBS" -type f -printf '%f\n' | sort | xargs)" \
+	"$(printf '%s\n' "${KNOB_LINES[@]}" | sed -n 's/^kernel\/kmod_rs\/\([^ ]*\).*/\1/p' | sort | xargs)"
+for line in "${KNOB_LINES[@]}"; do
+	read_knob "$line"
+	[[ $KIND == status ]] || is "$NAME: default" "$(<"$KNOB")" "$DEFAULT"
+	test_permissions
+	[[ $KIND == status ]] || test_values
+done
+is "nothing was locked" "$(<"$KNOBS/autoload_lock") $(references 1 && echo 1)" "0 1"
+
+finish
