@@ -56,13 +56,13 @@ pub(crate) struct Autoload {
 }
 
 /// The modules by number, in the order in which they appeared.
-struct Table {
+struct LiveModules {
     modules: RBTree<u64, Arc<Autoload>>,
     /// The number of the next module. It only grows, so a number is never used again.
     next: u64,
 }
 
-impl Table {
+impl LiveModules {
     fn remove(&mut self, module: &Name) -> Option<Arc<Autoload>> {
         let (number, _) = self.modules.iter().find(|(_, it)| it.module == *module)?;
         let number = *number;
@@ -76,7 +76,7 @@ impl Table {
 pub(crate) struct Autoloaded {
     recorder: Arc<Recorder>,
     #[pin]
-    table: SpinLock<Table>,
+    table: SpinLock<LiveModules>,
 }
 
 impl Autoloaded {
@@ -90,7 +90,7 @@ impl Autoloaded {
             pin_init!(Self {
                 recorder,
                 table <- new_spinlock!(
-                    Table {
+                    LiveModules {
                         modules: RBTree::new(),
                         next: 0,
                     },

@@ -16,9 +16,9 @@ use kernel::{
 ///
 /// Requests with the same target are equal. A clone shares the content, so it is cheap.
 #[derive(Clone)]
-pub(crate) struct Target(Arc<Content>);
+pub(crate) struct Target(Arc<Parts>);
 
-struct Content {
+struct Parts {
     name: Name,
     /// The [`Name::hash`] of `name`.
     hash: u32,
@@ -34,7 +34,7 @@ impl Target {
     pub(crate) fn new(name: Name, path: ModprobePath) -> Result<Self> {
         let hash = name.hash();
 
-        Ok(Self(Arc::new(Content { name, hash, path }, GFP_KERNEL)?))
+        Ok(Self(Arc::new(Parts { name, hash, path }, GFP_KERNEL)?))
     }
 
     /// Returns the name that the request is for.
