@@ -1,14 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build kmod-rs.ko: Kbuild, then the last step of a livepatch module, which
-# Kbuild does not know.
+# Build kmod-rs.ko. After Kbuild this runs "objtool klp post-link", the last step of a livepatch
+# module, which Kbuild does not know, and checks the result.
 #
-# KDIR, if set, is the kernel to build against, or KERNEL says which of those that "make
-# prepare" made; otherwise it is the one made for the running kernel, else that's own. With a
-# directory as first argument the sources are copied there and built there, so
-# that one checkout can be built for several kernels. What follows goes to make
-# (W=1, CLIPPY=1, ...).
+# KDIR is the kernel to build for, or KERNEL is the name of one that "make prepare" has set up.
+# Without both it is the running kernel, in the tree that "make prepare" made for it, or else in its
+# own tree. With --in DIR, the sources are copied to DIR and built there, so that one checkout can
+# be built for several kernels. All other arguments go to make (W=1, CLIPPY=1, ...).
 #
 # usage: [KDIR=DIR | KERNEL=NAME] build.sh [--in DIR] [MAKE ARGUMENTS...]
 
@@ -16,23 +15,23 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# Where the sources are, besides the top.
+# The folders that have sources, besides the top.
 FOLDERS=(./request ./firewall ./records ./livepatch ./wrappers)
 
-# The sources in the current directory, without what a build may have left.
+# List the sources in the current directory, without files that a build may have left.
 sources() {
 	find . "${FOLDERS[@]}" -maxdepth 1 -type f \
 		\( -name Kbuild -o -name '*.rs' -o -name '*.[chS]' \) ! -name '*.mod.c'
 }
 
-# forget SOURCE: remove it, and what Kbuild noted on how to make its object file.
+# forget SOURCE: remove it, its object file, and Kbuild's note on how to make that file.
 forget() {
 	local object=${1%.*}.o
 	rm -f "$1" "$object" "${object%/*}/.${object##*/}.cmd"
 }
 
-# copy_sources DIR: there are the sources then, and no other ones; those that have not
-# changed are not touched.
+# copy_sources DIR: make DIR have the sources of this checkout and no others. A source that has not
+# changed is not touched.
 copy_sources() {
 	local source
 	mkdir -p "$1"
@@ -53,15 +52,15 @@ main() {
 	KDIR=$(choose_kdir)
 	"$TOP/scripts/check-kernel.sh" "$KDIR"
 
-	# The step below is not repeatable, so the file is linked anew each time.
+	# A file can be post-linked only once, so it is linked anew each time.
 	rm -f kmod-rs.ko
 	with_tools make --no-print-directory -C "$KDIR" M="$PWD" "$@" modules
 
-	# A test looks at what becomes of a module without the steps below.
+	# Tests use a module without the steps below.
 	[[ $PWD == "$TOP" ]] || cp kmod-rs.ko not-post-linked.ko
 
-	# A BTF section would name types of a kernel image that is not here. Without it
-	# the numbers in .BTF_ids, which trace events refer to, are 0: no types.
+	# The BTF section would name types of a kernel image that is not here. Without it, the
+	# numbers in .BTF_ids, which trace events refer to, are 0: no types.
 	with_tools objcopy --remove-section .BTF kmod-rs.ko
 	with_tools "$KDIR/tools/objtool/objtool" klp post-link kmod-rs.ko
 	with_tools "$TOP/scripts/check-module.sh" kmod-rs.ko

@@ -1,22 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Say in one sentence why the module cannot be built for a kernel, before the
-# compilers say it on a page. Exit status 0 if it can.
+# Check whether the module can be built for a kernel. If not, say why in one sentence, before the
+# compilers print a page. The exit status is 0 if it can be built.
 #
 # usage: check-kernel.sh KDIR
+#        check-kernel.sh --tracepoint KDIR   print the value of TRACEPOINT for that kernel
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# How <linux/tracepoint.h> fires a tracepoint, which wrappers/trace.c does for one that is not
-# exported: its two macros, as in 7.2.12 and 7.3.4. If a kernel's differ, compare them with
-# trace.c, mend that, and write here what this prints for it:
-#	check-kernel.sh --tracepoint KDIR
+# wrappers/trace.c fires a tracepoint that is not exported, in the same way as <linux/tracepoint.h>
+# does. This is the checksum of the two macros there, as in 7.2.12 and 7.3.4. If the macros of a
+# kernel differ, compare them with trace.c, correct trace.c, and put here what --tracepoint prints.
 TRACEPOINT=8c1b7ca3366c4b32
 
-# tracepoint_macros KDIR: a checksum of them, whatever their blanks.
+# tracepoint_macros KDIR: a checksum of these macros that ignores white space.
 tracepoint_macros() {
 	local header
 	for header in "$1"/{source/,}include/linux/tracepoint.h; do
@@ -29,7 +29,7 @@ tracepoint_macros() {
 main() {
 	local kdir=$1 config=$1/include/config/auto.conf release
 
-	[[ -d $kdir ]] || die "KDIR=$kdir is not a directory: give the build directory of a kernel"
+	[[ -d $kdir ]] || die "KDIR=$kdir is not a directory: set it to the build directory of a kernel"
 	[[ -f $config && -f $kdir/include/config/kernel.release ]] ||
 		die "KDIR=$kdir is not a prepared kernel tree: run \"make modules_prepare\" there, or \"make prepare\" here and leave KDIR out"
 	release=$(<"$kdir/include/config/kernel.release")
@@ -43,7 +43,7 @@ main() {
 	has CONFIG_RUST || die "Linux $release is built without Rust (CONFIG_RUST)"
 	has CONFIG_TRACEPOINTS || die "Linux $release is built without trace events (CONFIG_TRACEPOINTS)"
 	! has CONFIG_MODULE_DEBUG_AUTOLOAD_DUPS ||
-		die "Linux $release is built with CONFIG_MODULE_DEBUG_AUTOLOAD_DUPS, whose bookkeeping in request_module() this module does not do"
+		die "Linux $release is built with CONFIG_MODULE_DEBUG_AUTOLOAD_DUPS: this module does not do the bookkeeping that it adds to request_module()"
 	[[ -f $kdir/rust/libkernel.rmeta ]] ||
 		die "KDIR=$kdir has no Rust metadata (rust/libkernel.rmeta): run \"make prepare\" and leave KDIR out"
 	[[ -f $kdir/Module.symvers ]] ||

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Check on the built module what neither compiler nor linker checks, and what
-# would crash a machine if it were otherwise.
+# Check the built module for faults that neither the compiler nor the linker reports, and that could
+# crash a machine.
 #
 # usage: check-module.sh kmod-rs.ko
 
@@ -14,18 +14,19 @@ PRIVATE="has_capability_noaudit modprobe_path security_kernel_module_request"
 ENTRY=kmod_rs_request_module
 HANDLER=kmod_rs_handle_request
 
-# Bytes of the kernel stack, which has 16384: what is held while a helper runs, on top of
-# what the callers of request_module() hold; and the frame of each function on the way.
+# Limits in bytes. The kernel stack has 16384. MAX_HELD is for what the module holds there while a
+# helper runs, on top of what the callers of request_module() hold. MAX_FRAME is for the frame of
+# each function on the way.
 MAX_HELD=900
 MAX_FRAME=600
 
-# The livepatch core takes no module that does not say what it is.
+# The livepatch core refuses a module that is not marked as a livepatch.
 check_modinfo() {
 	tr '\0' '\n' < <(objcopy -O binary --only-section=.modinfo "$1" /dev/stdout) | grep -qx 'livepatch=Y' ||
 		die "$1 is not marked as a livepatch (no livepatch=Y in .modinfo)"
 }
 
-# Relocations for the private symbols, and for no other.
+# There must be livepatch relocations for the private symbols, and for no others.
 check_relocations() {
 	local found
 	found=$(readelf -rW "$1" | awk '
@@ -37,16 +38,16 @@ check_relocations() {
 		die "$1 still has placeholders of ksyms.S: objtool klp post-link was not run on it"
 }
 
-# What stays undefined must be exported by the kernel; modpost has checked the
-# rest, but is silent about weak symbols.
+# The kernel must export what stays undefined. modpost has checked that, but it does not report weak
+# symbols.
 check_weak_symbols() {
 	local weak
 	weak=$(nm "$1" | awk '$(NF-1) ~ /^[wWvV]$/ { print $NF }' | grep -v '^\.klp\.' || true)
 	[[ ! $weak ]] || die "$1 has weak symbols, which nothing checks: $weak"
 }
 
-# The entry is what livepatch looks for on a stack. It must call the Rust side,
-# not jump there, and must be one piece.
+# Livepatch looks for the entry on the stacks of tasks. So the entry must call the Rust side, not
+# jump to it, and the compiler must not have split it.
 check_entry() {
 	local code siblings
 	siblings=$(nm "$1" | awk -v entry="$ENTRY" 'index($NF, entry) == 1 && $NF != entry { print $NF }')
@@ -59,10 +60,10 @@ check_entry() {
 	[[ $code =~ ^(call[[:space:]]*)+$ ]] || die "$ENTRY reaches $HANDLER by \"${code//$'\n'/, }\", not by a call"
 }
 
-# Frames as the functions make them, over direct calls from the entry on. Held is the
-# deepest of the ways to the call that runs the helper and waits for it. Only for Debian's
-# kernels with trixie's tools: a debugging kernel's frames are several times as large, and
-# another compiler's are others.
+# Add up the frames on each path of direct calls, from the entry to the call that runs the helper
+# and waits for it. The largest sum is what is held. This is checked only for Debian's kernels with
+# the tools of trixie: the frames of a debugging kernel are several times as large, and another
+# compiler makes other frames.
 check_stack() {
 	local fault
 	modinfo -F vermagic "$1" | grep -q '+deb13' || return 0

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Give request_module() back to the kernel, and unload the module. Waits for
-# requests that are under way, and says for which.
+# Give request_module() back to the kernel, and unload the module. This waits for the requests in
+# flight, and says which tasks it waits for.
 #
 # usage: give-back.sh
 
@@ -14,7 +14,8 @@ PATCH=/sys/kernel/livepatch/kmod_rs
 MODULE=/sys/module/kmod_rs
 SECONDS_UNTIL_SAID=5
 
-# wait_for WHAT CONDITION: livepatch gives no event for it, so look again.
+# wait_for WHAT CONDITION: wait until the condition holds. Livepatch has no event for it, so it is
+# polled.
 wait_for() {
 	local what=$1 since=$SECONDS said=""
 	shift
@@ -22,13 +23,13 @@ wait_for() {
 		if [[ ! $said ]] && ((SECONDS - since >= SECONDS_UNTIL_SAID)); then
 			said=1
 			say "waiting for $what"
-			! waiters || say "they end when their modprobe does, or when they are killed"
+			! waiters || say "a request ends when its modprobe ends, or when its task is killed"
 		fi
 		sleep 0.1
 	done
 }
 
-# Tasks that livepatch has not switched yet.
+# Print the tasks that are still in the patched state. Fail if there are none.
 waiters() {
 	local state task found=1
 	while read -r state; do
@@ -55,13 +56,13 @@ main() {
 	[[ -e $MODULE ]] || die "kmod_rs is not loaded: there is nothing to give back"
 	((EUID == 0)) || die "only root can give request_module() back"
 	if [[ -e $PATCH ]]; then
-		wait_for "the transition that is under way" settled
+		wait_for "livepatch to finish its transition" settled
 		echo 0 >"$PATCH/enabled"
 	fi
 	wait_for "these tasks to leave request_module()" gone
-	wait_for "$(<"$MODULE/refcnt") helpers whose requester has left" unused
+	wait_for "$(<"$MODULE/refcnt") helpers whose requesters have returned" unused
 	rmmod kmod_rs
-	say "request_module() is the kernel's own again"
+	say "request_module() is the kernel's C code again"
 }
 
 main

@@ -1,23 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Print the list for autoload_allow that a run with autoload_enforce=0 would have
-# needed: the names that would have been denied, as patterns that match these and no
-# others, and the patterns of the list as it was that have been used.
+# Print the list for autoload_allow that a run with autoload_enforce=0 would have needed. It has a
+# pattern for each name that would have been denied, and those patterns of the present list that
+# were used.
 #
-# Reads records (/sys/kernel/debug/kmod_rs/recent, if no file is given) or lines of the
-# log, in which there are no more than 10 in 5 seconds; "-" is standard input.
+# The input is records (/sys/kernel/debug/kmod_rs/recent if no file is given) or lines of the log,
+# which gets no more than 10 lines in 5 seconds. "-" is standard input.
 #
 # usage: learn.sh [FILE...]
 
 set -euo pipefail
 export LC_ALL=C
 
-# What the kernel takes, but for the newline.
+# The number of bytes that the kernel accepts, without the newline.
 LONGEST=4095
 
-# Of each line that counts: "name", "pattern" or "deny", the rule, and the name or the
-# pattern, with tabs between them. Neither records nor the log have tabs in a value.
+# Print three fields for each line that counts, with tabs between them: "name", "pattern" or "deny";
+# the rule; the name or the pattern. No value in records or in the log has a tab.
 relevant() {
 	sed -En \
 		-e 's/^seq=.* name="([^"]*)" .* policy=would-be-denied rule="([^"]*)"$/\2\t\1/; t found' \
@@ -32,8 +32,8 @@ relevant() {
 		-e 'p'
 }
 
-# What is special in a pattern gets a backslash. What was not printable, and blanks,
-# which separate patterns, become "?".
+# A special character gets a backslash. A character that was not printable becomes "?", and so does
+# a blank, because blanks separate patterns.
 pattern_of_name() {
 	sed -E 's/[*?[]/\\&/g; s/\\x[0-9a-f]{2}| /?/g'
 }
@@ -54,7 +54,7 @@ main() {
 		echo "learn.sh: $name is in autoload_deny, by $pattern, which no other list overrides" >&2
 	done <<<"$denied"
 	((${#list} <= LONGEST)) ||
-		echo "learn.sh: this is longer than $LONGEST bytes: put one pattern in the place of several" >&2
+		echo "learn.sh: the list is longer than $LONGEST bytes: replace several of its patterns by one" >&2
 	printf '%s\n' "$list"
 }
 

@@ -1,35 +1,35 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the set-up scripts share: where things are, how to report, how to run a
-# long step, how to keep two runs apart. Sourced, never run.
+# Paths and functions that the scripts share: where things are, messages, long steps, the lock, and
+# which tools and kernel to use. Sourced, never run.
 #
-# Everything the scripts make is below $CACHE. A thing counts as made only when
-# its last step is done: it was renamed from NAME.part, or it holds a file
-# `complete`. So a run may be interrupted anywhere; the next one goes on.
+# Everything that the scripts make is below $CACHE. A thing is complete only after its last step: it
+# has been renamed from NAME.part, or it contains a file `complete`. So a run can be interrupted at
+# any time, and the next run continues.
 
-export LC_ALL=C # The messages of other programs are looked at.
+export LC_ALL=C # Some messages of other programs are parsed.
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=$(realpath -m -- "${XDG_CACHE_HOME:-${HOME:?is not set}/.cache}")/kmod_rs
-SYSROOT=$CACHE/sysroot # Debian 13's tools; see sysroot_of() for others.
+SYSROOT=$CACHE/sysroot # The tools of Debian 13; for other releases see sysroot_of().
 KERNELS=$CACHE/kernels
 
-# Minor versions of Linux that the module supports, the preferred one first.
+# The minor versions of Linux that the module supports, the preferred one first.
 MINORS="7.3 7.2"
 
-# The names that KERNEL= takes. Kernels for Debian 13 (trixie) are named after their minor
-# version, those of Debian testing after its codename, whatever version it has. A flavour
-# follows, if it is not the usual one.
+# The names that KERNEL= takes. A kernel for Debian 13 (trixie) is named after its minor version. A
+# kernel of Debian testing is named after the codename, whatever its version is. A flavour other
+# than the usual one is added to the name.
 SUPPORTED="7.3 7.2 7.3-cloud 7.2-cloud 7.3-rt 7.2-rt forky forky-cloud forky-rt"
 
-# The Debian 13 packages that building, checking and booting take.
+# The packages of Debian 13 that are needed to build, check and boot the module.
 PACKAGES=(
-	# The kernel's and the module's own tools.
+	# The tools of the kernel and of the module.
 	gcc gcc-14 libc6-dev make rustc rust-src rustfmt rust-clippy bindgen
 	clang lld llvm pahole flex bison bc kmod lz4 openssl python3
 	libelf-dev libssl-dev libxxhash-dev libdw-dev
-	# The virtual machine and what is put into it.
+	# The virtual machine, and what goes into it.
 	qemu-system-x86 cpio dracut-install xfsprogs strace
 	bash-static busybox-static coreutils debianutils diffutils findutils gawk grep
 	iproute2 libcap2-bin mount procps sed util-linux xz-utils zstd
@@ -37,19 +37,20 @@ PACKAGES=(
 	shellcheck cargo librust-loom-dev
 )
 
-# Those of Debian testing that building for its own kernels takes. All else is done with
-# the tools of Debian 13.
+# The packages of Debian testing that are needed to build for its own kernels. Everything else is
+# done with the tools of Debian 13.
 FORKY_PACKAGES=(
 	gcc gcc-16 libc6-dev make rustc rust-src bindgen clang
 	pahole flex bison bc kmod lz4 openssl python3 xz-utils
 	libelf-dev libssl-dev libxxhash-dev libdw-dev
 )
 
-# What the Rust metadata of a kernel depends on, by the Debian that it is built in.
+# The packages that the Rust metadata of a kernel depends on, by the Debian release that the kernel
+# is for.
 declare -A COMPILERS=([trixie]="gcc-14 rustc bindgen" [forky]="gcc-16 rustc bindgen")
 
 say() {
-	[[ ! -t 2 ]] || printf '\r\e[K' >&2 # Over the seconds of a step.
+	[[ ! -t 2 ]] || printf '\r\e[K' >&2 # Overwrite the seconds of a step.
 	printf 'kmod_rs: %s\n' "$*" >&2
 }
 
@@ -65,10 +66,11 @@ die() {
 
 # --- Running and stopping -------------------------------------------------
 
-# Process groups that have to end when this script ends.
+# The process groups that have to end when this script ends.
 RUNNING=()
 
-# All of them: what a group still writes must not meet the next run.
+# End these groups, and wait for all of their processes. A process that went on writing would
+# disturb the next run.
 stop_running() {
 	local status=$? pid tries
 	trap - EXIT
@@ -91,7 +93,7 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# spawn COMMAND...: start it as a process group of its own; its id is in $!.
+# spawn COMMAND...: start the command in a process group of its own. Its ID is in $!.
 spawn() {
 	set -m
 	"$@" </dev/null &
@@ -99,7 +101,7 @@ spawn() {
 	RUNNING+=("$!")
 }
 
-# join PID: wait for what was spawned, and return its status.
+# join PID: wait for a command that was spawned, and return its status.
 join() {
 	local pid left=() status=0
 	wait "$1" || status=$?
@@ -123,9 +125,9 @@ logged() {
 	"$@" >"$log" 2>&1
 }
 
-# step MESSAGE COMMAND...: run a long command, or a function, with its output
-# in a log. A terminal shows the seconds; elsewhere, and for what runs aside of
-# another step, there is one line at the end.
+# step MESSAGE COMMAND...: run a long command or a function, with its output in a log. A terminal
+# shows the seconds. Elsewhere, and for a step that runs beside another one (KMOD_RS_ASIDE), there
+# is one line at the end.
 step() {
 	local message=$1 log pid ticker="" start=$SECONDS status=0
 	shift
@@ -146,7 +148,8 @@ step() {
 	say "$message: $((SECONDS - start)) s"
 }
 
-# One sentence for what usually goes wrong; the end of the log for the rest.
+# step_failed MESSAGE LOG: explain a usual failure in one sentence. For any other failure, show the
+# end of the log.
 step_failed() {
 	local message=$1 log=$2 last stale
 	last=$(tail -n 1 "$log")
@@ -159,7 +162,7 @@ step_failed() {
 	fi
 	stale=$(grep -Eom1 'Release file for [^ ]* is (expired|not valid yet)' "$log" || true)
 	if [[ $stale ]]; then
-		die "the Debian archive is not taken as it is, because the $stale ($message): use another mirror, or set Acquire::Check-Valid-Until \"false\" for apt"
+		die "apt refuses the Debian archive, because the $stale ($message): use another mirror, or set Acquire::Check-Valid-Until \"false\" for apt"
 	fi
 	if grep -Eq 'Temporary failure resolving|Could not resolve|[Cc]ould not connect|Unable to connect|Network is unreachable|Connection (timed out|failed)' "$log"; then
 		die "the Debian archive cannot be reached ($message): check the network and run this again; details are in $log"
@@ -168,12 +171,12 @@ step_failed() {
 	die "this step failed: $message; all of its output is in $log"
 }
 
-# One run at a time. The scripts that this one starts run under its lock.
+# Allow one run at a time. The scripts that this one starts run under its lock.
 take_lock() {
 	[[ ! ${KMOD_RS_LOCKED:-} ]] || return 0
 	mkdir -p "$CACHE" || true
 	[[ -w $CACHE ]] ||
-		die "cannot write to $CACHE: set XDG_CACHE_HOME to a directory of yours"
+		die "cannot write to $CACHE: set XDG_CACHE_HOME to a directory that you can write to"
 	exec {LOCK}>"$CACHE/lock"
 	if ! flock -n "$LOCK"; then
 		say "waiting for another run in $CACHE to finish"
@@ -184,7 +187,7 @@ take_lock() {
 
 # --- Files ----------------------------------------------------------------
 
-# need_space MB WHAT: say so now rather than fail in the middle.
+# need_space MB WHAT: stop now if there is too little space, rather than fail in the middle.
 need_space() {
 	local free
 	free=$(df --output=avail --block-size=1M "$CACHE" | tail -n 1)
@@ -192,12 +195,12 @@ need_space() {
 		die "$2 needs $1 MB in $CACHE, but ${free// /} MB are free: make room, or set XDG_CACHE_HOME to a larger disk"
 }
 
-# Never reaches into something that is still mounted below.
+# Remove files and directories, but nothing that is still mounted below them.
 remove() {
 	rm -rf --one-file-system -- "$@"
 }
 
-# is_complete DIR [WORD]: is it whole, and made for the same WORD?
+# is_complete DIR [WORD]: is it complete, and was it made for this WORD?
 is_complete() {
 	[[ -f $1/complete && $(<"$1/complete") == "${2:-}" ]]
 }
@@ -211,12 +214,12 @@ is_debian_13() (
 	[[ ${ID:-} == debian && ${VERSION_CODENAME:-} == trixie ]]
 )
 
-# sysroot_of CODENAME: where the tools of that Debian are, if they are in a sysroot.
+# sysroot_of CODENAME: the directory for the tools of that Debian release, if they are in a sysroot.
 sysroot_of() {
 	if [[ $1 == trixie ]]; then echo "$SYSROOT"; else echo "$SYSROOT-$1"; fi
 }
 
-# tool_packages CODENAME: what has to be there of that Debian.
+# tool_packages CODENAME: the packages of that Debian release that must be installed.
 tool_packages() {
 	if [[ $1 == trixie ]]; then
 		printf '%s\n' "${PACKAGES[@]}"
@@ -225,8 +228,8 @@ tool_packages() {
 	fi
 }
 
-# missing_packages CODENAME DIR: those of that Debian's packages that are not installed
-# in the system below DIR; "" for this machine.
+# missing_packages CODENAME DIR: which of these packages are not installed in the system below DIR.
+# If DIR is "", that is this machine.
 missing_packages() {
 	local packages
 	mapfile -t packages < <(tool_packages "$1")
@@ -235,14 +238,14 @@ missing_packages() {
 			sed -n 's/^installed //p' | sort -u)
 }
 
-# Debian 13 with every package needs no sysroot for its own tools. Those of Debian
-# testing are never taken from the machine.
+# has_tools CODENAME: does this machine itself have the tools of that Debian release? Debian 13 with
+# every package has its own. The tools of Debian testing are never taken from the machine.
 has_tools() {
 	[[ $1 == trixie ]] && is_debian_13 && [[ -z $(missing_packages trixie "") ]]
 }
 
-# toolchain CODENAME [PACKAGE...]: the versions of that Debian's packages in one line;
-# without any named, of those that the Rust metadata depends on.
+# toolchain CODENAME [PACKAGE...]: the versions of these packages of that Debian release, in one
+# line. Without a PACKAGE, these are the packages that the Rust metadata depends on.
 toolchain() {
 	local codename=$1 admindir
 	shift
@@ -253,12 +256,12 @@ toolchain() {
 	dpkg-query --admindir="$admindir" -W -f '${Package}=${Version} ' "$@" 2>/dev/null
 }
 
-# With the tools of Debian 13.
+# in_sysroot COMMAND...: run it with the tools of Debian 13.
 in_sysroot() {
 	in_sysroot_of trixie "$@"
 }
 
-# in_sysroot_of CODENAME COMMAND...: with the tools of that Debian.
+# in_sysroot_of CODENAME COMMAND...: run it with the tools of that Debian release.
 in_sysroot_of() {
 	"$TOP/scripts/setup/in-sysroot.sh" --of "$@"
 }
@@ -270,7 +273,7 @@ minor_of() {
 	cut -d. -f1-2 <<<"$1"
 }
 
-# is_minor MINOR: does the module support it?
+# is_minor MINOR: does the module support this minor version?
 is_minor() {
 	[[ " $MINORS " == *" $1 "* ]]
 }
@@ -280,8 +283,8 @@ check_name() {
 		die "KERNEL=$1 is not supported; use one of: $SUPPORTED"
 }
 
-# The name that the user's KERNEL= means, as far as can be told without the archive:
-# if it is empty, the first minor version that is made, else nothing.
+# known_name [NAME]: the name of the kernel that the user's KERNEL= means, without asking the
+# archive. If NAME is empty, it is the first minor version that is set up, or nothing.
 known_name() {
 	local minor
 	if [[ ${1:-} ]]; then
@@ -297,12 +300,12 @@ known_name() {
 	done
 }
 
-# codename_of NAME: the Debian with whose tools this kernel is built.
+# codename_of NAME: the Debian release with whose tools this kernel is built.
 codename_of() {
 	if [[ $1 == forky* ]]; then echo forky; else echo trixie; fi
 }
 
-# name_of RELEASE: the name of one of Debian's kernels, or nothing if it is not supported.
+# name_of RELEASE: the name of this kernel of Debian, or nothing if it is not supported.
 name_of() {
 	local name
 	[[ $1 =~ ^([0-9]+\.[0-9]+)\.[0-9]+\+deb(13|14)(-[a-z]+)?-amd64$ ]] || return 0
@@ -311,7 +314,7 @@ name_of() {
 	! is_minor "${BASH_REMATCH[1]}" || [[ " $SUPPORTED " != *" $name "* ]] || echo "$name"
 }
 
-# The build directory of the kernel that KDIR= or KERNEL= means, or of the running one.
+# The build directory of the kernel that KDIR= or KERNEL= names, or else of the running kernel.
 choose_kdir() {
 	local release own name
 	release=$(uname -r)
@@ -320,7 +323,7 @@ choose_kdir() {
 		realpath -m -- "$KDIR"
 	elif [[ ${KERNEL:-} ]]; then
 		check_name "$KERNEL"
-		[[ -f $KERNELS/$KERNEL/complete ]] || die "kernel $KERNEL is not there yet: run \"make prepare KERNEL=$KERNEL\" first"
+		[[ -f $KERNELS/$KERNEL/complete ]] || die "kernel $KERNEL is not set up yet: run \"make prepare KERNEL=$KERNEL\" first"
 		realpath -- "$KERNELS/$KERNEL/build"
 	elif [[ -f $KERNELS/$release/complete ]]; then
 		realpath -- "$KERNELS/$release/build"
@@ -328,17 +331,18 @@ choose_kdir() {
 		realpath -- "$own"
 	else
 		name=$(name_of "$release")
-		die "there is no kernel tree with Rust metadata for the running kernel $release: ${name:+run \"make prepare KERNEL=$name\", or }give KERNEL= or KDIR="
+		die "there is no kernel tree with Rust metadata for the running kernel $release: ${name:+run \"make prepare KERNEL=$name\", or }set KERNEL= or KDIR="
 	fi
 }
 
-# Does KDIR have this line in its configuration?
+# has_option REGEX: does a whole line in the configuration of KDIR match?
 has_option() {
 	grep -qx "$1" "$KDIR/include/config/auto.conf" 2>/dev/null
 }
 
-# Trees that "make prepare" made need its tools; others those of the machine. A
-# kernel that was built with clang takes modules that were, too.
+# with_tools COMMAND...: run it with the tools for KDIR. A tree that "make prepare" made needs the
+# tools of its Debian release, any other tree those of this machine. A kernel that was built with
+# clang needs modules that were built with clang.
 with_tools() {
 	local variables=() codename
 	! has_option CONFIG_CC_IS_CLANG=y || variables+=("LLVM=${LLVM:-1}")

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Sign the module with a key of yours, so that a kernel that trusts the key
-# loads it under Secure Boot. The kernel's own sign-file does it.
+# Sign the module with the user's key, so that a kernel that trusts this key loads the module under
+# Secure Boot. The kernel's own sign-file makes the signature.
 #
 # usage: [KDIR=DIR] sign.sh kmod-rs.ko KEY CERT
 
@@ -13,7 +13,7 @@ set -euo pipefail
 main() {
 	local module=$1 key=$2 cert=$3 file
 	[[ $key && $cert ]] ||
-		die "say what to sign with: make sign KEY=key.pem CERT=cert.pem (how to make and enrol them is in README.md)"
+		die "a key and a certificate are needed: run make sign KEY=key.pem CERT=cert.pem (README.md says how to make and enrol them)"
 	[[ -f $module ]] || die "$module is not built yet: run \"make\" first"
 	for file in "$key" "$cert"; do
 		[[ -f $file ]] || die "$file does not exist"
@@ -21,7 +21,7 @@ main() {
 	KDIR=$(choose_kdir)
 	[[ -x $KDIR/scripts/sign-file ]] || die "KDIR=$KDIR has no scripts/sign-file"
 	"$TOP/scripts/check-module.sh" "$module"
-	# What is signed twice has two signatures, of which the kernel sees the last.
+	# A module that is signed again has two signatures. The kernel looks only at the last one.
 	KMOD_RS_BIND=$(dirname "$(realpath "$key")"):$(dirname "$(realpath "$cert")") \
 		with_tools "$KDIR/scripts/sign-file" sha256 "$(realpath "$key")" "$(realpath "$cert")" "$module"
 	say "signed $module"
