@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The Debian archive: which mirror, and what trixie-backports and Debian testing have.
-# Sourced after lib.sh.
+# Access to the Debian archive: which mirror to use, and what trixie-backports and Debian testing
+# have. Sourced after lib.sh.
 #
-# The machine's own apt fetches the kernels, with state and sources of its own
-# below $CACHE/apt/CODENAME. So the machine's sources stay as they are, root is not needed,
-# and downloads can start before there is a sysroot. Its settings hold: its proxies are used,
-# and a Release file that has expired is refused unless it has Acquire::Check-Valid-Until off.
+# The machine's own apt fetches the kernels, with a state and sources of its own in
+# $CACHE/apt/CODENAME. So the machine's sources stay as they are, root is not needed, and downloads
+# can start before there is a sysroot. The machine's settings for apt apply: its proxies are used,
+# and an expired Release file is refused unless Acquire::Check-Valid-Until is off.
 
 ARCHIVE=$CACHE/apt
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -18,8 +18,8 @@ acquire_settings() {
 		grep -E '^Acquire::((http|https|ftp)::|Retries|ForceIPv|Check-Valid-Until|Check-Date|Proxy)' || true
 }
 
-# LABEL URI of the archives that the machine's apt is set up with. Where apt has
-# no lists, as in most container images, they are fetched aside.
+# List LABEL and URI of the archives that the machine's apt is set up with. If apt has no package
+# lists, as in most container images, fetch them to $ARCHIVE/host.
 host_archives() {
 	local lists=()
 	if [[ -z $(apt-get indextargets) ]]; then
@@ -30,12 +30,12 @@ host_archives() {
 				remove "$ARCHIVE/host"
 		fi
 	fi
-	# shellcheck disable=SC2016 # apt fills these in.
+	# shellcheck disable=SC2016 # apt expands these.
 	apt-get "${lists[@]}" indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | sort -u
 }
 
-# mirror LABEL SUITE: the machine's mirror of the archive with this label, else
-# the one that mmdebstrap uses for SUITE.
+# mirror LABEL SUITE: the machine's mirror of the archive with this label, or else the mirror that
+# mmdebstrap uses for SUITE.
 mirror() {
 	local list uri
 	list=$(host_archives)
@@ -45,15 +45,15 @@ mirror() {
 	echo "${uri%/}"
 }
 
-# The sources that mmdebstrap uses by itself. Its set-up hook sees them before
-# anything is fetched.
+# The sources that mmdebstrap uses by default. Its setup hook prints them before anything is
+# fetched.
 default_sources() {
-	# shellcheck disable=SC2016 # For the shell of the hook.
+	# shellcheck disable=SC2016 # The shell of the hook expands this.
 	mmdebstrap --quiet --format=null --variant=custom \
 		--setup-hook='cat "$1/etc/apt/sources.list" >&2; exit 1' trixie /dev/null 2>&1 || true
 }
 
-# sysroot_sources CODENAME: what sources.list has for the sysroot of that Debian.
+# sysroot_sources CODENAME: the lines of sources.list for the sysroot of that Debian release.
 sysroot_sources() {
 	local main security
 	main=$(mirror Debian trixie)
@@ -66,12 +66,12 @@ sysroot_sources() {
 		"$security trixie-security" "$main trixie-backports"
 }
 
-# kernel_suite CODENAME: where that Debian's kernels 7.x are.
+# kernel_suite CODENAME: the suite that has the kernels 7.x for that Debian release.
 kernel_suite() {
 	if [[ $1 == trixie ]]; then echo trixie-backports; else echo "$1"; fi
 }
 
-# archive_config DIRECTORY: on top of the machine's own configuration.
+# archive_config DIRECTORY: the settings that are added to the machine's own apt configuration.
 archive_config() {
 	cat <<-EOT
 		Dir::Etc::SourceList "$1/sources.list";
@@ -96,7 +96,7 @@ archive_config() {
 	EOT
 }
 
-# archive CODENAME TOOL ARGS...: an apt program on the archive's state.
+# archive CODENAME TOOL ARGS...: run a program of apt on the state for that Debian release.
 archive() {
 	local codename=$1 tool=$2
 	shift 2
@@ -113,7 +113,7 @@ archive_update() {
 	archive "$codename" apt-get update
 }
 
-# The releases of the kernel NAME that have headers, the newest first.
+# archive_releases NAME: the releases of this kernel for which there are headers, the newest first.
 archive_releases() {
 	local name=$1 codename minor="" flavour="" deb=13
 	codename=$(codename_of "$name")

@@ -1,17 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Make what a virtual machine with a whole Debian 13 starts from:
+# Make the disks from which a virtual machine with a whole Debian 13 boots:
 #
-#   $CACHE/debian/root.img           its root file system, an ext4 labelled `debian`,
-#       the same for all kernels: packages, and small file systems in /srv/images
-#   $CACHE/kernels/NAME/modules.img   what belongs to /usr/lib/modules, all that
-#       Debian has for this kernel, an ext4 labelled `modules`
+#   $CACHE/debian/root.img            the root file system, an ext4 labelled `debian`, the same
+#       for all kernels: the packages, and small file systems in /srv/images
+#   $CACHE/kernels/NAME/modules.img   /usr/lib/modules with all modules that Debian has for this
+#       kernel, an ext4 labelled `modules`
 #
-# Neither is ever written to: what a test wants to have changed is in the initramfs
-# of its boot.
+# Neither disk is ever written to. Changes that a test needs are in the initramfs of its boot.
 #
-# usage: debian-root.sh NAME    as KERNEL= takes it
+# usage: debian-root.sh NAME    NAME is what KERNEL= takes
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -24,7 +23,7 @@ set -euo pipefail
 PATH+=:/usr/sbin:/sbin # For mke2fs.
 DEBIAN=$CACHE/debian
 
-# The system, what asks for modules while it boots, and what the tests need.
+# The system, programs that make the kernel request modules at boot, and what the tests need.
 DEBIAN_PACKAGES="systemd,systemd-sysv,udev,dbus,kmod,nftables,iproute2,procps,gawk,mount,dosfstools,util-linux-extra"
 
 # image LABEL SIZE DIRECTORY FILE
@@ -32,8 +31,8 @@ image() {
 	mke2fs -q -t ext4 -E lazy_itable_init=0,lazy_journal_init=0 -L "$1" -d "$3" "$4" "$2" >&2
 }
 
-# In the new system: nothing of this machine or its network, and the file systems
-# that the tests mount.
+# Print the commands that finish the new system. They remove what comes from this machine or its
+# network, and make the file systems that the tests mount.
 finish_system() {
 	cat <<-'EOT'
 		set -e
@@ -47,8 +46,8 @@ finish_system() {
 	EOT
 }
 
-# The system comes as an archive on standard input. Files of an ordinary user's
-# namespace cannot be in the cache, so the image goes to standard output.
+# Print the commands that make the image. They read the system as an archive from standard input.
+# The cache cannot have files of an ordinary user's namespace, so the image goes to standard output.
 image_of_archive() {
 	cat <<-EOT
 		set -e
@@ -84,18 +83,18 @@ make_modules() {
 
 main() {
 	local release recipe
-	(($# == 1)) || die "say which kernel: debian-root.sh NAME, one of: $SUPPORTED"
+	(($# == 1)) || die "usage: debian-root.sh NAME, with NAME one of: $SUPPORTED"
 	check_name "$1"
 	cd "$TOP"
 	take_lock
-	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/setup/prepare.sh $1 first"
+	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not set up yet: run scripts/setup/prepare.sh $1 first"
 	release=$(readlink "$KERNELS/$1")
 	recipe="$DEBIAN_PACKAGES $(finish_system | cksum)"
 	if ! is_complete "$DEBIAN" "$recipe"; then
 		need_helpers mke2fs=e2fsprogs
 		need_subids
-		need_space 2500 "the Debian 13 to boot"
-		step "making the Debian 13 to boot" make_root
+		need_space 2500 "the disk with Debian 13"
+		step "making the disk with Debian 13" make_root
 		echo "$recipe" >"$DEBIAN/complete"
 	fi
 	[[ $KERNELS/$release/modules.img -nt $KERNELS/$release/complete ]] ||

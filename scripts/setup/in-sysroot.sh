@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run a command with the tools of Debian 13, or of another Debian: as it is on a Debian 13
-# machine that has them, else in the sysroot that sysroot.sh made.
+# Run a command with the tools of Debian 13, or of another Debian release. On a Debian 13 machine
+# that has its tools, the command runs directly. Otherwise it runs in the sysroot that sysroot.sh
+# made.
 #
-# The checkout, the cache and the current directory are at the same paths inside
-# as outside. $KMOD_RS_BIND names more, separated by colons. Of the environment
-# only what is listed below goes in; pass the rest with env.
+# Inside, the checkout, the cache and the current directory have the same paths as outside.
+# $KMOD_RS_BIND names more directories, separated by colons. Only the environment variables that are
+# set below are passed on; pass others with env.
 #
 # usage: in-sysroot.sh [--of CODENAME] COMMAND ARGS...
 #        in-sysroot.sh [--of CODENAME] env NAME=VALUE COMMAND ARGS...
@@ -15,8 +16,8 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-# The directories to be seen inside, parents first. The system's own
-# directories are those of the sysroot.
+# List the directories that are visible inside, parents first. The system's own directories are
+# those of the sysroot.
 shared_directories() {
 	local here more list=("$TOP" "$CACHE")
 	here=$(pwd -P)
@@ -37,7 +38,7 @@ main() {
 		codename=$2
 		shift 2
 	fi
-	(($# > 0)) || die "no command was given: in-sysroot.sh [--of CODENAME] COMMAND ARGS..."
+	(($# > 0)) || die "usage: in-sysroot.sh [--of CODENAME] COMMAND ARGS..."
 	clean=(
 		env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="${HOME:-/root}" TERM="${TERM:-dumb}"
 		LANG=C.UTF-8 XDG_CACHE_HOME="${CACHE%/kmod_rs}"

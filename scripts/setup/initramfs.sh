@@ -1,24 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Make what the virtual machine starts from, out of the Debian 13 tools and the
-# modules of a kernel that kernel.sh made:
+# Make what the virtual machine boots from, out of programs of Debian 13 and the modules of a kernel
+# that kernel.sh has set up:
 #
-#   $CACHE/kernels/NAME/guest.cpio  initramfs: programs, modules as Debian
-#       signed them, test_kmod, test_module, and the kernel's own test of module
-#       loading in /selftests. It has no /init: append an archive that has one.
+#   $CACHE/kernels/NAME/guest.cpio  the initramfs: programs, modules as Debian signed them,
+#       test_kmod, test_module, and in /selftests the kernel's own test of module loading.
+#       It has no /init: append an archive that has one.
 #   $CACHE/kernels/NAME/guest.list  the modules in it
-#   $CACHE/kernels/xfs.img          a disk with an XFS that holds a file `hello`
+#   $CACHE/kernels/xfs.img          a disk with an XFS file system that has a file `hello`
 #
-# usage: initramfs.sh NAME              for Debian's kernel that KERNEL= calls so
+# usage: initramfs.sh NAME              for a kernel of Debian; NAME is what KERNEL= takes
 #        initramfs.sh NAME-debug[-rt]   for one that debug-kernel.sh made
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-# What a test does is mostly to start programs and shells. Linked statically and with little
-# in them, they take half of the time. These of busybox are in the PATH before the others.
+# A test mostly starts programs and shells. Small programs that are linked statically take half of
+# the time. So these programs of busybox are in the PATH before the others.
 APPLETS=(cat cut dirname grep head mkdir mv rm sed sort tail touch tr uniq wc xargs)
 
 PROGRAMS=(
@@ -36,8 +36,8 @@ PROGRAMS=(
 	capsh hostname ip stty strace xz
 )
 
-# Modules that the tests make the kernel ask for. A kernel may lack some, or
-# have them built in. `=crypto` is a directory.
+# Modules that the tests make the kernel request. A kernel may lack some of them, or have them built
+# in. `=crypto` is a directory.
 MODULES=(
 	# file systems and disks
 	xfs ext4 fat vfat brd loop virtio_blk virtio_pci
@@ -49,7 +49,7 @@ MODULES=(
 	n_hdlc ppp_generic slip
 	# algorithms
 	'=crypto' lzo lz4
-	# the kernel's own test of module loading, where they are a part of the kernel
+	# the kernel's own test of module loading, if the kernel has these modules
 	test_kmod test_module
 )
 
@@ -84,8 +84,9 @@ modules() {
 		cp "$directory"/test-modules/*.ko "$to/extra/"
 	fi
 	cp "$from"/modules.{builtin,builtin.modinfo,order} "$to/"
-	# Unpacked, as else each of the 62 modprobes that kmod.sh runs at once unpacks
-	# it anew. Under emulation that can take the 5 s after which the rest gives up.
+	# Decompress the modules. Otherwise each of the 62 modprobes that kmod.sh runs at once
+	# decompresses its module anew. Under emulation that can take 5 s, and then the requests
+	# that wait give up.
 	find "$to" -name '*.ko.xz' -print0 | in_sysroot xargs -0 --no-run-if-empty xz --decompress
 	in_sysroot depmod -b "$root" "$release"
 	(cd "$to" && find . -name '*.ko*' | sed 's|^\./||' | sort) >"$directory/guest.list"
@@ -114,7 +115,7 @@ make_guest() {
 	remove "$root"
 }
 
-# The smallest that mkfs.xfs makes is 300 MB. It takes little room on the disk.
+# The smallest XFS that mkfs.xfs makes has 300 MB. It takes little room on the disk.
 make_disk() {
 	local image=$KERNELS/xfs.img
 	remove "$image.part"
@@ -126,7 +127,7 @@ make_disk() {
 	mv "$image.part" "$image"
 }
 
-# Made after what it is made of.
+# made FILE FROM...: is the file newer than everything that it is made from?
 made() {
 	local file=$1 from
 	shift
@@ -137,11 +138,11 @@ made() {
 
 main() {
 	local release
-	(($# == 1)) || die "say which kernel: initramfs.sh NAME[-debug[-rt]], NAME one of: $SUPPORTED"
+	(($# == 1)) || die "usage: initramfs.sh NAME[-debug[-rt]], with NAME one of: $SUPPORTED"
 	check_name "${1%-debug*}"
 	cd "$TOP"
 	take_lock
-	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not there yet: run scripts/setup/prepare.sh $1 first"
+	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not set up yet: run scripts/setup/prepare.sh $1 first"
 	release=$(readlink "$KERNELS/$1")
 	made "$KERNELS/$release/guest.cpio" "$KERNELS/$release/complete" "$SYSROOT/complete" "${BASH_SOURCE[0]}" ||
 		step "making the guest for kernel $release" make_guest "$KERNELS/$release"

@@ -1,29 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Make a Debian kernel ready to build Rust modules for, and to boot: its source,
-# a build tree with the Rust metadata, its modules and its image.
+# Set up a Debian kernel, to build Rust modules for it and to boot it: its source, a build tree with
+# the Rust metadata, its modules and its image.
 #
-# Debian's headers have no Rust metadata. It is rebuilt here from Debian's own
-# source and configuration with Debian's own compilers. A module built with it
-# is only safe to load if it is the same as Debian's; that is checked: the
-# configuration is unchanged, and the names of all Rust symbols, which are
-# hashes of compiler, options and types, are those that Debian's kernel exports.
+# Debian's headers do not have the Rust metadata. This script rebuilds it from Debian's own source
+# and configuration, with Debian's own compilers. A module that is built with this metadata is safe
+# to load only if the metadata is the same as Debian's. So the script checks that the configuration
+# is unchanged, and that the names of all Rust symbols are those that Debian's kernel exports. These
+# names are hashes of the compiler, the options and the types.
 #
-# $CACHE/sources/VERSION has the source, which the flavours of a kernel share, and
-# $CACHE/kernels/RELEASE
-#   src/           a link to that
+# $CACHE/sources/VERSION has the source, which the flavours of a kernel share.
+# $CACHE/kernels/RELEASE has the rest:
+#
+#   src/           a link to the source
 #   build/         the tree to build modules with (KDIR)
 #   root/          the unpacked packages, with usr/lib/modules/RELEASE
 #   vmlinuz        the image
 #   test-modules/  test_kmod.ko and test_module.ko of the same source
 #   info           what it was made of
-# and $CACHE/kernels/NAME is a link to it.
 #
-# usage: kernel.sh NAME           make all of it, unless it is there; NAME is what KERNEL=
-#                                 takes
+# $CACHE/kernels/NAME is a link to it.
+#
+# usage: kernel.sh NAME           make all of it, unless it is there; NAME is what KERNEL= takes
 #        kernel.sh --fetch NAME   only download and unpack, without the sysroot
-#        REFRESH=1 kernel.sh ...  see first whether the archive has a newer one
+#        REFRESH=1 kernel.sh ...  first look whether the archive has a newer kernel
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -31,12 +32,12 @@ set -euo pipefail
 # shellcheck source=scripts/setup/archive.sh
 . "$TOP/scripts/setup/archive.sh"
 
-# Raise it when what is made here changes: older trees are then made anew.
+# Increase this number when this script changes what it makes. Older trees are then made anew.
 RECIPE=2
 
 SOURCES=$CACHE/sources
 
-# The module cannot do without the first ones, nor with the others.
+# The options that the module needs, and those with which it does not work.
 CONFIG_ON=(RUST MODULES LIVEPATCH KALLSYMS_ALL)
 CONFIG_OFF=(MODULE_DEBUG_AUTOLOAD_DUPS)
 
@@ -46,8 +47,9 @@ source_package() {
 	echo "linux-source-$(minor_of "$1")"
 }
 
-# The packages of RELEASE at VERSION but for the source, or nothing if the archive lacks
-# one. The signed image is often days late; the unsigned one boots as well.
+# find_packages RELEASE VERSION: the packages of that kernel except the source, or nothing if the
+# archive lacks one of them or the source. The signed image often comes days late; the unsigned one
+# boots as well.
 find_packages() {
 	local release=$1 version=$2 package list=()
 	list=("linux-headers-$release" "linux-modules-$release" "linux-base-$release")
@@ -62,7 +64,7 @@ find_packages() {
 	echo "${list[*]}"
 }
 
-# Of the releases on standard input those that the module supports.
+# Print those of the releases on standard input that the module supports.
 supported() {
 	local release
 	while read -r release; do
@@ -70,7 +72,8 @@ supported() {
 	done
 }
 
-# The newest kernel NAME that is there as a whole: release, version, packages.
+# resolve NAME: find the newest kernel of that name of which the archive has all packages. Its
+# release, version and packages go to a file.
 resolve() {
 	local name=$1 release releases newest version packages
 	archive_update "$CODENAME"
@@ -90,10 +93,10 @@ resolve() {
 			return
 		fi
 	done
-	die "the packages of kernel $name in the Debian archive are of different versions: it is being updated, so try again in some hours"
+	die "the Debian archive has the packages of kernel $name in different versions: it is being updated, so try again in a few hours"
 }
 
-# download DIRECTORY VERSION PACKAGE...: unpacked in DIRECTORY/root.
+# download DIRECTORY VERSION PACKAGE...: download the packages, and unpack them in DIRECTORY/root.
 download() {
 	local directory=$1 version=$2 deb
 	shift 2
@@ -107,7 +110,7 @@ download() {
 	rmdir "$directory/debs"
 }
 
-# The source goes without the register tables of one graphics driver, a quarter of it.
+# The register tables of one graphics driver, a quarter of the source, are left out.
 unpack_source() {
 	local part=$1 version=$2 package=$3
 	download "$part.deb" "$version" "$package"
@@ -117,7 +120,7 @@ unpack_source() {
 	remove "$part.deb"
 }
 
-# Sources of which no kernel is built any more.
+# Remove the sources from which no kernel is built any more.
 remove_unused_sources() {
 	local source
 	for source in "$SOURCES"/*; do
@@ -125,7 +128,8 @@ remove_unused_sources() {
 	done
 }
 
-# fetch_source VERSION PACKAGE: to $SOURCES/VERSION, unless another flavour has it there.
+# fetch_source VERSION PACKAGE: put the source into $SOURCES/VERSION, unless another flavour has put
+# it there already.
 fetch_source() {
 	local version=$1 package=$2 part=$SOURCES/$1.part
 	[[ ! -d $SOURCES/$version ]] || return 0
@@ -146,7 +150,7 @@ unpack() {
 	ln "$modules/vmlinuz" vmlinuz 2>/dev/null || ln "$modules/vmlinuz.unsigned" vmlinuz
 }
 
-# What resolve found for NAME, in RELEASE, VERSION and FOUND.
+# read_found NAME: read what resolve found into RELEASE, VERSION and FOUND.
 read_found() {
 	{ read -r RELEASE && read -r VERSION && read -ra FOUND; } 2>/dev/null <"$KERNELS/$1.found"
 }
@@ -155,7 +159,7 @@ is_fetched() {
 	[[ -f $KERNELS/$RELEASE/fetched && $(<"$KERNELS/$RELEASE/fetched") == "$VERSION $RECIPE" ]]
 }
 
-# Sets RELEASE, VERSION and FOUND; what they name is then at least unpacked.
+# fetch NAME: set RELEASE, VERSION and FOUND, and make sure that this kernel is unpacked.
 fetch() {
 	local name=$1 directory
 	if [[ ! ${REFRESH:-} && -f $KERNELS/$name.found ]] && read_found "$name" && is_fetched; then
@@ -178,14 +182,14 @@ fetch() {
 
 # --- Build -----------------------------------------------------------------
 
-# Debian's .kernelvariables, in build/, has the compiler and the release in it.
+# Debian's .kernelvariables, in build/, sets the compiler and the release.
 kernel_make() {
 	local directory=$1
 	shift
 	in_sysroot_of "$CODENAME" make -C "$directory/src/" O="$directory/build" -j"$(($(nproc) + 1))" "$@"
 }
 
-# What matters in a .config: the options, without the versions of the tools.
+# options CONFIG: the options in a .config, without the versions of the tools.
 options() {
 	grep -E '^(# )?CONFIG_' "$1" | grep -Ev '^CONFIG_[A-Z_]*_VERSION(_TEXT)?=' | sort
 }
@@ -202,7 +206,7 @@ check_required() {
 	done
 }
 
-# Debian testing may build its kernels with another compiler than when this was written.
+# Debian testing may have changed the compiler of its kernels since this script was written.
 check_compiler() {
 	local release=$1 file=$2 compiler
 	compiler=$(sed -n 's/^CC = .*\(gcc-[0-9]*\)$/\1/p' "$file")
@@ -218,7 +222,7 @@ check_unchanged() {
 	die "the tools here change the configuration of kernel $release, so its metadata would not match: use another KERNEL, or REFRESH=1"
 }
 
-# Every Rust symbol that was rebuilt is one of Debian's, and none is missing.
+# Check that every Rust symbol that was rebuilt is one of Debian's, and that none is missing.
 check_symbols() {
 	local release=$1 symvers=$2 ours debian different count
 	shift 2
@@ -249,7 +253,7 @@ metadata() {
 	check_symbols "$release" "$headers/Module.symvers" "$directory"/build/rust/exports_*_generated.h
 }
 
-# The two modules that the kernel's own test of module loading takes.
+# Build the two modules that the kernel's own test of module loading needs.
 test_modules() {
 	local directory=$1 name
 	mkdir "$directory/test-modules"
@@ -261,7 +265,7 @@ test_modules() {
 	in_sysroot_of "$CODENAME" make -C "$directory/build" M="$PWD" modules
 }
 
-# Debian makes the index of modules at installation, so it is made here.
+# Debian makes the index of modules when a kernel is installed. Here it is only unpacked.
 index_modules() {
 	in_sysroot depmod -b "$1/root" "$2"
 }
@@ -288,12 +292,12 @@ build() {
 
 # --- Both ------------------------------------------------------------------
 
-# Is the kernel NAME whole, and made with the tools that are here now?
+# made NAME: is this kernel complete, and was it made with the tools that are here now?
 made() {
 	[[ -L $KERNELS/$1 ]] && is_complete "$KERNELS/$1" "$RECIPE $(toolchain "$CODENAME")"
 }
 
-# Point the link NAME to RELEASE.
+# use NAME RELEASE: make the link NAME point to RELEASE.
 use() {
 	local before
 	before=$(readlink "$KERNELS/$1" || true)
@@ -310,7 +314,7 @@ main() {
 		fetch_only=1
 		shift
 	fi
-	(($# == 1)) || die "say which kernel: kernel.sh NAME, one of: $SUPPORTED"
+	(($# == 1)) || die "usage: kernel.sh [--fetch] NAME, with NAME one of: $SUPPORTED"
 	name=$1
 	check_name "$name"
 	CODENAME=$(codename_of "$name")

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What making a Debian with mmdebstrap takes: the helpers of this machine, and
-# where its packages come from. Sourced after archive.sh.
+# What is needed to make a Debian system with mmdebstrap: programs on this machine, and the sources
+# of the packages. Sourced after archive.sh.
 
-# What nobody reads there. In dpkg's patterns `*` matches `/` as well.
+# Leave out files that nobody reads there. In dpkg's patterns `*` matches `/` as well.
 DPKG_OPTIONS=(
 	--dpkgopt='path-exclude=/usr/share/doc/*'
 	--dpkgopt='path-exclude=/usr/share/info/*'
@@ -21,8 +21,8 @@ apt_install() {
 	apt-get install -y --no-install-recommends "$@"
 }
 
-# The packages that making a system takes, and what the arguments name as
-# PROGRAM=PACKAGE, if not installed.
+# missing_helpers [PROGRAM=PACKAGE...]: the packages that are not installed, of those that are
+# needed to make a system, and of those that the arguments name.
 missing_helpers() {
 	local more missing=()
 	for more; do
@@ -42,7 +42,7 @@ need_helpers() {
 	command -v apt-get >/dev/null ||
 		die "this machine has no apt-get: install $missing and run this again"
 	((EUID == 0)) ||
-		die "some packages are missing: have root run 'apt-get install $missing', then run this again"
+		die "some packages are missing: as root, run 'apt-get install $missing', then run this again"
 	step "updating the package lists" apt-get update
 	# shellcheck disable=SC2086 # A list of words.
 	step "installing $missing" apt_install $missing
@@ -63,12 +63,12 @@ need_subids() {
 	((EUID != 0)) || return 0
 	for file in /etc/subuid /etc/subgid; do
 		grep -q "^$user:" "$file" 2>/dev/null ||
-			die "$user has no subordinate ids: have root run 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $user', then run this again"
+			die "$user has no subordinate IDs: as root, run 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $user', then run this again"
 	done
 }
 
-# make_debian CODENAME TARGET PACKAGES OPTIONS...: that Debian with these packages, a list
-# with commas.
+# make_debian CODENAME TARGET PACKAGES OPTIONS...: make a system of that Debian release with these
+# packages, a list with commas.
 make_debian() {
 	local codename=$1 target=$2 packages=$3 directory=$ARCHIVE/$1
 	shift 3

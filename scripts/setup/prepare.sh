@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Make everything that building and testing the module takes: the tools of Debian 13,
-# and of Debian testing for its kernels, a kernel with its Rust metadata, and what a
-# virtual machine boots from. What is there already is kept, so a second run does
-# nothing and needs no network. It may be interrupted at any time and run again.
+# Set up everything that is needed to build and test the module: the tools of Debian 13, and of
+# Debian testing for its kernels; a kernel with its Rust metadata; and what a virtual machine boots
+# from. What is there already is kept, so a second run does nothing and needs no network. The script
+# can be interrupted at any time and run again.
 #
-# usage: prepare.sh [NAME]      NAME or $KERNEL says which kernel; without them
-#                               the one that is there, else the newest supported
-#        REFRESH=1 prepare.sh   see whether the archive has a newer kernel
+# usage: prepare.sh [NAME]      NAME or $KERNEL names the kernel; without them it is the one that
+#                               is set up already, or else the newest supported one
+#        REFRESH=1 prepare.sh   look whether the archive has a newer kernel
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -16,7 +16,7 @@ set -euo pipefail
 # shellcheck source=scripts/setup/archive.sh
 . "$TOP/scripts/setup/archive.sh"
 
-# The first supported minor version that the archive has, left in a file.
+# Find the first supported minor version that the archive has, and write it to a file.
 find_minor() {
 	local minor
 	archive_update trixie
@@ -34,8 +34,8 @@ run() {
 	join "$!"
 }
 
-# fetch_and_sysroot NAME CODENAME...: the download needs no sysroot, so the two are made side
-# by side. If one fails, so does this.
+# fetch_and_sysroot NAME CODENAME...: fetch the kernel and make the sysroots, side by side, because
+# the download needs no sysroot. If one fails, so does this.
 fetch_and_sysroot() {
 	local fetch sysroot
 	spawn env KMOD_RS_ASIDE=1 "$TOP/scripts/setup/kernel.sh" --fetch "$1"
@@ -53,7 +53,7 @@ main() {
 	cd "$TOP"
 	take_lock
 	has_tools trixie || [[ -e $SYSROOT || -e $KERNELS ]] || need_space 4000 "the first set-up"
-	# QEMU and what the guest has are Debian 13's in any case.
+	# QEMU and the programs in the guest are always those of Debian 13.
 	codenames=(trixie)
 	codename=$(codename_of "$name")
 	[[ $codename == trixie ]] || codenames+=("$codename")

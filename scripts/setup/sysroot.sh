@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Make the tools of a Debian available: gcc, rustc and bindgen of the versions that its
-# own kernels are built with. Debian 13 (trixie) has QEMU and all else besides.
+# Make the tools of a Debian release available: gcc, rustc and bindgen in the versions with which
+# its own kernels are built. For Debian 13 (trixie), these are also QEMU and all other tools.
 #
-# On a Debian 13 machine its tools are installed as packages, if this runs as root and
-# none of its own has to go for that. Everywhere else, and for an ordinary user, they
-# go into a sysroot, a whole small Debian 13 in $CACHE/sysroot. Those of Debian testing
-# always do. in-sysroot.sh runs commands with either.
+# On a Debian 13 machine its tools are installed as packages, if this runs as root and no installed
+# package has to be removed for that. Everywhere else, and for an ordinary user, they go into a
+# sysroot, a small but whole Debian 13 in $CACHE/sysroot. The tools of Debian testing always go into
+# a sysroot. in-sysroot.sh runs commands with the tools in either place.
 #
-# usage: sysroot.sh CODENAME...            make them available, unless they are
-#        sysroot.sh --helpers CODENAME...  only what making a sysroot takes
+# usage: sysroot.sh CODENAME...            make the tools available, unless they are
+#        sysroot.sh --helpers CODENAME...  only what is needed to make a sysroot
 #        REFRESH=1 sysroot.sh ...          with the compilers that Debian testing has now
 
 set -euo pipefail
@@ -21,7 +21,7 @@ set -euo pipefail
 # shellcheck source=scripts/setup/mmdebstrap.sh
 . "$TOP/scripts/setup/mmdebstrap.sh"
 
-# As an ordinary user, unpacked with tar: so every file is that user's.
+# An ordinary user unpacks the system with tar, so that every file belongs to that user.
 make_sysroot() {
 	local codename=$1 part=$2 packages
 	packages=$(tool_packages "$codename" | paste -sd,)
@@ -34,14 +34,14 @@ make_sysroot() {
 	fi
 }
 
-# It may have more packages, as another version of these scripts wants.
+# The sysroot may have more packages than these, if another version of these scripts needs them.
 is_made() {
 	local sysroot
 	sysroot=$(sysroot_of "$1")
 	[[ -f $sysroot/complete && -z $(missing_packages "$1" "$sysroot") ]]
 }
 
-# Debian testing goes on to newer compilers, and builds its kernels with them.
+# Debian testing moves on to newer compilers, and builds its kernels with them.
 is_current() {
 	local package now=""
 	[[ ${REFRESH:-} && $1 != trixie ]] || return 0
@@ -52,12 +52,14 @@ is_current() {
 	[[ $(toolchain "$1" | xargs -n 1 | sort) == "$(xargs -n 1 <<<"$now" | sort)" ]]
 }
 
-# Would no package of this machine have to go for these? busybox would, for busybox-static.
+# can_install PACKAGE...: can they be installed without removing a package of this machine?
+# busybox-static, for example, replaces busybox.
 can_install() {
 	apt_install --simulate --no-remove "$@" >/dev/null 2>&1
 }
 
-# Debian 13: as root the packages are installed if they can be. Fails if that is not so.
+# install_tools CODENAME: install the packages, if this is Debian 13, as root, and it is possible.
+# Otherwise fail.
 install_tools() {
 	local missing
 	[[ $1 == trixie ]] && is_debian_13 && ((EUID == 0)) || return
@@ -73,7 +75,7 @@ main() {
 		helpers=1
 		shift
 	fi
-	(($# > 0)) || die "say whose tools: sysroot.sh CODENAME..., trixie or forky"
+	(($# > 0)) || die "usage: sysroot.sh [--helpers] CODENAME..., with CODENAME trixie or forky"
 	take_lock
 	for codename in "$@"; do
 		if has_tools "$codename" || { is_made "$codename" && is_current "$codename"; } || install_tools "$codename"; then
