@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The first program of a guest with a whole Debian (see debian-root.sh): takes
-# request_module() over, if the kernel's arguments have `kmod_rs.load`, before
-# anything else is loaded; mounts the root file system, puts on it what this boot
-# brings, with the firewall's rules that `kmod_rs.profile=NAME` says, and goes over to its
-# init. That runs /kmod_rs/run (kmod_rs-run.service).
+# The /init of a guest with a whole Debian (see debian-root.sh). If the kernel's arguments have
+# `kmod_rs.load`, it takes request_module() over before anything else is loaded. Then it mounts the
+# root file system and copies the files of this boot to it, with the firewall's rules that
+# `kmod_rs.profile=NAME` names. At last it starts the init of that system, which runs /kmod_rs/run
+# (kmod_rs-run.service).
 
 export PATH=/usr/sbin:/usr/bin
 

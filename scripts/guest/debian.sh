@@ -1,16 +1,15 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Guests with a whole Debian, which debian-root.sh made. Sourced after files.sh.
+# Guests with a whole Debian, from the disks that debian-root.sh makes. Sourced after files.sh.
 #
-# What makes them differ from one another is the initramfs: files of tests/debian/root,
-# put on the root file system before its init is run, and the kernel's arguments.
+# These guests differ from one another in the kernel's arguments and in the initramfs. It has files
+# of tests/debian/root, which are copied to the root file system before its init runs.
 
-# debian_files: add to the overlay what all of them start from, and a boot without
-# the module to compare with, if there has been one. The machine has more devices
-# than the usual one, as udev looks for their modules. Each request leaves the stack
-# of who makes it, which shows who serves it. Timers would run what they run at one
-# time or another.
+# debian_files: add to the overlay what all these guests start from and, if there has been a boot
+# without the module, its report to compare with. The machine has more devices than the usual guest,
+# because udev looks for their modules. The trace has the stack of each request, which shows who
+# served it. Timers are masked: they would run things at different moments in each boot.
 debian_files() {
 	mkdir -p "$OVERLAY/kmod_rs/debian"
 	cp "$TOP/scripts/guest/debian-init.sh" "$OVERLAY/init"
@@ -27,7 +26,7 @@ debian_files() {
 		systemd.mask=timers.target systemd.getty_auto=no systemd.show_status=no net.ifnames=0"
 }
 
-# What a boot without the module comes to, left in a file whose name is in $WITHOUT.
+# debian_without: boot without the module. The file $WITHOUT then has the report of that boot.
 debian_without() {
 	WITHOUT=
 	new_overlay debian-without
@@ -37,6 +36,6 @@ debian_without() {
 	# shellcheck disable=SC2086 # Several arguments.
 	"$TOP/scripts/guest/vm.sh" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
 		log_buf_len=4M $MACHINE_ARGUMENTS >"$WORK/report" ||
-		say "that boot did not end by itself; its console is in $WORK/console.log"
+		say "the boot without the module did not end by itself; its console is in $WORK/console.log"
 	WITHOUT=$WORK/report
 }

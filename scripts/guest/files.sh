@@ -1,8 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Make what goes into a guest: the module, the programs, the tests. Sourced
-# after lib.sh.
+# Make what goes into a guest: the module, the programs, the tests. Sourced after lib.sh.
 
 prepare_kernel() {
 	"$TOP/scripts/setup/prepare.sh" "${KERNEL:-}"
@@ -10,8 +9,8 @@ prepare_kernel() {
 	use_kernel "$KERNEL_NAME"
 }
 
-# use_kernel NAME[-debug]: everything made from the sources for one kernel is
-# below out/RELEASE.
+# use_kernel NAME[-debug[-rt]]: use this kernel from now on. What is built from the sources for it
+# is below out/RELEASE.
 use_kernel() {
 	RELEASE=$(readlink "$KERNELS/$1")
 	KERNEL_DIRECTORY=$KERNELS/$RELEASE
@@ -45,16 +44,16 @@ make_all() {
 	make_programs
 }
 
-# The unit tests that the sources have, as SUITE.TEST.
+# List the unit tests in the sources, as SUITE.TEST.
 unit_tests() {
 	awk 'FNR == 1 { suite = "" }
 		/kunit_tests\(/ { suite = $0; gsub(/.*kunit_tests\(|\).*/, "", suite) }
 		suite && /#\[test\]/ { getline; gsub(/^.*fn |\(.*/, ""); print suite "." $0 }' "$TOP"/*.rs "$TOP"/*/*.rs
 }
 
-# The knobs that sysctl.rs has, one a line: the path of the file below /proc/sys, of which kind
-# it is, who may write to it, the least and the greatest number (of a text: of bytes), the
-# default. A dash stands for what there is not.
+# List the knobs in sysctl.rs, one on each line: the path of the file below /proc/sys, its kind, who
+# may write to it, the smallest and the greatest number (for a text: of bytes), and the default. A
+# dash means that there is none.
 knobs() {
 	awk -F '[(,]' '
 		/^const [A-Z_]+: &CStr = c"/ { split($0, part, /"/); sub(/^const /, ""); sub(/:.*/, ""); directory[$0] = part[2] }
@@ -70,8 +69,8 @@ knobs() {
 		}' "$TOP/sysctl.rs"
 }
 
-# new_overlay NAME: a directory that is to be put into the guest, in $OVERLAY,
-# and one for what comes out of it, in $WORK.
+# new_overlay NAME: make a directory for what goes into the guest, $OVERLAY, and one for what comes
+# out of it, $WORK.
 new_overlay() {
 	OVERLAY=$OUT/$1/overlay
 	WORK=$OUT/$1

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The first program of the guest: makes a small but usual system of it, runs
-# /kmod_rs/run on the result channel (hvc0), and turns the machine off. What
-# the kernel says goes to the console (ttyS0) and does not get in between.
+# The /init of the guest. It sets up a small but usual system, runs /kmod_rs/run with its output on
+# the result channel (hvc0), and turns the machine off. The kernel's messages go to the console
+# (ttyS0), so they do not mix with the results.
 
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=${TERM:-linux}
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Set everything up, and open a shell in a guest with the module loaded. The
-# guest is turned off when the shell ends; Ctrl-A X ends it at once.
+# Set everything up, and open a shell in a guest in which the module is loaded. The guest is turned
+# off when the shell ends. Ctrl-A X ends it at once.
 #
 # usage: [KERNEL=NAME] shell.sh
 
@@ -13,13 +13,13 @@ set -euo pipefail
 . "$TOP/scripts/guest/files.sh"
 
 main() {
-	[[ -t 0 ]] || die "make shell needs a terminal; for a script there is make test T=NAME"
+	[[ -t 0 ]] || die "make shell needs a terminal: in a script, use make test T=NAME"
 	prepare_guest_files shell
 	cat >"$OVERLAY/kmod_rs/run" <<-'EOF'
 		#!/bin/bash
 		insmod /kmod_rs/kmod-rs.ko
 		modprobe virtio_blk
-		echo "kmod_rs is loaded; /kmod_rs has it and its tests, /dev/vda is an XFS disk."
+		echo "kmod_rs is loaded. It and its tests are in /kmod_rs; /dev/vda is an XFS disk."
 		echo "To give back: /kmod_rs/scripts/give-back.sh. To end: exit, or Ctrl-A X."
 		cd /kmod_rs && exec bash -i
 	EOF

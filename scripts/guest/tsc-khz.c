@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Print the rate of the time stamp counter in kHz, as measured against
- * CLOCK_MONOTONIC_RAW: what an emulated guest cannot measure well by itself
- * (vm.sh). "cpu MHz" in /proc/cpuinfo is the clock of the core, which is
- * another one.
+ * Print the rate of the time stamp counter in kHz, measured against
+ * CLOCK_MONOTONIC_RAW. An emulated guest cannot measure it well by itself (see
+ * vm.sh). "cpu MHz" in /proc/cpuinfo is the clock of the core, which is a
+ * different clock.
+ *
+ * usage: tsc-khz
  */
 
 #include <stdint.h>
@@ -11,7 +13,7 @@
 #include <time.h>
 #include <x86intrin.h>
 
-/* How long to measure for, and how exactly to read both clocks. */
+/* How long to measure, and within what time to read both clocks. */
 #define SPAN_NS 300000000
 #define SPREAD_NS 1000
 #define TRIES 1000000
@@ -29,7 +31,7 @@ static int64_t now(void)
 	return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
 }
 
-/* Both clocks, read so close to each other that nothing came in between. */
+/* Read both clocks so close to each other that nothing comes in between. */
 static struct moment read_both(void)
 {
 	struct moment moment = { 0 };

@@ -1,34 +1,37 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Boot a kernel that prepare.sh made, with its base initramfs and the files of a
-# directory on top. /kmod_rs/run of these is run; what it prints is printed here
-# as it comes, and the kernel's console goes to WORK/console.log. Ends when the
-# guest turns itself off, or after the time given.
+# Boot a kernel that prepare.sh has set up, with its initramfs and the files of the directory
+# OVERLAY on top. The guest runs /kmod_rs/run from these files. Its output is printed here as it
+# comes; the kernel's console goes to WORK/console.log. This ends when the guest turns itself off,
+# or when the time is over.
 #
-# KVM is used where it works, which is tried and not assumed; TCG otherwise.
+# KVM is used if it works, which is tried and not assumed. Otherwise QEMU emulates (TCG).
 #
-# tsc=nowatchdog: Linux 7.3 compares the TSCs of two processors, and gives up after 50 us of a
-# clock that is jiffies when the guest has just started. If the other processor is stopped
-# meanwhile, for the change to a better clock, jiffies do not go on, and neither does the guest.
+# tsc=nowatchdog: Linux 7.3 compares the TSCs of two processors. It gives up after 50 us, by a clock
+# that is still jiffies when the guest has just started. If the other processor is stopped in the
+# meantime, because the kernel changes to a better clock, jiffies do not advance, and the guest
+# hangs.
 #
-# tsc_early_khz=: in emulation the guest's TSC is the host's, so its rate is measured here, by
-# tsc-khz.c. By itself the guest measures it against a timer, within milliseconds in which the
-# machine has to run it: where that failed, its clock was 29 times too fast. The kernel takes
-# the rate that it is given, and the correction that it makes a second later is 1 % at most. A
-# host whose TSC stops or changes its rate is no clock, so there the guest uses the HPET. Under
-# KVM the kernel is told the rate by KVM.
+# tsc_early_khz=: In emulation, the guest's TSC is that of the host, so tsc-khz.c measures its rate
+# on the host. The guest itself would measure it against a timer, within milliseconds in which the
+# machine has to run the guest. Where the machine did not, the guest's clock was 29 times too fast.
+# The kernel takes the rate that it is given, and corrects it a second later by at most 1 %. If the
+# host's TSC stops or changes its rate, it is no clock, and the guest uses the HPET. Under KVM the
+# kernel gets the rate from KVM.
 #
-# no_timer_check: an emulated timer works, but may be late when that is tried. Nor is a guest
-# stalled (rcu_cpu_stall_timeout, watchdog_thresh) that gets little processor time.
+# no_timer_check: An emulated timer works, but it may be late when the kernel tests it.
 #
-# With --icount the guest has one processor, and its clock counts instructions: one
-# takes a nanosecond, and time in which nothing runs is left out.
+# rcu_cpu_stall_timeout, watchdog_thresh: A guest that gets little processor time is not stalled.
 #
-# usage: vm.sh [--shell] [--icount] [--timeout SECONDS] [--disk IMAGE] [--device DEVICE] [--nic MODEL]
-#              KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]
+# With --icount the guest has one processor, and its clock counts instructions: each takes one
+# nanosecond, and time in which nothing runs is left out.
 #
-# --disk, --device, --nic: one more, for QEMU. An /init of the overlay is run instead of ours.
+# usage: vm.sh [--shell] [--icount] [--timeout SECONDS] [--disk IMAGE] [--device DEVICE]
+#              [--nic MODEL] KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]
+#
+# Each --disk, --device and --nic adds one of these to QEMU's machine. If OVERLAY has an /init, it
+# is run instead of init.sh.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -37,8 +40,8 @@ set -euo pipefail
 CPUS=2
 MEMORY=4096
 
-# Does a kernel come up under KVM? It panics for want of a root file system, and
-# QEMU ends; where KVM does not work, it does not get there.
+# Does a kernel boot under KVM? It panics because it has no root file system, and then QEMU ends. If
+# KVM does not work, the kernel does not get that far.
 kvm_works() {
 	[[ -w /dev/kvm ]] && grep -Eqw 'vmx|svm' /proc/cpuinfo &&
 		in_sysroot timeout 30 qemu-system-x86_64 -machine q35,accel=kvm -cpu host -m 512 \
@@ -53,7 +56,7 @@ accelerator() {
 	fi
 }
 
-# The program is built each time, as the answer is kept until the machine is booted again.
+# The program is built each time, because its answer is kept until this machine is booted again.
 measure_tsc() {
 	local program=$CACHE/tsc-khz.$$ status=0
 	in_sysroot gcc -O2 -o "$program" "$TOP/scripts/guest/tsc-khz.c" && "$program" || status=$?
@@ -65,8 +68,8 @@ is_constant_tsc() {
 	grep -qw constant_tsc /proc/cpuinfo && grep -qw nonstop_tsc /proc/cpuinfo
 }
 
-# once NAME COMMAND...: what it prints; from $CACHE/NAME-BOOT if it has been run since this
-# machine was booted. Nothing is kept of one that fails.
+# once NAME COMMAND...: print what the command prints. $CACHE/NAME-BOOT keeps it, so the command
+# runs once in each boot of this machine. If the command fails, nothing is kept.
 once() {
 	local name=$1 answer part
 	shift
@@ -82,7 +85,7 @@ once() {
 	cat "$answer"
 }
 
-# timing ACCELERATOR ICOUNT: what the kernel is told of its clocks and timers.
+# timing ACCELERATOR ICOUNT: the kernel's arguments about clocks and timers.
 timing() {
 	local rate=1000000
 	if [[ $1 == kvm* ]]; then
@@ -120,7 +123,7 @@ main() {
 			more+=(-nic "user,restrict=on,model=$2")
 			shift
 			;;
-		*) die "vm.sh does not know $1" ;;
+		*) die "vm.sh has no option $1" ;;
 		esac
 		shift
 	done
