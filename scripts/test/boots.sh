@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Boot a guest many times on a machine that is busy, compare its clock with the host's
-# (tests/clock.sh), and turn it off. Nothing is repeated. One line of KTAP for each boot;
-# the last line is "N passed, N failed".
+# Boot a guest many times on a busy machine. In each boot, compare the guest's clock with the host's
+# (tests/clock.sh), and turn the guest off. Nothing is repeated. There is one line of KTAP for each
+# boot. The last line is "N passed, N failed".
 #
-# usage: [KERNEL=NAME] [BOOTS=N] [BUSY=N] boots.sh     BUSY: loops beside them, 2 for each
-#                                                       processor by default
+# usage: [KERNEL=NAME] [BOOTS=N] [BUSY=N] boots.sh
+#
+# BUSY is the number of busy loops that run at the same time, by default two for each processor.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -25,7 +26,7 @@ run_guest() {
 	exec "$TOP/scripts/guest/vm.sh" --timeout 1800 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" >"$WORK.ktap"
 }
 
-# boot: what the guest says is then in $WORK/results.ktap.
+# boot: run a guest. $WORK/results.ktap then has its output.
 boot() {
 	remove "$WORK"
 	mkdir -p "$OVERLAY/kmod_rs"
@@ -40,10 +41,10 @@ boot() {
 main() {
 	local i number passed=0
 	[[ $BOOTS =~ ^[1-9][0-9]*$ && $BUSY =~ ^[0-9]+$ ]] ||
-		die "BOOTS and BUSY are numbers, not \"$BOOTS\" and \"$BUSY\""
+		die "BOOTS and BUSY must be numbers, not \"$BOOTS\" and \"$BUSY\""
 	prepare_kernel
 	for ((i = 0; i < BUSY; i++)); do spawn busy_loop; done
-	say "booting $RELEASE $BOOTS times, beside $BUSY busy loops"
+	say "booting $RELEASE $BOOTS times, with $BUSY busy loops at the same time"
 	echo "KTAP version 1"
 	echo "1..$BOOTS"
 	for ((number = 1; number <= BOOTS; number++)); do

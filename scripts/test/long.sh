@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run a test of tests/long, for so many minutes, on the debugging kernel unless DEBUG=no
-# says otherwise. With the SEED that it prints it makes the same choices again.
+# Run a test of tests/long for a number of minutes. It runs on the debugging kernel, unless DEBUG
+# says otherwise. The test prints its SEED; with the same SEED it makes the same choices again.
 #
 # usage: [KERNEL=NAME] [DEBUG=no] [SOAK_MINUTES=N] [SEED=N] long.sh soak
 #        [KERNEL=NAME] [DEBUG=no] [FUZZ_MINUTES=N] [SEED=N] long.sh fuzz
@@ -17,12 +17,12 @@ die() {
 case ${1:-} in
 soak) variable=SOAK_MINUTES minutes=${SOAK_MINUTES:-30} ;;
 fuzz) variable=FUZZ_MINUTES minutes=${FUZZ_MINUTES:-60} ;;
-*) die "say which: soak or fuzz" ;;
+*) die "usage: long.sh soak, or long.sh fuzz" ;;
 esac
 seed=${SEED:-$((SRANDOM % 32768))}
 [[ $minutes =~ ^[1-9][0-9]*$ && $seed =~ ^[0-9]+$ ]] ||
-	die "$variable and SEED are numbers, not \"$minutes\" and \"$seed\""
+	die "$variable and SEED must be numbers, not \"$minutes\" and \"$seed\""
 
-# Beside the test itself: booting, ending, and the machine being slow.
+# The rest of the time is for booting and ending, and because the machine may be slow.
 GUEST_SETTINGS="$variable=$minutes SEED=$seed SECONDS_PER_TEST=$((60 * minutes + 900))" \
 	VM_TIMEOUT=$((60 * minutes + 1800)) DEBUG=${DEBUG:-only} T=$1 exec "$(dirname "$0")/test.sh"

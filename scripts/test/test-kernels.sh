@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the tests whose outcome depends on how the kernel was configured and compiled, with
-# each of Debian's kernels that KERNEL= can name, as far as the archive has them. One that
-# fails does not keep the others from being tested. What the tests say is printed as it
-# comes and kept in out/test-kernels/NAME.log; after the last of them there is a table, and
-# the last line is "N passed, N failed", counted in tests; a kernel that could not be tested
-# is one that failed.
+# Run the tests whose outcome depends on how the kernel was configured and compiled, on each of
+# Debian's kernels that KERNEL= can name, if the archive has it. If one kernel fails, the others are
+# still tested. The output of the tests is printed as it comes, and kept in
+# out/test-kernels/NAME.log. At the end there is a table. The last line is "N passed, N failed",
+# which counts tests. A kernel that could not be tested counts as one that failed.
 #
 # usage: [T="NAME..."] [REFRESH=1] [GUESTS=N] test-kernels.sh
 
@@ -16,8 +15,8 @@ set -euo pipefail
 # shellcheck source=scripts/setup/archive.sh
 . "$TOP/scripts/setup/archive.sh"
 
-# Take-over and the way back, alone and under load; locks, timers and waiting; how the
-# stack of a request looks; which ways of asking there are.
+# Taking over and giving back, alone and under load; locks, timers and waiting; what the stack of a
+# request looks like; the ways to make a request.
 TESTS=(
 	take-over give-back give-back-under-load switch-under-load
 	queue-kill queue-order queue-timeout queue-turns slot-held kmod-limit
@@ -27,26 +26,26 @@ TESTS=(
 LOGS=$TOP/out/test-kernels
 ROWS=() PASSED=0 FAILED=0
 
-# Has the archive nothing of that name? Not asked for kernels that are made, nor if it
-# cannot be reached: then the set-up of the kernel says so.
+# lacks NAME: does the archive lack this kernel? The archive is not asked about a kernel that is set
+# up. If it cannot be reached, the answer is no, and the set-up of the kernel reports the error.
 lacks() {
 	local codename
 	codename=$(codename_of "$1")
 	[[ ${REFRESH:-} || ! -f $KERNELS/$1/complete ]] || return
 	if [[ ! ${UPDATED[$codename]:-} ]]; then
 		UPDATED[$codename]=no
-		! (take_lock && step "looking which kernels of $codename there are" archive_update "$codename") || UPDATED[$codename]=yes
+		! (take_lock && step "looking for the kernels of $codename" archive_update "$codename") || UPDATED[$codename]=yes
 	fi
 	[[ ${UPDATED[$codename]} == yes && ! $(archive_releases "$1") ]]
 }
 declare -A UPDATED=()
 
-# info NAME KEY: what kernel.sh has written down.
+# info NAME KEY: what kernel.sh has written down about this kernel.
 info() {
 	sed -n "s/^$2=//p" "$KERNELS/$1/info" 2>/dev/null | tr -d '"'
 }
 
-# compilers NAME: without the revisions of their packages.
+# compilers NAME: the versions of its compilers, without the revisions of the packages.
 compilers() {
 	info "$1" toolchain | xargs -n 1 | sed -En 's/^gcc-[0-9]+=([0-9.]+).*/gcc \1/p; s/^rustc=([0-9.]+).*/rustc \1/p' | paste -sd, | sed 's/,/, /'
 }
@@ -56,12 +55,13 @@ row() {
 	printf '%-13s %-27s %-25s %6s %6s %7s %6s' "$@"
 }
 
-# Lines of KTAP that say which test did not pass, and why.
+# reasons LOG: the tests that failed, and those that were skipped with the reason, from a log in
+# KTAP.
 reasons() {
 	sed -En 's/^not ok [0-9-]+ (- )?([^ ]+).*/    failed: \2/p; s/^ok [0-9-]+ (- )?([^ ]+) # SKIP (.*)/    skipped: \2: \3/p' "$1"
 }
 
-# test_kernel NAME: adds its rows.
+# test_kernel NAME: test this kernel, and add its rows to the table.
 test_kernel() {
 	local name=$1 log=$LOGS/$1.log start=$SECONDS passed failed skipped took
 	printf '\n# KERNEL=%s\n' "$name"
@@ -83,7 +83,7 @@ test_kernel() {
 
 main() {
 	local name
-	say "testing on ${SUPPORTED// /, }: that takes up to 90 minutes, and up to 12 GB in $CACHE"
+	say "testing on ${SUPPORTED// /, }: this takes up to 90 minutes, and up to 12 GB in $CACHE"
 	mkdir -p "$LOGS" "$CACHE"
 	for name in $SUPPORTED; do
 		if lacks "$name"; then

@@ -1,20 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the tests: those in tests/host here, those in tests/guest in guests, with Debian's
-# kernel and, unless DEBUG=no, with the debugging one of the same source. With --full,
-# or with DEBUG=rt and then on no other, they run after that on the debugging one with
-# PREEMPT_RT. What they say, in KTAP, is printed and kept below out/; the last line is
-# "N passed, N failed", counted in tests, and "N skipped" after that if some could run on
-# no kernel that was asked for. A guest that dies fails the tests that it had not yet run.
+# Run the tests: those in tests/host on this machine, and those in tests/guest in guests. The guests
+# run Debian's kernel and, unless DEBUG=no, the debugging kernel of the same source; with
+# DEBUG=only, only the debugging kernel. With --full, the tests then also run on the debugging
+# kernel with PREEMPT_RT. With DEBUG=rt, they run on that kernel only.
 #
-# A guest often waits, so GUESTS run side by side, half of them with each kernel while both
-# have tests that wait. What is printed is in order all the same. The debugging kernel gets
-# less processor time than the other one, some tests of which measure time, but for the boot
-# that takes longest.
+# The output of the tests is KTAP. It is printed, and kept below out/. The last line is "N passed, N
+# failed", which counts tests. It goes on with ", N skipped" if some tests could run on no kernel
+# that was asked for. If a guest dies, the tests that it had not yet run fail.
 #
-# With a kernel of Debian testing there are no tests of tests/host, and with any but the
-# usual flavour of a kernel for Debian 13 there is no debugging one.
+# A guest often waits, so GUESTS of them run side by side. Half of them run each kernel, while both
+# kernels have tests that wait for a guest. The output is in order all the same. The debugging
+# kernel gets less processor time than the other one, because some tests on the other one measure
+# time. The exception is the boot that takes longest.
+#
+# With a kernel of Debian testing, the tests in tests/host are skipped. There is a debugging kernel
+# only for the usual flavour of a kernel for Debian 13.
 #
 # usage: [KERNEL=NAME] [DEBUG=yes|no|only|rt] [T="NAME..."] [GUEST_SETTINGS="NAME=VALUE..."]
 #        [VM_TIMEOUT=SECONDS] [GUESTS=N] test.sh [--full]
@@ -28,14 +30,14 @@ set -euo pipefail
 . "$TOP/scripts/guest/debian.sh"
 
 VM_TIMEOUT=${VM_TIMEOUT:-3600}
-# The debugging kernel does everything so much slower.
+# How many times as long everything takes on the debugging kernel.
 DEBUG_SLOWER=4
-# In kB: what a guest takes, at most.
+# The memory that a guest takes at most, in kB.
 GUEST_MEMORY=$((4 << 20))
-# A boot has to be worth it.
+# The number of tests for which one more boot is worth its time.
 TESTS_PER_BOOT=8
 
-# The names of the tests: of the kernel that is tested, and of all.
+# The names of the tests: for the kernel that is tested, and for all kernels.
 PASSED=() FAILED=() SKIPPED=()
 ALL_PASSED=() ALL_FAILED=() ALL_SKIPPED=()
 
@@ -49,12 +51,12 @@ guest_tests() {
 	find "$TOP/tests/guest" -name '*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort
 }
 
-# Those that are run only if they are asked for by name.
+# Tests that run only if they are asked for by name.
 long_tests() {
 	find "$TOP/tests/long" -name '*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort
 }
 
-# Those that run in a whole Debian: with --full, or if they are asked for by name.
+# Tests that run in a whole Debian: with --full, or if they are asked for by name.
 debian_tests() {
 	find "$TOP/tests/debian" -name 'debian-*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort
 }
@@ -70,13 +72,13 @@ is_debian() {
 	[[ -f $TOP/tests/debian/$1.sh ]]
 }
 
-# What a test wants of its boot: to be "first" or "last" of those that share it, or
-# "alone", or kernel arguments, and to be alone: "# Boot: ...".
+# boot_of NAME: what a test says about its boot in the line "# Boot: ...". It is "first" or "last"
+# of the tests that share a boot, or "alone", or kernel arguments, with which it is alone as well.
 boot_of() {
 	sed -n 's/^# Boot: //p' "$(file_of "$1")"
 }
 
-# placed WHERE NAME...: those of them that are to be there.
+# placed WHERE NAME...: those of the tests that say this about their boot.
 placed() {
 	local where=$1 name
 	shift
@@ -85,8 +87,9 @@ placed() {
 	done
 }
 
-# The arrays from which SLUB hands out objects keep their addresses, which are references
-# for kmemleak; with SLUB's checks on there are no such arrays.
+# The arguments of boots in which kmemleak watches. SLUB hands out objects from arrays that keep the
+# addresses of these objects, and kmemleak takes the addresses for references. With SLUB's checks
+# on, there are no such arrays.
 WATCHED="kmemleak=on slab_debug=F"
 
 arguments_of() {
@@ -94,26 +97,27 @@ arguments_of() {
 	! is_watched "$1" || echo "$WATCHED"
 }
 
-# Whether the debugging kernels run it only with --full, or when it is asked for by name:
-# "# Debug: --full". Which path of the module it goes is gone by others, too.
+# is_left_out NAME: do the debugging kernels leave this test out? If it has the line
+# "# Debug: --full", they run it only with --full, or if it is asked for by name. Other tests take
+# the same paths of the module.
 is_left_out() {
 	[[ $SUITE == debug* && ! $FULL && ! ${T:-} ]] && grep -qx '# Debug: --full' "$(file_of "$1")"
 }
 
-# Whether kmemleak watches: "# Watch: kmemleak". With it all takes two to three times as
-# long, so it is on in the boots of these tests, and with --full in all.
+# is_watched NAME: does kmemleak watch this test? It makes everything two to three times as slow. So
+# it is on in the boots of tests with the line "# Watch: kmemleak", and with --full in all boots.
 is_watched() {
 	has_option CONFIG_DEBUG_KMEMLEAK=y &&
 		{ [[ $FULL ]] || grep -qx '# Watch: kmemleak' "$(file_of "$1")"; }
 }
 
-# The lines that the kernel's configuration has to have for a test, one after the
-# other: "# Needs: CONFIG_...", which stands for CONFIG_...=y or =m.
+# needs_of NAME: the options that a test needs, one on each line. The test has them in lines
+# "# Needs: CONFIG_...". Each option must be y or m.
 needs_of() {
 	sed -n 's/^# Needs: //p' "$(file_of "$1")" | xargs -n 1
 }
 
-# What of this the kernel lacks.
+# lacks NAME: those of these options that the kernel lacks.
 lacks() {
 	local option
 	for option in $(needs_of "$1"); do
@@ -121,14 +125,14 @@ lacks() {
 	done
 }
 
-# skipped NAME: if the kernel lacks something for this test, says so in KTAP; else fails.
+# skipped NAME: if the kernel lacks something for this test, say so in KTAP. Otherwise fail.
 skipped() {
 	local missing
 	missing=$(lacks "$1" | xargs)
 	[[ $missing ]] && echo "ok - $1 # SKIP the kernel has no ${missing// /, }"
 }
 
-# Those of the names on standard input that the user asked for, or all.
+# Print those of the names on standard input that the user asked for, or all of them without T.
 wanted() {
 	local name
 	while read -r name; do
@@ -140,14 +144,14 @@ check_names() {
 	local name known
 	known=" $(host_tests | xargs) $(guest_tests | xargs) $(long_tests | xargs) $(debian_tests | xargs) "
 	for name in ${T:-}; do
-		[[ $known == *" $name "* ]] || die "there is no test \"$name\"; these are:$known"
+		[[ $known == *" $name "* ]] || die "there is no test \"$name\"; the tests are:$known"
 	done
 }
 
 # --- Side by side ---------------------------------------------------------
 
-# aside FILE COMMAND...: start it as a process group of its own, which cleans up
-# like the script itself; what it prints comes to the file.
+# aside FILE COMMAND...: start a command as a process group of its own, with its output in the file.
+# It cleans up as the script itself does.
 aside() {
 	local file=$1
 	shift
@@ -165,19 +169,19 @@ as_script() {
 	"$@" >"$file"
 }
 
-# follow PID FILE: what was started aside, as it comes, to its end.
+# follow PID FILE: print what a command that was started aside prints, as it comes, to its end.
 follow() {
 	tail --pid="$1" --sleep-interval=0.2 --lines=+1 --follow "$2"
 }
 
-# Jobs, each an index of JOBS, are run side by side; one that runs a guest needs a token
-# for that. What they print comes in the order in which they were started.
+# Jobs run side by side. A job is an index of JOBS. It needs a token while it runs a guest. The
+# output of the jobs is printed in the order in which they were started.
 JOBS=() JOB_FILES=()
-# Of each suite: how many tokens it has at first, and the numbers of two open FIFOs: one with
-# tokens, one with a character for each job that nobody has put a token there for.
+# For each suite: how many tokens it has at first, and the numbers of two open FIFOs. TOKENS has the
+# tokens. WAITING has a character for each job for which nobody has put a token there yet.
 declare -A SHARE=() TOKENS=() WAITING=()
 
-# start NAME COMMAND...: at once.
+# start NAME COMMAND...: start a job at once.
 start() {
 	local file=$OUT/$1.ktap
 	shift
@@ -185,7 +189,7 @@ start() {
 	JOBS+=("$!") JOB_FILES+=("$file")
 }
 
-# queue NAME COMMAND...: as soon as a guest may run.
+# queue NAME COMMAND...: start a job that begins as soon as a guest may run.
 queue() {
 	printf . >&"${WAITING[$SUITE]}"
 	start "$1" with_token "${@:2}"
@@ -197,7 +201,7 @@ with_token() {
 	pass_token
 }
 
-# To one who waits in this suite, or else to the other suite, if there is one.
+# Give the token to a job that waits in this suite, or else to the other suite, if there is one.
 pass_token() {
 	local to=$SUITE suite
 	if ! read -r -n 1 -t 0.1 -u "${WAITING[$SUITE]}"; then
@@ -208,8 +212,8 @@ pass_token() {
 	printf + >&"${TOKENS[$to]}"
 }
 
-# share_guests SUITE...: as many tokens as guests may run at once, the first suite having
-# the odd one.
+# share_guests SUITE...: make as many tokens as guests may run at once, and share them among the
+# suites. The first suite gets the odd one.
 share_guests() {
 	local suite guests=$GUESTS unserved=$#
 	SHARE=() TOKENS=() WAITING=()
@@ -223,14 +227,14 @@ share_guests() {
 	done
 }
 
-# open_fifo NAME: its number is in $FIFO.
+# open_fifo NAME: make a FIFO and open it. Its number is in $FIFO.
 open_fifo() {
 	rm -f "$TOP/out/$1"
 	mkfifo "$TOP/out/$1"
 	exec {FIFO}<>"$TOP/out/$1"
 }
 
-# Lets those begin that are queued, and prints what all jobs print; fails if one does.
+# Let the queued jobs begin, and print the output of all jobs. Fail if one of them fails.
 finish_jobs() {
 	local i
 	for ((i = 0; i < SHARE[$SUITE]; i++)); do pass_token; done
@@ -240,7 +244,7 @@ finish_jobs() {
 	done
 }
 
-# One for each processor and one more, if there is room.
+# One guest for each processor and one more, if there is room.
 how_many_guests() {
 	local available room guests
 	available=$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)
@@ -251,7 +255,7 @@ how_many_guests() {
 
 # --- Running --------------------------------------------------------------
 
-# Files the lines of KTAP that say how a test ended; of one kernel.
+# Print the lines of KTAP about one kernel, and note how each test ended.
 judge() {
 	local line
 	PASSED=() FAILED=() SKIPPED=()
@@ -270,11 +274,11 @@ judge() {
 	ALL_FAILED+=("${FAILED[@]/#/$RELEASE:}")
 }
 
-# They are about the sources, and take the tools of Debian 13.
+# These tests are about the sources, and need the tools of Debian 13.
 run_host_tests() {
 	local name number=0 log=$OUT/host.log
 	if [[ $(codename_of "$KERNEL_NAME") != trixie ]]; then
-		printf 'ok - %s # SKIP with the tools of Debian 13 only, that is with KERNEL=7.x\n' "$@"
+		printf 'ok - %s # SKIP it needs the tools of Debian 13, that is KERNEL=7.x\n' "$@"
 		return
 	fi
 	for name in "$@"; do
@@ -288,32 +292,32 @@ run_host_tests() {
 	done
 }
 
-# What a kernel is told in each boot. Unit tests would run whenever the module is
-# loaded, so all boots but theirs say that they shall not. KASAN would only report
-# the first mistake that it sees.
+# common_arguments ARGUMENTS: what the kernel is told in each boot besides these. Unit tests would
+# run whenever the module is loaded, so they are switched off in all boots but their own. Without
+# kasan_multi_shot, KASAN would report only the first fault.
 common_arguments() {
 	! has_option CONFIG_KUNIT=y || [[ $1 == *kunit.enable=* ]] || echo kunit.enable=0
 	! has_option CONFIG_KASAN=y || echo kasan_multi_shot
 	! has_option CONFIG_DEBUG_KMEMLEAK=y || [[ $1 == *kmemleak=on* ]] || echo kmemleak=off
 }
 
-# Whether a boot has come to nothing for a reason that is not ours: its clock is wrong, or it
-# ended before its first test and before the kernel had loaded the module.
+# Is the boot void? It is if it failed for a reason that is not the module's: its clock is wrong, or
+# it ended before its first test and before the kernel had loaded the module.
 is_void() {
 	! grep -q '^ *# Subtest: ' "$WORK/results.ktap" &&
 		{ grep -q '^Bail out!' "$WORK/results.ktap" ||
 			! grep -q 'kmod_rs: loading out-of-tree module' "$WORK/console.log"; }
 }
 
-# boot_once ARGUMENTS: what the guest prints, which is kept as well.
+# boot_once ARGUMENTS: boot a guest. Its output is printed and kept.
 boot_once() {
 	# shellcheck disable=SC2086 # Several arguments.
 	"$TOP/scripts/guest/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
 		log_buf_len=4M $1 | tee "$WORK/results.ktap" || true
 }
 
-# boot ARGUMENTS NAME...: run these tests in one guest. run.sh adds one for the clock and, if
-# kmemleak watches, one for it. A void boot is repeated, once, and nothing else is.
+# boot ARGUMENTS NAME...: run these tests in one guest. run.sh adds the test `clock` and, if
+# kmemleak watches, the test `kmemleak`. A void boot is repeated once. Nothing else is repeated.
 boot() {
 	local arguments=$1 name names
 	shift
@@ -331,7 +335,7 @@ boot() {
 	boot_once "$arguments"
 	if is_void; then
 		mv "$WORK/console.log" "$WORK/console-void.log"
-		echo "# booted again, as that ended before its first test; its console is in $WORK/console-void.log"
+		echo "# this boot ended before its first test and is repeated; its console is in $WORK/console-void.log"
 		boot_once "$arguments"
 	fi
 	rm -f "$WORK/initrd"
@@ -339,11 +343,11 @@ boot() {
 	for name in "${names[@]}"; do
 		! grep -Eq "^(not )?ok [0-9]+ $name( |$)" "$WORK/results.ktap" || continue
 		tail -n 30 "$WORK/console.log" | sed 's/^/    # /'
-		echo "not ok - $name # the guest ended before; its console is in $WORK/console.log"
+		echo "not ok - $name # the guest ended before this test did; its console is in $WORK/console.log"
 	done
 }
 
-# run_debian_tests NAME...: in boots of their own, after one without the module.
+# run_debian_tests NAME...: run each in a boot of its own, after one boot without the module.
 run_debian_tests() {
 	local name
 	"$TOP/scripts/setup/debian-root.sh" "$KERNEL_NAME"
@@ -354,8 +358,8 @@ run_debian_tests() {
 	done
 }
 
-# queue_together ARGUMENTS NAME...: in as many boots as can run at once, by turns. Each of
-# these has at most one test that is to be its first, and one that is to be its last.
+# queue_together ARGUMENTS NAME...: share the tests out among as many boots as can run at once. Each
+# boot has at most one test that is to be its first, and one that is to be its last.
 queue_together() {
 	local arguments=$1 first last others boots i names name
 	shift
@@ -374,7 +378,7 @@ queue_together() {
 	done
 }
 
-# queue_guest_tests NAME...: but for those that want a boot of their own, together.
+# queue_guest_tests NAME...: queue the tests together, except those that get a boot of their own.
 queue_guest_tests() {
 	local together=() watched=() alone=() name
 	for name in "$@"; do
@@ -399,15 +403,14 @@ queue_guest_tests() {
 	done
 }
 
-# begin SLOWER: the tests with the kernel in use, on a machine that takes so many
-# times as long.
+# begin SLOWER: begin the tests on the kernel in use, which takes SLOWER times as long as Debian's.
 begin() {
 	SLOWER=$1
 	echo "# kernel: $RELEASE"
 	step "building for $RELEASE" make_all
 }
 
-# give_way: to what else runs here, from now on.
+# give_way: run with a lower priority from now on.
 give_way() {
 	renice --priority 5 --pid "$BASHPID" >/dev/null
 }
@@ -425,7 +428,7 @@ test_stock() {
 	finish_jobs
 }
 
-# test_debugging SUITE [rt]: as debug-kernel.sh makes it.
+# test_debugging SUITE [rt]: run the tests on a kernel that debug-kernel.sh makes.
 test_debugging() {
 	SUITE=$1
 	export KMOD_RS_ASIDE=1
@@ -444,17 +447,17 @@ test_debug_rt() {
 	test_debugging debug_rt rt
 }
 
-# There is a debugging kernel of the usual flavour, with the tools of Debian 13.
+# There is a debugging kernel only for the usual flavour of a kernel for Debian 13.
 check_debug() {
 	[[ $DEBUG != no && ${KERNEL:-} ]] && ! is_minor "$KERNEL" || return 0
 	check_name "$KERNEL"
 	[[ $DEBUG == yes ]] ||
-		die "there is no debugging kernel for KERNEL=$KERNEL: use DEBUG=no, or one of: $MINORS"
+		die "there is no debugging kernel for KERNEL=$KERNEL: use DEBUG=no, or a KERNEL that is one of: $MINORS"
 	say "KERNEL=$KERNEL has no debugging kernel: only Debian's own is tested"
 	DEBUG=no
 }
 
-# run_suites SUITE...: side by side, at most two.
+# run_suites SUITE...: run at most two suites side by side.
 run_suites() {
 	local pids=() suite i suites=("$@")
 	share_guests "${suites[@]}"
@@ -468,7 +471,7 @@ run_suites() {
 	done
 }
 
-# Tests that one kernel lacks something for and the other does not have been run.
+# The tests that no kernel has run. A test that one kernel skips may have run on the other one.
 never_run() {
 	comm -23 <(printf '%s\n' "${ALL_SKIPPED[@]}" | sort -u) \
 		<(printf '%s\n' "${ALL_PASSED[@]}" "${ALL_FAILED[@]##*:}" | sort -u) | sed '/^$/d'
@@ -479,7 +482,7 @@ main() {
 	FULL="" GUESTS=${GUESTS:-$(how_many_guests)}
 	[[ ${1:-} != --full ]] || FULL=1
 	[[ ${DEBUG:=yes} =~ ^(yes|no|only|rt)$ ]] ||
-		die "DEBUG=$DEBUG means nothing: DEBUG=no leaves out the debugging kernels, DEBUG=only all others, DEBUG=rt all but the one with PREEMPT_RT"
+		die "DEBUG=$DEBUG is unknown: DEBUG=no leaves out the debugging kernels, DEBUG=only uses only the debugging kernel, DEBUG=rt only the one with PREEMPT_RT"
 	check_names
 	mapfile -t HOST_TESTS < <(host_tests | wanted)
 	mapfile -t GUEST_TESTS < <(
@@ -494,7 +497,7 @@ main() {
 	[[ $DEBUG == @(only|rt) ]] || suites+=(stock)
 	[[ $DEBUG == @(no|rt) || ${#GUEST_TESTS[@]} == 0 ]] || suites+=(debug)
 	((${#suites[@]} == 0)) || run_suites "${suites[@]}"
-	# Not before the others are done: it would take the time from those that measure it.
+	# This comes last: it would take processor time from tests that measure time.
 	if [[ ${#GUEST_TESTS[@]} != 0 && ($DEBUG == rt || ($FULL && $DEBUG != no)) ]]; then
 		run_suites debug_rt
 	fi
