@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Compare the module with the kernel's own C code: in two guests, one of which counts
-# instructions, the other time. guest.sh is what happens there, report.py
-# makes a table of it. The table is printed, and kept in out/RELEASE/bench as
-# bench.json and, as in Documentation/benchmarks.rst, bench.rst.
+# Compare the module with the kernel's own C code, in two guests: one counts instructions, the other
+# measures time. guest.sh is what runs in the guests. report.py makes a table of the figures. The
+# table is printed, and kept in out/RELEASE/bench as bench.json and, in the form that
+# Documentation/benchmarks.rst has, as bench.rst.
 #
 # usage: [KERNEL=NAME] [ROUNDS=N] bench.sh
 
@@ -17,13 +17,13 @@ set -euo pipefail
 ROUNDS=${ROUNDS:-5}
 TIMEOUT=3600
 
-# boot WHAT [OPTION]: measure in a guest of its own; the figures come to $FIGURES.
+# boot WHAT [OPTION]: measure in a guest of its own. The figures are added to $FIGURES.
 boot() {
 	local what=$1 guest
 	shift
 	new_overlay "bench-$what"
 	cp "$TOP/scripts/bench/guest.sh" "$OVERLAY/kmod_rs/"
-	# A guest that counts instructions may be off before its last lines are out.
+	# With --icount the guest may be off before its last lines are out. stty waits for them.
 	printf '#!/bin/bash\n%s\n' "bash /kmod_rs/guest.sh $what $ROUNDS" 'stty -F /dev/hvc0 raw -echo' >"$OVERLAY/kmod_rs/run"
 	chmod +x "$OVERLAY/kmod_rs/run"
 	say "booting $RELEASE to measure: $what"
@@ -33,7 +33,7 @@ boot() {
 	grep '^bench ' "$guest" >>"$FIGURES"
 }
 
-# What the guest does not know.
+# Print the facts that the guest does not know.
 host_facts() {
 	local text data rest
 	{
@@ -51,7 +51,7 @@ host_facts() {
 
 main() {
 	local directory
-	[[ $ROUNDS =~ ^[1-9][0-9]*$ ]] || die "ROUNDS=$ROUNDS is no number of rounds"
+	[[ $ROUNDS =~ ^[1-9][0-9]*$ ]] || die "ROUNDS=$ROUNDS is not a number of rounds: use 1 or more"
 	prepare_kernel
 	step "building for $RELEASE" make_all
 	directory=$OUT/bench

@@ -1,51 +1,52 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The benchmark, in the guest: C and Rust in turn, for as many rounds as are asked
-# for. What is measured is printed as
+# The benchmark, in the guest. It measures C and Rust in turn, for the given number of rounds, and
+# prints the figures as
 #
 #	bench fact NAME VALUE
 #	bench ROW WHO VALUE		WHO is "c" or "rust"
 #
-# which report.py makes a table of; all else is for who reads along.
+# report.py makes a table of these lines. All other output is for human readers.
 #
 # usage: guest.sh instructions|clock ROUNDS
 
 # shellcheck source=tests/lib.sh
 . /kmod_rs/lib.sh
 
-# A helper that does nothing; how many requests for it are measured in one go.
+# A helper that does nothing, and how many requests for it are measured in one go.
 EXIT=/kmod_rs/bench-exit
 REQUESTS=200
 
-# Tasks at once, and how often each of them asks.
+# The numbers of tasks at the same time, and how many requests each of them makes.
 TASKS=("1 100" "10 10" "100 3" "1000 1")
 
-# The helper of the queue, and how many milliseconds it runs. Not as long as the 5 s
-# that C waits: it is the length of the queue that is measured.
+# How many milliseconds the helper runs in the measurements of the queue. It is less than the 5 s
+# that C waits, because the length of the queue is measured.
 SLOW_MS=2000
-# A user without rights.
+# A user without privileges.
 NOBODY=65534
 
 CONFIG=/etc/modprobe.d/kmod_rs-bench.conf
 
-# --- Telling --------------------------------------------------------------
+# --- Output ---------------------------------------------------------------
 
 fact() {
 	echo "bench fact $1 $2"
 }
 
-# figure ROW VALUE: of who serves requests now.
+# figure ROW VALUE: print a figure of the code that serves requests now.
 figure() {
 	echo "bench $1 $WHO $2"
 }
 
-# wrong WHAT: a figure is not what it should be, and must not be taken for it.
+# wrong WHAT: report that a figure is not what it should be, so that nobody relies on it.
 wrong() {
 	echo "bench wrong $WHO: $*"
 }
 
-# Who serves from now on: "c" or "rust", the latter with these parameters.
+# serve_by c|rust [PARAMETER...]: have requests served by C or Rust from now on. The parameters are
+# for the module.
 serve_by() {
 	WHO=$1
 	case $WHO in
@@ -56,19 +57,19 @@ serve_by() {
 
 # --- Instructions ---------------------------------------------------------
 
-# measure_one ROW HOW: of one of many calls in a row; HOW as in kmod_bench.c.
+# measure_one ROW HOW: measure one of many calls in a row. HOW is as in kmod_bench.c.
 measure_one() {
 	local took
 	exec {BENCH}<>/dev/kmod_bench || return
 	if printf '%s %s %s' "$2" "$REQUESTS" bench-exit >&"$BENCH" && read -r took <&"$BENCH"; then
 		figure "$1" $((took / REQUESTS))
 	else
-		wrong "a $2 was not answered with 0"
+		wrong "a call of the kind \"$2\" did not return 0"
 	fi
 	exec {BENCH}>&-
 }
 
-# With 100 patterns, of which none matches, for who is privileged.
+# Measure with 100 patterns of which none matches, for a privileged requester.
 measure_rules() {
 	set_rule autoload_deny "$(printf 'net-pf-%d-proto-* ' {1..100})"
 	set_rule autoload_mode 1
@@ -77,7 +78,8 @@ measure_rules() {
 	set_rule autoload_deny $'\n'
 }
 
-# In nanoseconds, of a load that had no other answers than expected.
+# load ARGUMENT...: run a load, and print how many nanoseconds it took. It must get only the answers
+# that are expected.
 load() {
 	local took rest
 	{ read -r took _ && read -r rest; } < <(/kmod_rs/load --time "$@" 2>/dev/null)
@@ -93,12 +95,12 @@ measure_tasks() {
 	done
 }
 
-# What the kernel does aside, after booting most of all, would be measured, too.
+# Wait until the kernel has finished other work, most of it after the boot. It would be measured.
 come_to_rest() {
-	await is_idle || wrong "the guest does not come to rest"
+	await is_idle || wrong "the guest does not become idle"
 }
 
-# Was nearly all of the last second idle?
+# Was the last second nearly all idle?
 is_idle() {
 	local before after
 	before=$(idle_ticks)
@@ -107,7 +109,7 @@ is_idle() {
 	((after - before >= 98))
 }
 
-# Hundredths of a second.
+# The idle time in hundredths of a second.
 idle_ticks() {
 	awk '$1 == "cpu" { print $5 }' /proc/stat
 }
@@ -115,10 +117,10 @@ idle_ticks() {
 instructions() {
 	local round who
 	insmod /kmod_rs/kmod_bench.ko
-	# Those of kmod_ask would be paid for by Rust alone, which waits in another way.
+	# Only Rust would pay for the kprobes of kmod_ask, because it waits in another way.
 	echo 0 >/sys/kernel/debug/kprobes/enabled
 	echo "$EXIT" >"$MODPROBE"
-	# Else a helper has another number of page tables each time.
+	# Otherwise the number of a helper's page tables varies.
 	echo 0 >/proc/sys/kernel/randomize_va_space
 	fact clocksource "$(</sys/devices/system/clocksource/clocksource0/current_clocksource)"
 	for ((round = 0; round < ROUNDS; round++)); do
@@ -138,7 +140,7 @@ instructions() {
 
 # --- The clock ------------------------------------------------------------
 
-# milliseconds COMMAND...: how long it takes.
+# milliseconds COMMAND...: how long the command takes.
 milliseconds() {
 	local start
 	start=$(now)
@@ -146,7 +148,7 @@ milliseconds() {
 	echo $(($(now) - start))
 }
 
-# Both names are for the real modprobe.
+# measure_equal ROW ANSWER NAME: measure requests for one name, with the real modprobe.
 measure_equal() {
 	local row=$1 answer=$2 name=$3 took
 	modprobe -qr "$name"
@@ -167,7 +169,7 @@ measure_loop() {
 	rm "$CONFIG"
 }
 
-# How many have the answer, of what a load has to say of its other answers.
+# answered ANSWER: how many requests got this answer, from what a load prints about other answers.
 answered() {
 	sed -n "s/.*: $1, \([0-9]*\) times\$/\1/p" | grep . || echo 0
 }
@@ -179,7 +181,7 @@ measure_queue() {
 	figure queue-refused "$refused"
 }
 
-# At least so many tasks wait for a slot, or are about to: they are in the kernel.
+# Are at least 400 tasks in the kernel, waiting for a slot or about to?
 queue_is_long() {
 	(($(in_queue_count) >= 400))
 }
@@ -188,20 +190,20 @@ in_queue_count() {
 	grep -m 1 . /proc/[0-9]*/stack 2>/dev/null | grep -cE '\[kmod_rs\]$|late_wait\+|__request_module\+|down_timeout\+'
 }
 
-# In milliseconds, by the clock that the trace has, too.
+# The uptime in milliseconds, by the clock that the trace uses.
 uptime_ms() {
 	local seconds
 	read -r seconds _ </proc/uptime
 	echo "${seconds/./}0"
 }
 
-# When the request for exit-0 was given a slot: the kernel's event comes just then.
+# When the request for exit-0 got a slot: the kernel's event comes right after that.
 slot_given() {
 	sed -n 's/.* \([0-9]*\)\.\([0-9]\{3\}\)[0-9]*: module_request: exit-0 .*/\1\2/p' "$TRACING/trace"
 }
 
-# One user has asked for 500 names; how long does root wait for a slot? (For its
-# answer as well, but then 50 helpers of the other start at the same time.)
+# One user has made requests for 500 names. Measure how long root then waits for a slot. Root's wait
+# for the answer is not measured, because 50 helpers of that user start at the same time.
 measure_turns() {
 	local start load given
 	echo >"$TRACING/trace"
@@ -214,12 +216,12 @@ measure_turns() {
 	start=$(uptime_ms)
 	figure turns-answer "$(ask w exit-0)"
 	given=$(slot_given)
-	# One that was refused has waited until then.
+	# A request that was refused has waited until now.
 	figure turns-ms $((${given:-$(uptime_ms)} - start))
 	echo 0 >"$TRACING/events/module/module_request/enable"
 	kill "$load"
 	wait "$load" 2>/dev/null
-	# Those of C cannot be killed.
+	# In C, the requests that wait cannot be killed.
 	await load_gone
 	await helpers_gone
 }
@@ -228,7 +230,8 @@ load_gone() {
 	! pgrep -x load
 }
 
-# Bytes of the kernel's heap in use. What caches keep back would count as used.
+# The bytes of the kernel's heap that are in use. The caches are shrunk first, because what they
+# keep back would count as used.
 heap() {
 	local cache
 	for cache in /sys/kernel/slab/kmalloc-*/shrink; do
@@ -237,7 +240,7 @@ heap() {
 	awk '$1 ~ /^kmalloc-/ { sum += $2 * $4 } END { print sum }' /proc/slabinfo
 }
 
-# What 1000 requests hold on to while their helpers run.
+# Measure the memory that 1000 requests hold while their helpers run.
 measure_memory() {
 	local before load
 	[[ $WHO == c ]] || echo 1000 >"$LIMIT"
@@ -251,7 +254,7 @@ measure_memory() {
 	await all_run
 	figure memory $((($(heap) - before) / 1000))
 	open_gate
-	wait "$load" || wrong "1000 requests were not all served"
+	wait "$load" || wrong "not all of the 1000 requests were served"
 	[[ $WHO == c ]] || echo 50 >"$LIMIT"
 }
 
@@ -275,7 +278,7 @@ clock() {
 		done
 	done
 
-	# Last, as C's limit has to be changed for it.
+	# This comes last, because C's limit has to be changed for it.
 	insmod /kmod_rs/kmod_bench.ko concurrent_max="0x$(awk '$3 == "kmod_concurrent_max" { print $1 }' /proc/kallsyms)"
 	use_silent_helper
 	for ((round = 0; round < ROUNDS; round++)); do

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Make a table of what guest.sh has measured, which is on standard input.
+"""Make a table of the figures that guest.sh has measured.
 
-Prints it, and writes DIRECTORY/bench.json and, as Documentation/benchmarks.rst has
-it, DIRECTORY/bench.rst.
+Reads the figures from standard input. Prints the table, and writes DIRECTORY/bench.json and, in
+the form that Documentation/benchmarks.rst has, DIRECTORY/bench.rst.
 
 usage: report.py DIRECTORY
 """
@@ -13,7 +13,7 @@ import statistics
 import sys
 from pathlib import Path
 
-# What a target is about, and whether it is met.
+# The value that a target is for. A target is its text, this value, and a test whether it is met.
 RATIO, RUST = "Rust/C", "Rust"
 
 
@@ -28,7 +28,7 @@ def exactly(number):
 
 NO_TARGET = (None, None, None)
 
-# Rows of the figures: their name there, what they are, the target.
+# The rows: the name among the figures, the title, the target.
 ROWS = [
     ("one-bare", "bare helper, instructions", NO_TARGET),
     ("one-request", "one request, instructions", at_most(1.03, RATIO)),
@@ -75,21 +75,21 @@ def read_figures(lines):
 
 
 def add_quotient(values, row, dividend, divisor):
-    """Adds a row: one as a multiple of another of the same round."""
+    """Adds a row: in each round, one row divided by another."""
     for who in ("c", "rust"):
         pairs = zip(values.get((dividend, who), []), values.get((divisor, who), []))
         values[row, who] = [value / base for value, base in pairs]
 
 
 def add_same(values, row, of):
-    """Adds what another row has of C, which knows nothing of what makes the two differ."""
+    """Gives a row the figures of C from another row: for C the two rows do not differ."""
     values[row, "c"] = values[of, "c"]
 
 
 def make_row(name, title, target, values):
     raw = {who: values.get((name, who), []) for who in ("c", "rust")}
     middle = {who: statistics.median(raw[who]) if raw[who] else None for who in raw}
-    # Of an errno it would mean nothing, nor would that of something to nothing.
+    # An errno has no meaningful ratio, and neither has a value to 0.
     ratio = middle["rust"] / middle["c"] if (middle["c"] or 0) > 0 and middle["rust"] else None
     text, of, is_met = target
     judged = ratio if of == RATIO else middle["rust"]
@@ -119,12 +119,12 @@ def cells(row):
 
 
 def draw(table):
-    """As a simple table of reStructuredText."""
+    """Returns the table as a simple table of reStructuredText."""
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
     rule = " ".join("=" * max(width, 1) for width in widths)
 
     def drawn(line):
-        # Numbers to the right. An empty first cell would continue the line before.
+        # Numbers are aligned to the right. An empty first cell would continue the line before.
         fields = [line[0].ljust(widths[0])]
         fields += [line[i].rjust(widths[i]) for i in (1, 2, 3)]
         fields += [line[i].ljust(widths[i]) for i in (4, 5)]
