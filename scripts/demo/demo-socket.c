@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes the kernel want a module, as any program may: opens a socket for SCTP or for
- * VSOCK, or binds an AF_ALG socket to an algorithm.
+ * Make the kernel request a module, as any program can: open a socket for SCTP or for
+ * VSOCK, or bind an AF_ALG socket to an algorithm.
  *
  * usage: demo-socket sctp | vsock | alg TYPE NAME
  */

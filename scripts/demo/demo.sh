@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Set everything up, boot Debian's kernel in QEMU, load the module there and
-# show it at work. guest.sh is what happens in the guest.
+# Set everything up, boot Debian's kernel in QEMU, load the module there and show it at work.
+# guest.sh is what runs in the guest.
 #
 # usage: [KERNEL=NAME] demo.sh
 
@@ -12,7 +12,7 @@ set -euo pipefail
 # shellcheck source=scripts/guest/files.sh
 . "$TOP/scripts/guest/files.sh"
 
-# Where in the entry the call of the Rust side returns to.
+# The offset in the entry to which the call of the Rust side returns.
 answer_offset() {
 	local start answer
 	read -r start answer < <(with_tools objdump -dr --no-show-raw-insn \

@@ -1,22 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The demonstration, in the guest. Under each command stands what the kernel
-# made of it: who asked for which module, which program was run for it with
-# which arguments, and what request_module() returned. All of that is read from
-# the kernel's own tracing, none of it from kmod_rs.
+# The demonstration, in the guest. Below each command it shows what the kernel did: who requested
+# which module, which program was run for it with which arguments, and what request_module()
+# returned. All of this is read from the kernel's own tracing, none of it from kmod_rs.
 
 TRACE=/sys/kernel/tracing
 MODPROBE=/proc/sys/kernel/modprobe
 STEP=0
 
-# --- Looking --------------------------------------------------------------
+# --- Tracing --------------------------------------------------------------
 
 watch() {
-	# What every usermode helper is started with.
+	# The path and the arguments of every usermode helper.
 	echo 'p:kmod_demo/ran call_usermodehelper_exec path=sub_info->path:string a0=+0(+0(sub_info->argv)):string a1=+0(+8(sub_info->argv)):string a2=+0(+16(sub_info->argv)):string a3=+0(+24(sub_info->argv)):string'
-	# Where the entry has the answer in its hands. Not a probe of its return: that
-	# would stand in the way of its caller's address.
+	# The place in the entry where the result is known. A probe of its return would hide the
+	# address of its caller.
 	echo "p:kmod_demo/returned kmod_rs:kmod_rs_request_module+$(</kmod_rs/answer-offset) result=%ax:s32"
 }
 
@@ -31,7 +30,7 @@ stop_watching() {
 	echo >"$TRACE/kprobe_events"
 }
 
-# The events since the last look, in words. At most the given number of lines.
+# show_requests LINES: the events since the last call, in words, in at most this number of lines.
 show_requests() {
 	sed -n 's/^ *\(.*\)-\([0-9]*\) *\[[0-9]*\] .* [0-9.]*: \(module_request\|ran\|returned\): /\1[\2]|\3|/p' "$TRACE/trace" |
 		awk -F'|' '
@@ -74,7 +73,7 @@ step() {
 	printf '\n%d. %s\n' "$STEP" "$1"
 }
 
-# run COMMAND [LINES]: as a user would type it, then what the kernel did.
+# run COMMAND [LINES]: run a command as a user would type it, then show what the kernel did.
 run() {
 	printf '\n  # %s\n' "$1"
 	# shellcheck disable=SC2294 # A command as it would be typed.
@@ -100,8 +99,8 @@ cat <<EOF
 
 kmod_rs: request_module(), the kernel's module autoloader, in Rust
 ==================================================================
-This is Debian's kernel $(uname -r), as it comes. When a
-program wants something that is not in the kernel yet, the kernel asks for a
+This is Debian's kernel $(uname -r), unchanged. When a
+program needs something that is not in the kernel yet, the kernel requests a
 module with request_module(), which runs modprobe. From step 1 on, Rust does it.
 EOF
 
@@ -129,11 +128,11 @@ step "Bind a socket of the crypto interface to a hash: several modules, one afte
 run '/kmod_rs/demo-socket alg hash md4'
 show_log
 
-step "Ask for what does not exist: modprobe fails, and the caller is told."
+step "Request a module that does not exist: modprobe fails, and the caller gets the error."
 run 'mount -t absentfs /dev/vda /mnt'
 show_log
 
-step "Have another program run: the kernel's own file, honoured at the next request."
+step "Run another program instead of modprobe: the kernel's own setting applies from the next request."
 cat >/kmod_rs/my-modprobe <<'EOF'
 #!/bin/bash
 echo "$(date +%T) $*" >>/tmp/my-modprobe.log
@@ -146,35 +145,35 @@ run 'mount -t ext4 /dev/vda /mnt  # (holds XFS, so this fails; but ext4 is loade
 run 'cat /tmp/my-modprobe.log'
 run "echo $ORIGINAL >/proc/sys/kernel/modprobe"
 
-step "Switch automatic loading off: an empty path. Nothing is run."
+step "Switch automatic loading off with an empty path: nothing is run."
 run 'echo >/proc/sys/kernel/modprobe'
 run 'mount -t vfat /dev/vda /mnt'
 run "echo $ORIGINAL >/proc/sys/kernel/modprobe"
 
-step "Twenty ask for the same thing at once. They share one modprobe; those who come
-   when it is already looking, in vain, share the next."
+step "Twenty processes request the same module at once. They share one modprobe. It does
+   not find the module, so those that came after its start share the next one."
 run 'for i in {1..20}; do mount -t absentfs none /mnt & done 2>/dev/null; wait' 6
 
-step "A runaway loop: modprobe is told to mount a file system, whose driver needs
-   modprobe, which mounts ... The third request is recognised and refused."
+step "A loop: modprobe is configured to mount a file system, whose driver needs
+   modprobe, which mounts ... The third request for the name is refused."
 run 'echo "install fs-zzfs /bin/mount -t zzfs none /mnt" >/etc/modprobe.d/loop.conf'
 start=${EPOCHREALTIME/./}
 run 'mount -t zzfs none /mnt'
-echo "  It took $(((${EPOCHREALTIME/./} - start) / 1000)) ms. The machine is still there."
+echo "  It took $(((${EPOCHREALTIME/./} - start) / 1000)) ms. The machine still runs."
 show_log
 rm /etc/modprobe.d/loop.conf
 
-step "Who wanted the file system of step 2? Each request leaves a record."
+step "See who requested the file system of step 2. Each request leaves a record."
 run "grep 'name=\"fs-xfs\"' /sys/kernel/debug/kmod_rs/recent"
 
-step "Turn the firewall on: only privileged users have modules loaded now."
+step "Turn the firewall on: from now on, only privileged users can have modules loaded."
 run 'echo 1 >/proc/sys/kernel/kmod_rs/autoload_mode'
 run 'setpriv --reuid=nobody --clear-groups /kmod_rs/demo-socket vsock'
 run '/kmod_rs/demo-socket vsock'
 show_log
 
 stop_watching
-step "Give request_module() back to the kernel's C code, and unload."
+step "Give request_module() back to the kernel's C code, and unload the module."
 run 'echo 0 >/sys/kernel/livepatch/kmod_rs/enabled'
 wait_until given_back
 run 'rmmod kmod_rs'
