@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Loops end at once: the third request of a name in a chain is refused with
-# -ELOOP, and the log has the chain. C runs as many helpers as there are slots,
-# and gives up after 5 s.
+# A loop of requests ends at once: the third request for a name in a chain gets -ELOOP, and the log
+# shows the chain. C runs as many helpers as there are slots, and gives up after 5 s.
 
 . "$(dirname "$0")/lib.sh"
 plan 40
@@ -14,19 +13,20 @@ CONFIG=/etc/modprobe.d/kmod_rs-loop.conf
 
 LOOPS=0
 
-# From here on.
+# Writes a mark to the log. What follows it belongs to this loop.
 mark() {
 	LOOPS=$((LOOPS + 1))
 	echo "loop $LOOPS" >/dev/kmsg
 }
 
-# The lines about loops since the mark: the chains, without the task.
+# Prints the chain of each line about a loop since the mark, without the task.
 reported() {
 	log | sed "1,/^loop $LOOPS\$/d" |
 		sed -n "s/^kmod_rs: $MESSAGE: \(.*\) ([^ ]*\[[0-9]*\] uid 0)\$/\1/p"
 }
 
-# Helpers that were started, and what requests made by helpers got, in their order.
+# helpers prints how many helpers were started, got prints the results that their requests got, in
+# order.
 helpers() {
 	grep -c '^start ' <<<"$EVENTS"
 }
@@ -35,13 +35,14 @@ got() {
 	sed -n 's/^got //p' <<<"$EVENTS" | xargs
 }
 
-# is_stopped: does the log say so, since the mark?
+# is_stopped: true if the log has a line about a loop since the mark.
 is_stopped() {
 	log | sed "1,/^loop $LOOPS\$/d" | grep -q "^kmod_rs: $MESSAGE: "
 }
 
-# run_loop NAME: the answer in $ANSWER, what the helpers said in $EVENTS. If nobody
-# waits for them, there are more to come before it is stopped.
+# run_loop NAME: makes a request and waits until its loop has ended. The answer is in $ANSWER, the
+# reports of the helpers are in $EVENTS. If nobody waits for the helpers, the request returns before
+# the loop has been stopped.
 run_loop() {
 	mark
 	use_helper
@@ -51,7 +52,7 @@ run_loop() {
 	EVENTS=$(events)
 }
 
-# 10 messages may come in 5 s, the next after that.
+# The rate limit lets 10 messages pass in 5 s.
 let_the_limit_pass() {
 	sleep 5.1
 }
@@ -101,24 +102,24 @@ run_loop pair-a
 is "and may be 1" "$(got) $(reported)" "pair-a $ELOOP pair-b 256 pair-a -> pair-b -> pair-a"
 echo 2 >"$KNOBS/loop_repeats"
 
-# A socket family that is not there: the kernel asks for it again, whoever is
-# about to load it. (Family 9 has never had a module of Debian's.)
+# The module of a socket family that does not exist: the kernel requests it again when its helper
+# opens such a socket. (Debian has never had a module for family 9.)
 mark
 use_helper
 "$HELPER" -q -- net-pf-9
 is "a socket cannot be opened" "$?" 1
 await helpers_gone
 EVENTS=$(events)
-# The first is the program itself, which nobody asked for.
+# The first start is that of the program itself, which was run without a request.
 is "two helpers ran for its family" "$(helpers)" 3
 is "and the log says it" "$(reported)" "net-pf-9 -> net-pf-9 -> net-pf-9"
 
-# A name in a chain that is over is no loop.
+# Requests for the same name one after the other are no loop.
 mark
 use_helper
 is "once more is no loop" "$(ask w exit-1) $(ask w exit-1) $(ask w exit-1) $(reported)" "256 256 256 "
 
-# The real modprobe, with a loop in its configuration, against C.
+# The real modprobe with a loop in its configuration, compared with C.
 let_the_limit_pass
 mkdir -p /etc/modprobe.d /tmp/mnt
 echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
@@ -134,8 +135,8 @@ for how in off on; do
 done
 is "a loop of modprobe.d: helpers" "${helpers[on]}" 2
 is "of C" "${helpers[off]}" 50
-# 2 helpers against 50 and the 5 s that C waits then. How many times less that is depends on
-# how busy the machine is just then.
+# C runs 50 helpers and then waits for 5 s, Rust runs 2. How much longer C takes depends on how busy
+# the machine is.
 holds "it takes ${took[on]} ms, in C ${took[off]} ms" [ "${took[on]}" -lt "${took[off]}" ]
 is "the log says it, with the task" "$(log | grep -cE "^kmod_rs: $MESSAGE: fs-zzfs -> fs-zzfs -> fs-zzfs \(mount\[[0-9]+\] uid 0\)\$")" 1
 
@@ -149,7 +150,7 @@ forget_calls
 is "and the log says it" "$(log | grep -c "$MESSAGE: fs-looped-a -> fs-looped-b -> fs-looped-a -> fs-looped-b -> fs-looped-a ")" 1
 rm -f "$CONFIG"
 
-# Descent that is hidden: the slots are the last resort.
+# A helper that hides its descent: only the slots stop the loop.
 let_the_limit_pass
 echo 6 >"$LIMIT"
 echo 1000 >"$KNOBS/busy_timeout_ms"
@@ -162,7 +163,7 @@ matches "and the log says it" "$(log | grep "$MESSAGE" | tail -n 1)" \
 echo 50 >"$LIMIT"
 be_patient
 
-# A chain with hostile names stays on its line, and that line is whole.
+# A chain with hostile names stays on one line, and the line is complete.
 let_the_limit_pass
 echo 5 >"$KNOBS/loop_repeats"
 run_loop "again-child$(printf '\001%.0s' {1..43})x"
@@ -170,14 +171,14 @@ is "a chain of hostile names is on one line, without its middle" "$(reported | s
 	"again-child+ -> ... -> again-child+ -> again-child+"
 echo 2 >"$KNOBS/loop_repeats"
 
-# Many loops at once: each is stopped, none for another's sake.
+# Many loops at once: each is stopped because of its own chain only.
 use_silent_helper
 count_calls call_usermodehelper_exec
 is "20 loops at once" "$(/kmod_rs/load --tasks=20 --rounds=1 'w again-child-% 256' 2>/dev/null)" "no other answers"
 is "two helpers each" "$(calls call_usermodehelper_exec)" 40
 forget_calls
 
-# Helpers that nobody waits for are known as long as they run, and not after that.
+# A helper that nobody waits for is known as long as it runs, and no longer.
 use_helper
 close_gate
 ask_in_background wv hold-child

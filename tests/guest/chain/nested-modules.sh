@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Modules whose init asks for another module, three levels deep, through the
-# real modprobe; and one that asks for itself. If modprobe has a child load it,
-# that waits until it is killed, as in C. If modprobe itself loads it, C waits in
-# the same way; Rust sees that it would wait for itself.
+# Modules whose init requests another module, three levels deep, through the real modprobe, and a
+# module that requests itself. If a child of modprobe loads that module, its request waits until it
+# is killed, as in C. If modprobe loads it itself, C waits in the same way. Rust sees that the
+# request would wait for itself, and refuses it.
 
 . "$(dirname "$0")/lib.sh"
 plan 22
@@ -29,22 +29,22 @@ done >"$CONFIG"
 printf '#!/bin/sh\nexec /sbin/insmod "/kmod_rs/$3.ko"\n' >"$LOADER"
 chmod +x "$LOADER"
 
-# How often it has been asked for by itself.
+# Prints how often nest_self has requested itself.
 times_asked() {
 	log | grep -c "nest_self: pid="
 }
 
-# once_more N: more often than that?
+# once_more N: true if it has done so more than N times.
 once_more() {
 	(($(times_asked) > $1))
 }
 
-# own_answer N: what nest_self got last.
+# own_answer N: true if the last request of nest_self got N.
 own_answer() {
 	[[ $(log | sed -n "s/^nest_self: nest_self result=//p" | tail -n 1) == "$1" ]]
 }
 
-# running NAME N: so many programs.
+# running NAME N: true if N processes run this program.
 running() {
 	(($(pids_of "$1" | wc -l) == $2))
 }
@@ -59,7 +59,7 @@ for how in off on; do
 		"$([[ $how == off ]] && echo 2 || echo 4)"
 	holds "and all are there" test -d /sys/module/nest_a -a -d /sys/module/nest_b -a -d /sys/module/nest_c
 
-	# The waiter of the second request is the insmod that runs its init.
+	# The task that waits for the second request is the insmod that runs the module's init.
 	before=$(times_asked)
 	ask_in_background w nest_self
 	holds "one asks for itself" await once_more "$before"
@@ -72,7 +72,7 @@ for how in off on; do
 	await running modprobe 0
 	unload
 
-	# With one process that does it all.
+	# The process that the kernel runs as modprobe loads the module itself.
 	echo "$LOADER" >"$MODPROBE"
 	ask_in_background w nest_self
 	if [[ $how == off ]]; then

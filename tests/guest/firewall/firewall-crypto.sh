@@ -1,23 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A cipher that a user may not have loaded is not loaded by the thread of the
-# kernel that puts it together either; one that he may have is.
+# The kernel thread that puts a cipher together gets the cipher's parts loaded if the user may have
+# the cipher, and not otherwise.
 #
 # Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_USER_API_AEAD CONFIG_CRYPTO_SERPENT
 
 . "$(dirname "$0")/lib.sh"
 plan 37
 
-# The requests for algorithms since the last call, in $ASKED: who, name, outcome,
-# policy, rule.
+# Puts the requests for algorithms since the last call into $ASKED: requester, name, outcome, policy
+# and rule.
 look() {
 	ASKED=$(recent | sed "1,/^seq=$SEEN /d" | grep ' name="crypto-' |
 		sed -E 's/.* name="([^"]*)" .* comm="([^"]*)" .* outcome=([a-z]*) .* policy=([a-z-]*) rule="(.*)"$/\2 \1 \3 \4 \5/')
 	SEEN=$(newest seq)
 }
 
-# Those of a user, and those of the threads of the kernel.
+# Print those that a user made, and those that the kernel's threads made.
 by_user() {
 	grep '^demo-socket ' <<<"$ASKED"
 }
@@ -26,7 +26,7 @@ by_thread() {
 	grep '^cryptomgr_probe ' <<<"$ASKED"
 }
 
-# Those of threads that were not denied.
+# Prints those of threads that were not denied.
 passed() {
 	by_thread | grep -v ' denied denied '
 }
@@ -39,7 +39,7 @@ patch on
 SEEN=0
 without "${SERPENT[@]}" "${AUTHENC[@]}"
 
-# Without rules anybody may.
+# Without rules, everybody may have it.
 is "mode 0: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
 holds "serpent is loaded" is_module serpent_generic
 without "${SERPENT[@]}"
@@ -64,7 +64,7 @@ holds "serpent is loaded" is_module serpent_generic
 is "now he may use it" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
 without "${SERPENT[@]}"
 
-# More than one template, one in another.
+# Several templates, one of them inside another.
 NAME='authencesn(hmac(sha256),cbc(aes))'
 without "${AUTHENC[@]}"
 look
@@ -79,7 +79,7 @@ is "the thread gets what root got" "$(by_thread | head -n 1)" "cryptomgr_probe c
 holds "authencesn is loaded" is_module authencesn
 without "${AUTHENC[@]}"
 
-# What is allowed by name.
+# A cipher that is allowed by name.
 set_rule autoload_allow 'crypto-cbc(serpent)'
 look
 is "allowed: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
@@ -98,7 +98,7 @@ is "is denied to the thread" "$(by_thread | grep -m 1 ' crypto-serpent ')" \
 set_rule autoload_deny $'\n'
 set_rule autoload_allow $'\n'
 
-# Only to be known.
+# Rules that are not enforced.
 set_rule autoload_enforce 0
 look
 is "not enforced: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
@@ -107,7 +107,7 @@ holds "it is known" [ "$(grep -c ' would-be-denied ' <<<"$ASKED")" -ge 3 ]
 without "${SERPENT[@]}"
 set_rule autoload_enforce 1
 
-# Names that a hostile user could choose. No program is to be run for any.
+# Names that a hostile user could choose. No program may be run for any of them.
 modprobe --all xts pcrypt lrw
 use_silent_helper
 count_calls call_usermodehelper_exec
@@ -124,7 +124,7 @@ skcipher lrw(serpent)
 aead pcrypt(pcrypt(authencesn(hmac(sha256),cbc(serpent))))
 aead pcrypt(authencesn(hmac(sha256),cbc(serpent-generic)))
 END
-# So many that the table is full, while others wait for theirs.
+# So many names that the table is full, while other requests wait for their cipher.
 for ((i = 0; i < 4; i++)); do
 	(
 		exec 8>&- 9>&-
@@ -139,7 +139,7 @@ echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 is "root goes on" "$(bind_to skcipher 'cbc(serpent)')" ": done"
 without "${SERPENT[@]}"
 
-# Nobody.
+# Mode 2: nobody may have it.
 set_rule autoload_mode 2
 is "mode 2, root: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)')" ": No such file or directory"
 set_rule autoload_allow 'crypto-cbc(serpent)*'

@@ -1,27 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Ways in which an ordinary user may try to get around the firewall: none of them
-# has a helper run, and what hostile names and tasks leave behind is well formed.
+# Ways in which an ordinary user may try to get round the firewall: none of them makes a helper run,
+# and the lines about hostile names and tasks are well formed.
 #
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 48
 
-# How often a program was to be run by the kernel.
+# Prints how often the kernel was about to run a program.
 runs() {
 	calls call_usermodehelper_exec
 }
 
-# has_left PID: is it in another user namespace?
+# has_left PID: true if it is in another user namespace.
 has_left() {
 	[[ $(readlink "/proc/$1/ns/user") != "$(readlink /proc/self/ns/user)" ]]
 }
 
 use_helper
 patch on
-# Those that ask are not to share anything.
+# No request is to share a helper.
 echo 0 >"$KNOBS/coalesce"
 set_rule autoload_mode 1
 set_rule autoload_allow 'allowed fs-ext?*'
@@ -41,7 +41,8 @@ is "entered from outside" "$(
 	as_nobody nsenter --user --preserve-credentials --target=$! /kmod_rs/ask w x
 	kill $!
 )" "$EPERM"
-# Root there is somebody else here; the reverse is root's own doing.
+# Root that leaves the initial user namespace is not root here any more. That is root's own
+# decision.
 is "root that leaves the initial user namespace" "$(unshare --user --map-root-user /kmod_rs/ask w x)" "$EPERM"
 is "and not otherwise" "$(unshare --mount --net --pid --fork /kmod_rs/ask w x)" 0
 is "one helper, root's" "$(runs)" 1
@@ -59,7 +60,7 @@ chown 65533 /tmp/ask-setuid
 chmod 4755 /tmp/ask-setuid
 is "setuid to somebody else" "$(setpriv --reuid=65534 --clear-groups /tmp/ask-setuid w x)" "$EPERM"
 rm /tmp/ask-setuid
-# The task counts, not whose credentials it uses for a moment.
+# The credentials of the task itself count, not those that it uses for a moment.
 is "with the credentials of root in place" "$(/kmod_rs/override 28) $(newest name) $(newest uid) $(verdict)" \
 	'Address family not supported by protocol "net-pf-28" 65534 denied autoload_mode 1'
 is "no helper for any" "$(runs)" 1
@@ -77,7 +78,7 @@ is "one that executes while its child asks" "$(as_nobody bash -c '/kmod_rs/ask w
 as_nobody bash -c '(/kmod_rs/ask w orphan >/dev/null) & disown; exit'
 await eval 'recent | grep -q "name=\"orphan\""'
 is "one whose parent has gone" "$(recent | grep 'name="orphan"' | field policy)" denied
-# Only what the kernel runs as a helper is nested, not what is called so.
+# Only a request of a helper that the kernel runs is nested. The name of a task does not matter.
 is "one that is called like a helper" "$(as_nobody /kmod_rs/ask -c modprobe w x)" "$EPERM"
 is "or like a thread of the kernel" "$(as_nobody /kmod_rs/ask -c cryptomgr_probe w crypto-x) $(verdict)" "$EPERM denied autoload_mode 1"
 is "no helper for any" "$(runs)" 1
@@ -123,7 +124,7 @@ as_nobody /kmod_rs/ask -c $'a)\nkmod_rs: b' w $'x\nkmod_rs: autoload' >/dev/null
 is "or of the log" "$(log | grep ' denied: x' | tail -n 1 | sed 's/\[[0-9]*\]//')" \
 	'kmod_rs: autoload denied: x\x0akmod_rs:\x20autoload (a)\x0akmod_rs:\x20b uid 65534) rule="autoload_mode 1"'
 
-# Unloaded and loaded again by root, with no rules in between.
+# Root unloads the module and loads it again: there are no rules then.
 forget_calls
 patch off
 patch on

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# scripts/learn.sh: what it makes of a run in which nothing is enforced lets the same go
-# through when it is, and nothing else.
+# scripts/learn.sh makes a list from a run in which nothing is enforced. Once the rules are
+# enforced, this list lets the same requests pass, and no others.
 #
 # Boot: alone
 # Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_SERPENT
@@ -14,16 +14,16 @@ learn() {
 	bash /kmod_rs/scripts/learn.sh "$@"
 }
 
-# learn_since SEQ: from the records after that.
+# learn_since SEQ: makes the list from the records after that one.
 learn_since() {
 	recent | sed "1,/^seq=$1 /d" | learn -
 }
 
-# What the user needs, in different ways; and what he does not.
+# Names that the user needs, each for a different kind of module, and names that he does not need.
 NEEDED=(net-pf-9 tty-ldisc-3 fs-xfs rtnl-link-hsr)
 OTHERS=(net-pf-11 tty-ldisc-5 fs-jfs rtnl-link-gre)
 
-# run NAME...: the user does that.
+# run NAME...: the user does what makes the kernel request these names.
 run() {
 	as_nobody /kmod_rs/vectors run "$@"
 }
@@ -33,7 +33,7 @@ insmod /kmod_rs/kmod-rs.ko records=8192
 patch on
 echo 0 >"$KNOBS/coalesce"
 
-# To learn.
+# Learn.
 set_rule autoload_mode 1
 set_rule autoload_enforce 0
 is "not enforced: all" "$(reached run "${NEEDED[@]}")" "$(sorted "${NEEDED[@]}")"
@@ -45,13 +45,13 @@ log >/tmp/lines
 is "from a file, and from two" "$(learn /tmp/lines) $(learn /tmp/lines "$RECORDS/recent")" "$list $list"
 rm /tmp/lines
 
-# To enforce.
+# Enforce.
 set_rule autoload_allow "$list"
 set_rule autoload_enforce 1
 is "enforced: all of them" "$(reached run "${NEEDED[@]}")" "$(sorted "${NEEDED[@]}")"
 is "no others" "$(reached run "${OTHERS[@]}")" ""
 
-# To learn some more: the list is what it was and what is new.
+# Learn more: the list has what it had, and what is new.
 set_rule autoload_enforce 0
 mark=$(newest seq)
 run "${NEEDED[@]}" "${OTHERS[@]}"
@@ -60,7 +60,7 @@ mark=$(newest seq)
 run "${NEEDED[@]:1}"
 is "what is not used any more is not there" "$(learn_since "$mark")" "$(sorted "${NEEDED[@]:1}")"
 
-# What no list allows.
+# A name that no list can allow.
 set_rule autoload_deny 'net-pf-*'
 mark=$(newest seq)
 run net-pf-9
@@ -68,7 +68,7 @@ is "a name nobody may have" "$(learn_since "$mark" 2>&1)" \
 	"learn.sh: net-pf-9 is in autoload_deny, by net-pf-*, which no other list overrides"
 set_rule autoload_deny $'\n'
 
-# Names with what is special in a pattern, in a record, or in a list.
+# Names with characters that are special in a pattern, in a record or in a list.
 HOSTILE=('a[b]*?c' 'x y' 'say"hi"' 'back\slash' $'new\nline' '[^x' ']' 'plain')
 NEAR=('a[b]xxc' 'abxxc' 'x y ' 'x' 'y' 'backslash' 'Xx' '^' 'plainer')
 mark=$(newest seq)
@@ -84,7 +84,7 @@ denied=""
 for name in "${NEAR[@]}"; do [[ $(nobody_asks "$name") == "$EPERM" ]] || denied+=" $name"; done
 is "what is like them is not" "$denied" ""
 
-# Ciphers, whose parts threads of the kernel ask for.
+# Ciphers. Threads of the kernel request their parts.
 set_rule autoload_allow $'\n'
 set_rule autoload_enforce 0
 echo "$ORIGINAL_MODPROBE" >"$MODPROBE"

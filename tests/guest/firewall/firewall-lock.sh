@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# autoload_lock: nothing changes the rules any more and the module stays, while
-# requests, and all else, go on; and what it does not stop.
+# autoload_lock: nothing can change the rules any more, and the module stays loaded, while requests
+# and everything else go on. The last part is about what the lock does not stop.
 #
 # Boot: last
 # Needs: CONFIG_MODULE_FORCE_UNLOAD
@@ -10,7 +10,7 @@
 . "$(dirname "$0")/lib.sh"
 plan 34
 
-# The rules as they are.
+# Prints the rules that are set.
 rules() {
 	(cd "$KNOBS" && grep -H '' autoload_*)
 }
@@ -22,7 +22,8 @@ set_rule autoload_allow 'fs-*'
 set_rule autoload_deny 'fs-bad'
 BEFORE=$(rules)
 
-# write_always N KNOB VALUE: all the time, with a number after it. Each attempt is a byte more.
+# write_always N KNOB VALUE: writes the value with a random number after it, again and again. Each
+# attempt adds a byte to /tmp/attempts-N.
 write_always() {
 	exec 8>&- 9>&- 7>"/tmp/attempts-$1"
 	while [[ ! -e /tmp/enough ]]; do
@@ -31,12 +32,12 @@ write_always() {
 	done 2>/dev/null
 }
 
-# How often each of them has.
+# Prints how often each of them has tried.
 attempts() {
 	stat -c %s /tmp/attempts-{1,2,3} | xargs
 }
 
-# have_tried N: has each, so often since then?
+# have_tried N: true if each of them has tried N times since $BEFORE_THAT.
 have_tried() {
 	local i now
 	read -ra now < <(attempts)
@@ -50,7 +51,7 @@ try_often() {
 	await have_tried 20
 }
 
-# Knobs that are written to all the time: when the lock is there, they stay.
+# The knobs are written to all the time. Once the lock is set, they stay as they are.
 touch /tmp/attempts-{1,2,3}
 write_always 1 autoload_system_uids 1 &
 write_always 2 autoload_system_uids 2 &
@@ -79,11 +80,11 @@ is "allowed" "$(nobody_asks fs-x)" 0
 is "denied to all" "$(ask w fs-bad)" "$EPERM"
 is "root" "$(ask w net-x)" 0
 
-# It does not go.
+# The module cannot be unloaded.
 holds "a reference more" references 2
 matches "rmmod" "$(rmmod kmod_rs 2>&1)" "in use"
 
-# What it does not stop: giving back, which is logged; and rmmod -f.
+# What the lock does not stop: giving back, which is logged, and rmmod -f.
 echo 0 >"$LIVEPATCH/enabled"
 is "giving back is logged" "$(log | grep -c '^kmod_rs: autoload rules were locked, and are given up with the livepatch (.*\[[0-9]*\] uid 0)$')" 1
 await test ! -e "$LIVEPATCH"
@@ -91,7 +92,7 @@ is "and then C serves" "$(nobody_asks net-x)" 0
 is "the knobs are still there, and locked" "$(write_to "$KNOBS/autoload_mode" 0)" "Operation not permitted"
 holds "one reference is left" references 1
 matches "rmmod" "$(rmmod kmod_rs 2>&1)" "in use"
-announce 'lockdep has turned itself off' # That is what the kernel does then.
+announce 'lockdep has turned itself off' # The kernel does this at rmmod -f.
 holds "rmmod -f" rmmod -f kmod_rs
 holds "loaded again" take_over
 is "it is not locked" "$(<"$KNOBS/autoload_lock") $(<"$KNOBS/autoload_mode")" "0 0"

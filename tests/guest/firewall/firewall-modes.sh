@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# autoload_mode, autoload_system_uids and autoload_enforce: who may have a module
-# loaded, for whom it is denied, and that a request that is costs nothing.
+# autoload_mode, autoload_system_uids and autoload_enforce: who may have a module loaded, and who is
+# denied. A denied request costs nothing.
 #
 # Debug: --full
 
@@ -11,17 +11,17 @@ plan 61
 
 EVENT=$TRACING/events/kmod_rs/request_denied/enable
 
-# as_uid UID COMMAND...: as a user without any capability.
+# as_uid UID COMMAND...: runs the command as this user, without any capability.
 as_uid() {
 	setpriv --reuid="$1" --clear-groups --bounding-set=-all --inh-caps=-all "${@:2}"
 }
 
-# with_capability NAME COMMAND...: as an ordinary user who has this one.
+# with_capability NAME COMMAND...: runs the command as an ordinary user with this capability only.
 with_capability() {
 	setpriv --reuid=65534 --clear-groups --inh-caps="-all,+$1" --ambient-caps="-all,+$1" "${@:2}"
 }
 
-# The lines that the firewall has written to the log since the test began.
+# Prints the lines that the firewall has written to the log since the test began.
 said() {
 	log | sed -n 's/^kmod_rs: autoload \(.*\)\[[0-9]*\] \(.*\)/\1 \2/p'
 }
@@ -29,7 +29,7 @@ said() {
 use_helper
 patch on
 
-# As it is delivered: as if there was no firewall.
+# The defaults: as if there were no firewall.
 is "the knobs" "$(cd "$KNOBS" && grep -H '' autoload_* | xargs)" \
 	"autoload_allow: autoload_deny: autoload_enforce:1 autoload_lock:0 autoload_mode:0 autoload_system_uids:0"
 is "mode 0: everybody" "$(nobody_asks exit-3) $(ask w exit-3)" "768 768"
@@ -79,7 +79,7 @@ is "switched off is switched off" "$(nobody_asks exit-3) $(newest outcome)" "$EN
 echo "$HELPER" >"$MODPROBE"
 events >/dev/null
 
-# With all slots taken a request that is denied is denied at once.
+# While all slots are taken, a denied request is denied at once.
 echo 1 >"$LIMIT"
 close_gate
 hold 1
@@ -91,7 +91,7 @@ await helpers_gone
 echo 50 >"$LIMIT"
 events >/dev/null
 
-# Setuid programs are what they are set to.
+# A setuid program counts as the user that it is set to.
 cp /kmod_rs/ask /tmp/ask-setuid
 chmod 4755 /tmp/ask-setuid
 is "a setuid-root program" "$(setpriv --reuid=65534 --clear-groups /tmp/ask-setuid w exit-3) $(newest uid) $(verdict)" \
@@ -134,12 +134,12 @@ holds "modprobe itself is not asked" modprobe dummy
 modprobe -r dummy
 use_helper
 
-# To learn, before it counts.
+# Rules that are not enforced yet, to learn from.
 set_rule autoload_enforce 0
 is "would be denied, and is not" "$(nobody_asks exit-3) $(newest outcome) $(newest result) $(verdict)" \
 	"768 exit 768 would-be-denied autoload_mode 2"
 is "counted" "$(stat_of would_be_denied)" 1
-# The limit of lines may have been reached.
+# The rate limit of the log may have been reached.
 sleep 6
 nobody_asks exit-4 >/dev/null
 is "in the log" "$(said | tail -n 1)" 'would be denied: exit-4 (ask uid 65534) rule="autoload_mode 2"'
@@ -148,7 +148,7 @@ is "in earnest again" "$(nobody_asks exit-3)" "$EPERM"
 set_rule autoload_mode 0
 is "mode 0 again" "$(nobody_asks exit-3) $(recent | keys | grep -c policy)" "768 0"
 
-# What is denied says so no more often than others.
+# Denials come to the log under the same rate limit as other lines.
 set_rule autoload_mode 1
 before=$(log | grep -c 'autoload denied')
 timed as_nobody /kmod_rs/load --tasks=40 --rounds=3 "w exit-3 $EPERM"
@@ -157,7 +157,7 @@ is "all are denied" "$(grep -v '^#' <<<"$OUTPUT")" "no other answers"
 holds "no more than 10 lines in 5 s: $lines in $TOOK ms" [ "$lines" -le $((10 * (TOOK / 5000 + 2))) ]
 is "each is recorded" "$(recent | tail -n 120 | grep -c 'outcome=denied')" 120
 
-# Giving the module back gives the rules up.
+# Giving back drops the rules.
 give_back
 is "the module is gone: C serves" "$(nobody_asks exit-3)" 768
 patch on

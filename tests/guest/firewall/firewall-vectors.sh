@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# All ways that are known by which an ordinary user, in a user namespace of his own or
-# not, makes the kernel ask for a module: with the firewall, none of them reaches the
-# program that loads it, but for those whose names are allowed.
+# All known ways in which an ordinary user, in a user namespace of his own or not, makes the kernel
+# request a module: with the firewall, none of them reaches the program that loads it, except for
+# the names that are allowed.
 #
-# Which of them a kernel has is seen without the firewall. Some are there only when
-# others have succeeded, so all is done twice: on the bare kernel, and with modules.
-# The debugging kernel has few: there it is about what the requesters hold meanwhile, and
-# done once, without lists.
+# The test first finds out without the firewall which of these ways a kernel has. Some exist only
+# when others have succeeded, so everything is done twice: on the bare kernel, and with modules
+# loaded. The debugging kernel has few of them. There the test is about what the requesters hold
+# meanwhile, and runs once, without lists.
 #
 # Boot: alone
 # Debug: --full
@@ -17,20 +17,20 @@
 
 VECTORS=/kmod_rs/vectors
 REACHED=/tmp/reached
-# What those of the second time take.
+# The modules that the second run needs.
 MODULES=(
 	af_alg algif_aead algif_hash algif_skcipher can bluetooth rds pppox
 	nf_tables ip_tables ip6_tables arp_tables ip_set
 )
 AT_LEAST=60
-# What a kernel has to have, for there to be any of a class: one of these.
+# A kernel has ways of such a class only if it has one of these options.
 declare -A NEEDED=([other-protocols]="CONFIG_CAN CONFIG_BT" [iptables]="CONFIG_NETFILTER_XTABLES_LEGACY")
 
 is_debugging() {
 	[[ $(uname -r) == *-debug* ]]
 }
 
-# possible: of the classes on standard input those of which this kernel can have any.
+# possible: reads classes, and prints those of which this kernel can have any.
 possible() {
 	local class option
 	while read -r class; do
@@ -59,7 +59,7 @@ patterns_of() {
 	"$VECTORS" patterns | sed -n "s/^$1 //p"
 }
 
-# vectors_of CLASS: of the names on standard input those of this class.
+# vectors_of CLASS: reads names, and prints those of this class.
 vectors_of() {
 	grep -xFf <("$VECTORS" list | sed -n "s/^$1 //p")
 }
@@ -78,12 +78,13 @@ listed() {
 	grep -xFf <("$VECTORS" list | cut -d' ' -f2)
 }
 
-# reached_by COMMAND...: all names for which the program was run because of it, in $NAMES.
+# reached_by COMMAND...: puts all names for which the program was run because of the command into
+# $NAMES.
 reached_by() {
 	: >"$REACHED"
 	SEEN=$(newest seq)
 	"$@" || ktap_print_msg "failed: $*"
-	# Some do not wait for it.
+	# Some requests do not wait for the program.
 	await nothing_in_flight
 	await is_over
 	NAMES=$(sort -u "$REACHED")
@@ -93,13 +94,14 @@ is_over() {
 	[[ ! $(pids_of vectors) ]]
 }
 
-# What was recorded since, of the user's own tasks: the names with this policy.
+# recorded UID POLICY: prints the names in the records since then that the user's own tasks
+# requested and that have this policy.
 recorded() {
 	recent | sed "1,/^seq=${SEEN:-0} /d" |
 		sed -En "s/.* name=\"([^\"]*)\" .* comm=\"vectors\" uid=$1 .* policy=$2 .*/\1/p" | sort -u
 }
 
-# matches_none PATTERNS: the names on standard input that none of them matches.
+# matches_none PATTERNS: reads names, and prints those that no pattern matches.
 matches_none() {
 	local name pattern patterns
 	IFS=' ' read -ra patterns <<<"$1"
@@ -112,8 +114,8 @@ matches_none() {
 	done
 }
 
-# all_modes WHAT: one point for each class and eight more. With a class allowed, one of
-# each other class is tried besides.
+# all_modes WHAT: one test point for each class, and eight more. While a class is allowed, one name
+# of each other class is tried as well.
 all_modes() {
 	local what=$1 all class samples expected patterns
 	set_rule autoload_mode 0
@@ -179,7 +181,7 @@ ktap_print_msg "not seen: $("$VECTORS" list | cut -d' ' -f2 | grep -vxF "$SHOWN"
 if ! is_debugging; then
 	number=$(wc -l <<<"$SHOWN")
 	holds "$number of them, at least $AT_LEAST" [ "$number" -ge "$AT_LEAST" ]
-	# Each class has to be seen, or nothing is known of it.
+	# A class that was not seen has not been tested.
 	unseen=$(for class in "${CLASSES[@]}"; do vectors_of "$class" <<<"$SHOWN" >/dev/null || echo "$class"; done)
 	is "each class" "$unseen" ""
 fi

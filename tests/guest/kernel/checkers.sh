@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The debugging kernel sees mistakes, and what it says about each would fail the
-# test that ran.
+# The debugging kernel notices mistakes, and what it says about each of them would fail the test
+# that ran.
 #
 # Needs: CONFIG_KASAN CONFIG_UBSAN_SHIFT CONFIG_PROVE_LOCKING CONFIG_DEBUG_OBJECTS_TIMERS CONFIG_DEBUG_KMEMLEAK
 # Boot: last
@@ -11,9 +11,10 @@
 NO_KMOD_ASK=1
 . "$(dirname "$0")/lib.sh"
 
-# The last two: lockdep turns itself off after its first report, and after KASAN's.
+# The last two must be last: lockdep turns itself off after its first report, and after one of
+# KASAN.
 KINDS=(shift bounds sleep rcu timer list locks memory)
-# No mistake elsewhere.
+# This is a mistake with PREEMPT_RT only.
 [[ $(uname -v) != *PREEMPT_RT* ]] || KINDS=("${KINDS[@]:0:3}" spin "${KINDS[@]:3}")
 declare -A SAYS=(
 	[shift]='^UBSAN: shift-out-of-bounds in .*mistake\.c'
@@ -28,10 +29,10 @@ declare -A SAYS=(
 )
 plan $((2 * ${#KINDS[@]} + 3))
 
-# Whatever is said: each point looks at it itself.
+# Allows all messages, because each test point checks them itself.
 announce '.'
 
-# make KIND: with a line in the log ahead of what comes of it.
+# make KIND: makes this mistake, after a line in the log that marks where its messages begin.
 make() {
 	echo "mistake: $1" >/dev/kmsg
 	echo "$1" >/sys/module/mistake/parameters/make

@@ -1,21 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel's own test of module loading, tools/testing/selftests/kmod/kmod.sh,
-# as it stands in the source of the kernel that runs, gives the same results
-# with the patch off and on. With FULL=1 as often as the script itself would
-# repeat each test; otherwise once each, and 0008 and 0009 twice, which is
-# once where all is slower.
+# The kernel's own test of module loading, tools/testing/selftests/kmod/kmod.sh from the source of
+# the running kernel, gives the same results with the patch off and on. With FULL=1, each test runs
+# as often as the script itself would repeat it. Otherwise each test runs once, and 0008 and 0009
+# run twice (once where everything is slower).
 #
-# Several ask for as many modules as there are slots, or more, and these for others. C
-# refuses who has waited for 5 s, which is too short where 50 modprobes at once take that
-# long: then a failure of C is no failure of the test. With the patch on it is, as what is
-# 5 s in C can be set, and is set here.
-# The debugging kernel is such a one, and what it watches is not C: there all is done with
-# the patch on only, but for 0007, which is 0005 and 0006 once more.
+# Several tests request as many modules as there are slots, or more, and these modules request
+# others. C refuses a request that has waited for 5 s, which is too short where 50 modprobes at once
+# take longer. Such a failure of C is no failure of this test. With the patch on it is one, because
+# the limit of 5 s is a knob there, and this test raises it. The debugging kernel is that slow, and
+# its checks are not meant for C. There everything runs with the patch on only, except 0007, which
+# repeats 0005 and 0006.
 #
-# 0012 looks at a module's flags in /proc/modules. Where its own test_module was
-# built out of tree, and so shows (OE) there, it is given one of Debian's.
+# 0012 looks at the flags of a module in /proc/modules. If its own test_module was built out of
+# tree, these are (OE), so the test gets one of Debian's modules instead.
 #
 # Boot: last
 
@@ -26,7 +25,7 @@ TESTS=(0001 0002 0003 0004 0005 0006 0008 0009 0010 0011 0012 0013)
 OUT_OF_TREE=/lib/modules/$(uname -r)/extra/test_module.ko
 plan $(((SLOWER > 1 ? 1 : 2) * ${#TESTS[@]}))
 
-# run_one ID: its output, and how it ended.
+# run_one ID: runs a test. The output and the exit status are those of the script.
 run_one() {
 	local how=(-s "$1") driver=""
 	case $1 in
@@ -37,7 +36,8 @@ run_one() {
 	DEFAULT_KMOD_DRIVER=$driver bash /selftests/kmod/kmod.sh "${how[@]}"
 }
 
-# run_with_c ID: which C may refuse after 5 s, and that is no failure.
+# run_with_c ID: runs a test with the patch off. C may refuse a request after 5 s, which is no
+# failure.
 run_with_c() {
 	local what="kmod.sh $1, patch off" output
 	if output=$(run_one "$1" 2>&1); then

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The unit tests in the sources, which run when the module is loaded: each that
-# there is has run and passed, and there are no others.
+# The unit tests in the sources run when the module is loaded: all of them have
+# run and passed, and there are no others.
 #
 # Needs: CONFIG_KUNIT
 # Boot: kunit.enable=1 kunit.autorun=1
@@ -12,7 +12,7 @@ NO_KMOD_ASK=1
 mapfile -t TESTS </kmod_rs/unit-tests
 plan $((${#TESTS[@]} + 2))
 
-# SUITE.TEST and "ok" or "not ok", in lines.
+# Prints SUITE.TEST and "ok" or "not ok" for each test, one a line.
 results() {
 	log | awk '
 		/^ +# Subtest: / { suite = $3 }

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A transition that takes long is hurried on by the kernel with fake signals,
-# after 15 s. They must not end the wait of a request: neither for a slot nor
-# for its helper.
+# When a transition takes long, the kernel hurries it on with fake signals after
+# 15 s. They must not end the wait of a request, neither for a slot nor for its
+# helper.
 
 . "$(dirname "$0")/lib.sh"
 plan 3

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Others on __request_module(), before and after us, and gone in any order:
-# kprobes and fprobes go on counting; of two livepatches the newest serves; one
-# that replaces all others makes ours inactive and unloadable. A kprobe that
-# claims the function for itself keeps us out, and the log says so.
+# Others patch or probe __request_module(), before and after this module, and go
+# in any order. Kprobes and fprobes go on counting. Of two livepatches, the
+# newest serves. A livepatch that replaces all others makes this module
+# inactive, so that it can be unloaded. A kprobe that claims the function for
+# itself keeps this module out, and the log says so.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -21,7 +22,8 @@ asked() {
 }
 OURS=$((7 << 8))
 
-# who: who serves? Rust alone gives -ETIME when there is no slot.
+# who: prints who serves requests. Only Rust answers with -ETIME when there is
+# no slot.
 who() {
 	case $(asked) in
 	"$EL2HLT") echo other ;;
@@ -31,13 +33,13 @@ who() {
 	esac
 }
 
-# So that the answers of Rust and of C differ: the only slot is taken for good.
+# Makes the answers of Rust and C differ: the only slot is taken for good.
 no_slot() {
 	echo 1 >"$LIMIT"
 	echo 1 >"$KNOBS/busy_timeout_ms"
 	ask_in_background w hold-slot
 	event start hold-slot
-	# No task may be in the function, else the other livepatch waits for it.
+	# No task may be in the function, or the other livepatch waits for it.
 	kill_asker "$ASKER"
 }
 
@@ -60,7 +62,8 @@ other_off() {
 	await other_unused && rmmod klp_request
 }
 
-# counts WHAT: with the function that says how often, does a request count?
+# counts WHAT: true if a request adds one to the number that the function WHAT
+# prints.
 counts() {
 	local before
 	before=$("$1")
@@ -153,7 +156,7 @@ is "replaces nobody" "$(cat "$OTHER/enabled" 2>&1)" 1
 other_off
 is "and stays when the other goes" "$(who)" rust
 
-# --- One that replaces ---
+# --- A livepatch that replaces all others ---
 open_gate
 await helpers_gone
 holds "a livepatch that replaces all others" other_on replace=1

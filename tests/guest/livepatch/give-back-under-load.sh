@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# 64 tasks ask without a pause, for equal and for different names, absent,
-# present, slow and failing, waiting and not, while the module is loaded, its
-# patch switched off and the module removed, again and again. Each request is
-# answered once, as C could have answered it, and nothing is left over.
+# 64 tasks make requests without a pause, for equal and for different names,
+# absent, present, slow and failing ones, waiting and not. Meanwhile the module
+# is loaded, its patch is switched off and the module is removed, again and
+# again. Each request is answered once, as C could have answered it, and nothing
+# is left over.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -16,12 +17,12 @@ STOP=/tmp/stop
 
 rm -f "$STOP"
 use_silent_helper
-# The real one has to be there for some of them.
+# Some of the requests have the real modprobe load dummy.
 /sbin/modprobe -q -r dummy
 PROCESSES=$(processes)
 
-# With 64 tasks for 50 slots, C may refuse some; and may say so after 5 s, in
-# which Rust may have taken over.
+# C has 50 slots for 64 tasks, so it may refuse some requests. It does so after
+# 5 s, and by then Rust may have taken over.
 /kmod_rs/load --tasks=64 --until="$STOP" \
 	"w exit-0 0 $ETIME" "w exit-0-% 0 $ETIME" "w exit-1-% 256 $ETIME" "w sleep-200-exit-1 256 $ETIME" \
 	"w signal-9 9 $ETIME" "w sleep-400-% 0 $ETIME" "w sleep-300-exit-4 1024 $ETIME" \
@@ -29,7 +30,8 @@ PROCESSES=$(processes)
 	"w 0123456789012345678901234567890123456789012345678901234567890 $ENAMETOOLONG" \
 	>/tmp/load &
 load=$!
-# Else all that is done here has its turn after 64 tasks and as many helpers.
+# Otherwise this shell would get its turn only after 64 tasks and as many
+# helpers.
 chrt --rr -p 1 $$
 
 switch_rounds "$ROUNDS" 64

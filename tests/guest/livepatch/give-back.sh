@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # request_module() is given back through the livepatch's own switch, the module
-# is unloaded, and all that can be done again. A request that waits delays it;
-# a helper that runs on after its caller was killed keeps the module loaded, and
-# rmmod says so at once.
+# is unloaded, and all that can be repeated. A request that waits delays it. A
+# helper that runs on after its requester was killed keeps the module loaded,
+# and rmmod says so at once.
 
 . "$(dirname "$0")/lib.sh"
 plan 34
@@ -25,7 +25,7 @@ switch_off() {
 	echo 0 >"$LIVEPATCH/enabled"
 }
 
-# alone PID: is this the only task that is still in transition?
+# alone PID: true if this is the only task that is still in transition.
 alone() {
 	[[ $(grep -lx 1 /proc/[0-9]*/task/*/patch_state 2>/dev/null) == "/proc/$1/task/$1/patch_state" ]]
 }
@@ -47,7 +47,7 @@ for round in first second; do
 	is "and not active" "$(<"$KNOBS/active")" 0
 	matches "echo 1 >enabled is refused" "$( { echo 1 >"$LIVEPATCH/enabled"; } 2>&1)" 'No such file or directory$'
 
-	# More than Rust would let run.
+	# These are more helpers than Rust would let run.
 	close_gate
 	hold 2
 	is "C serves" "$(ask w exit-3)" $((3 << 8))
@@ -58,7 +58,7 @@ for round in first second; do
 	is "nothing is left" "$(ls -d /sys/module/kmod_rs "$LIVEPATCH" "$LIMIT" "$KNOBS" 2>/dev/null)" ""
 done
 
-# A waiting request delays it, and can be found.
+# A request that waits delays giving back, and can be found.
 patch on
 close_gate
 ask_in_background wv hold-killed
@@ -69,7 +69,8 @@ holds "the request that waits does not" await alone "$ASKER"
 is "it is still active" "$(<"$KNOBS/active") $(<"$LIVEPATCH/transition")" "1 1"
 is "which others need not wait for" "$(ask w exit-3)" $((3 << 8))
 
-# Killed, it does not delay that any more. Its helper still has to call back.
+# When the requester is killed, it does not delay that any more. But its helper
+# still has to call back.
 kill_asker "$ASKER"
 is "it is killed" "$(result_of "$ASKER")" "$ERESTARTSYS"
 holds "the directory goes" await gone
@@ -80,7 +81,7 @@ event end hold-killed
 holds "the module is unused when that has ended" await unused
 holds "rmmod" rmmod kmod_rs
 
-# A change of mind, as long as the transition lasts.
+# The transition can be turned round while it lasts.
 patch on
 close_gate
 ask_in_background w hold-exit-6

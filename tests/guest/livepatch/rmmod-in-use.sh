@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# While helpers run whose waiters were killed, the module cannot be unloaded:
-# rmmod says so and waits for none of them, and refcnt is their number, one less
-# with each that ends. After the last, rmmod succeeds.
+# While helpers run whose requesters were killed, the module cannot be unloaded.
+# rmmod says so and waits for none of them. refcnt is the number of these
+# helpers, and goes down by one with each that ends. After the last one, rmmod
+# succeeds.
 
 . "$(dirname "$0")/lib.sh"
 plan 13

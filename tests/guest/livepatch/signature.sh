@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A kernel that insists on signed modules refuses this one, as it would any, and
-# nothing of it is left behind.
+# A kernel that accepts only signed modules refuses this one, like any unsigned
+# module, and nothing of it is left behind.
 #
 # Needs: CONFIG_MODULE_SIG
 # Boot: module.sig_enforce=1

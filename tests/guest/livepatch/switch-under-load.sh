@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# 16 tasks ask without a pause, while request_module() is taken over and given
-# back several times: each request is answered once, as C would have answered it.
+# 16 tasks make requests without a pause while request_module() is taken over and given back several
+# times. Each request is answered once, as C would have answered it.
 
 . "$(dirname "$0")/lib.sh"
 ROUNDS=$(often 3)

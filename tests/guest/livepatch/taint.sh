@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Loading the module taints the kernel as out of tree (O), live patched (K) and, if
-# the kernel knows signatures, unsigned (E), and with nothing else. Where the kernel warns of
-# itself meanwhile, that is W (complaints.sh).
+# Loading the module taints the kernel as out of tree (O), live patched (K) and, if the kernel knows
+# signatures, unsigned (E), and with nothing else. If the kernel warns about itself meanwhile, that
+# adds W (see complaints.sh).
 #
 # Boot: first
 

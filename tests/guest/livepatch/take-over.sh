@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# insmod takes request_module() over. A request that the C code is at work on
-# ends there, and gets its answer; those that come then go to Rust, even before
-# insmod has returned.
+# insmod takes request_module() over. A request that is in the C code already
+# ends there and gets its answer. Later requests go to Rust, even before insmod
+# has returned.
 
 . "$(dirname "$0")/lib.sh"
 plan 15
@@ -19,7 +19,7 @@ is "active" "$(<"$KNOBS/active")" 1
 holds "the new request is not in C" await is_patched $$
 is "the old one is, which the transition waits for" "$(<"/proc/$in_c/patch_state") $(<"$LIVEPATCH/transition")" "0 1"
 
-# One helper of Rust's is too many for another, and that of C does not count.
+# One helper of Rust takes the only slot. The helper of C does not count.
 echo 1 >"$LIMIT"
 echo 300 >"$KNOBS/busy_timeout_ms"
 ask_in_background w hold-in-rust-exit-8

@@ -1,23 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A module that does not fit the kernel, that was not linked to its end, or that
-# comes at the wrong time is refused with a message that says so, and nothing of
-# it is left behind.
+# A module is refused if it does not fit the kernel, if it was not linked to the
+# end, or if it comes at the wrong time. A message says why, and nothing of the
+# module is left behind.
 
 . "$(dirname "$0")/lib.sh"
 plan 18
 
 MODULE=/tmp/kmod-rs.ko
 
-# refused WHAT FILE OUTPUT MESSAGE: insmod says OUTPUT, the log MESSAGE.
+# refused WHAT FILE OUTPUT MESSAGE: insmod of the file fails with OUTPUT, and
+# the log has MESSAGE.
 refused() {
 	matches "$1 is refused" "$(insmod "$2" 2>&1)" "$3"
 	holds "and the log says why" logged "$4"
 	is "and nothing is left behind" "$(ls -d /sys/module/kmod_rs "$LIVEPATCH" "$LIMIT" "$KNOBS" 2>/dev/null)" ""
 }
 
-# changed OLD NEW: a module with other bytes, of the same number.
+# changed OLD NEW: makes a module with some bytes replaced by as many others.
 changed() {
 	LC_ALL=C /usr/bin/sed --binary "s/$1/$2/g" /kmod_rs/kmod-rs.ko >"$MODULE"
 	! cmp -s /kmod_rs/kmod-rs.ko "$MODULE" || fail "$1 is not in the module"

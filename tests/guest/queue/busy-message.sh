@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The line in the log when a request gets no slot: there at once, with the name,
-# the requester and what runs. A hostile name stays on its line, and many
-# requests do not make many lines.
+# The line in the log for a request that gets no slot: it comes at once, and has the name, the
+# requester and the helpers that run. A hostile name stays on its line, and many requests do not
+# make many lines.
 
 . "$(dirname "$0")/lib.sh"
 plan 7
 
 MESSAGE="runaway modprobe loop assumed and stopped"
 
-# The last message, after its name.
+# Prints the last message, from the name on.
 last() {
 	log | sed -n "s/^kmod_rs: $MESSAGE: //p" | tail -n 1
 }
@@ -19,11 +19,11 @@ use_helper
 patch on
 echo 1000 >"$KNOBS/busy_timeout_ms"
 echo 6 >"$LIMIT"
-# Equal names are to have a helper each.
+# Requests for equal names are to have a helper each.
 echo 0 >"$KNOBS/coalesce"
 
-# The limit of the rate first, as long as no message counts against it: 10 in 5 s,
-# and a slow machine takes longer than that for 40.
+# The rate limit comes first, while no message counts against it yet. It is 10 in 5 s, and a slow
+# machine takes longer than that for 40.
 close_gate
 hold 6
 start=$SECONDS
@@ -35,7 +35,7 @@ holds "$in_log of them are in the log, at most $most" [ "$in_log" -ge 10 -a "$in
 open_gate
 await helpers_gone
 
-# 5 s later there may be more, and the kernel says how many were left out.
+# 5 s later more messages may come, and the kernel says how many were left out.
 use_helper
 close_gate
 for name in hold-a hold-b hold-b hold-c hold-d hold-e; do

@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A request in the queue can be killed: -ERESTARTSYS at once, its place is gone,
-# and the others are served. One that is killed when it has just been given a
-# slot passes that on; one that gives up just then takes it. After hundreds of
-# kills the slots are all there.
+# A request in the queue can be killed: it gets -ERESTARTSYS at once, its place
+# is gone, and the others are served. If it is killed just when it has been
+# given a slot, it passes the slot on. If its time is over just then, it takes
+# the slot. After hundreds of kills, all slots are there.
 
 . "$(dirname "$0")/lib.sh"
 plan 13
 
-# is_late PID: has its wait ended, and it waits for the slot nevertheless?
+# is_late PID: true if the wait of this task is over, but kmod_ask holds it back
+# until there is a slot.
 is_late() {
 	grep -q 'msleep+' "/proc/$1/stack" && grep -q 'late_wait+' "/proc/$1/stack"
 }
@@ -34,7 +35,7 @@ is "the last is served" "$(answer_of "${askers[3]}")" $((3 << 8))
 is "the killed one is not" "$(events | grep -c 'start exit-2$')" 0
 await helpers_gone
 
-# "l": it does not see that it was killed before it has been given a slot.
+# "l": the task does not see that it was killed until it has been given a slot.
 use_helper
 close_gate
 hold 1
@@ -51,7 +52,7 @@ is "killed as it gets a slot" "$(result_of "$killed")" "$ERESTARTSYS"
 is "the slot goes to the next" "$(answer_of "$ASKER")" $((3 << 8))
 await helpers_gone
 
-# The same, of one whose time is over.
+# The same for a request whose time is over.
 echo 300 >"$KNOBS/busy_timeout_ms"
 close_gate
 hold 1
@@ -63,7 +64,7 @@ is "the slot is not lost" "$(ask w exit-5)" $((5 << 8))
 be_patient
 await helpers_gone
 
-# 12 tasks for 3 slots, which are killed all the time.
+# 12 tasks for 3 slots. Tasks are killed all the time.
 use_silent_helper
 echo 3 >"$LIMIT"
 is "asked and killed" "$(/kmod_rs/load --tasks=12 --kills="$(often 500)" 'w sleep-1-% 0' 'n sleep-1-% 0')" "no other answers"

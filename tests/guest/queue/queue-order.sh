@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Requests that wait for a slot are served in the order in which they came, and
-# those that come while slots are handed over do not overtake them.
+# Requests that wait for a slot are served in the order of their arrival.
+# Requests that come while slots are handed over do not overtake them.
 
 . "$(dirname "$0")/lib.sh"
 plan 3
@@ -24,7 +24,7 @@ for ((i = 1; i <= WAITERS; i++)); do
 	expected+="start sleep-50-exit-$i"$'\n'
 done
 
-# Others come all the time while these are served.
+# Other requests come all the time while these are served.
 open_gate
 for ((i = 0; i < NEWCOMERS; i++)); do
 	ask_in_background w "newcomer-$i"

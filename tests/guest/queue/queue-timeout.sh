@@ -1,16 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A request gets -ETIME when it has itself waited for busy_timeout_ms while no
-# slot was given back for as long. A queue that moves refuses nobody, however
-# long it takes. C refuses after 5 s, whatever happens meanwhile.
+# A request gets -ETIME when it has itself waited for busy_timeout_ms and no slot was given back for
+# as long. A queue that moves refuses nobody, however long it takes. C refuses after 5 s, whatever
+# happens meanwhile.
 
 # shellcheck disable=SC2034 # For lib.sh.
 DEFAULTS=1
 . "$(dirname "$0")/lib.sh"
 plan 9
 
-# timed HOW NAME: the answer in $ANSWER, the milliseconds it took in $TOOK.
+# timed HOW NAME: makes a request. The answer is in $ANSWER, the milliseconds that it took are in
+# $TOOK.
 timed() {
 	local start
 	start=$(now)
@@ -18,8 +19,8 @@ timed() {
 	TOOK=$(($(now) - start))
 }
 
-# waited LEAST MOST: did the newest request wait so many milliseconds for a slot, as the kernel
-# measured it? What else it takes to ask is the machine's matter.
+# waited LEAST MOST: true if the newest request waited so many milliseconds for a slot, as the
+# kernel measured it. How long the rest of a request takes depends on the machine.
 waited() {
 	WAITED=$(($(newest queue_us) / 1000))
 	(($1 <= WAITED && WAITED < $2))
@@ -52,7 +53,7 @@ holds "whose own wait counts: 1500 ms" waited 1500 5000
 open_gate
 await helpers_gone
 
-# 40 helpers of 800 ms each, two at a time: even where a helper takes ten times as long, one
+# 40 helpers of 800 ms each, two at a time. Even where a helper takes ten times as long, one of them
 # ends before the queue has stood still for 15 s.
 echo 2 >"$LIMIT"
 echo 15000 >"$KNOBS/busy_timeout_ms"

@@ -1,21 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# While several users wait for slots, these go to them in turn, so that one who
-# asks for much does not keep the others waiting. Requests of helpers go first.
+# While several users wait for slots, the slots go to them in turn, so that a user who makes many
+# requests does not keep the others waiting. Requests of helpers go first.
 
 . "$(dirname "$0")/lib.sh"
 plan 8
 
-# queue_as UID NAME: this user's request waits, behind $QUEUED others. What is read
-# from the events must not be taken from the test, nor the gate kept closed.
+# queue_as UID NAME: makes a request as this user, which waits behind $QUEUED others. Its process
+# must not take events from the test, nor keep the gate closed.
 queue_as() {
 	setpriv --reuid="$1" --clear-groups /kmod_rs/ask w "$2" >/dev/null 8>&- 9>&- &
 	QUEUED=$((QUEUED + 1))
 	await in_queue "$QUEUED"
 }
 
-# There are two slots, which are taken; $SECOND is the helper that has the second.
+# Takes both of two slots. $SECOND is the helper that has the second one.
 take_both() {
 	echo 2 >"$LIMIT"
 	close_gate
@@ -27,7 +27,7 @@ take_both() {
 	QUEUED=0
 }
 
-# The names whose helpers were started, in their order.
+# Prints the names whose helpers were started, in order.
 order() {
 	events | sed -n 's/^start //p' | xargs
 }
@@ -35,7 +35,7 @@ order() {
 use_helper
 patch on
 
-# One user has much to ask, then others come.
+# One user makes many requests, then other users come.
 echo 1 >"$LIMIT"
 close_gate
 hold 1
@@ -47,7 +47,7 @@ open_gate
 wait
 is "users take turns" "$(order)" "a-1 b-1 root a-2 b-2 a-3 a-4"
 
-# A user who asks again and again, and one who asks once.
+# A user who makes many requests, and one who makes a single request.
 close_gate
 hold 1
 /kmod_rs/load --tasks=100 --rounds=1 'w sleep-20-% 0' >/tmp/load 2>&1 8>&- 9>&- &
@@ -61,11 +61,12 @@ is "the many are served" "$(grep -v '^#' /tmp/load)" "no other answers"
 await helpers_gone
 matches "the one after the first of them, or before" "$(order | tr ' ' '\n' | grep -n once)" '^[12]:'
 
-# A helper that asks goes ahead of who waits for a slot, also of its own user.
+# A request of a helper goes ahead of the requests that wait for a slot, also of those of its own
+# user.
 take_both
 queue_as 0 child-exit-5
 for i in 1 2; do queue_as 0 "c-$i"; done
-# The queue moves by one: the helper has the slot of the second, and asks.
+# The queue moves by one: the helper gets the second slot, and makes its request.
 kill "$SECOND"
 event start child-exit-5
 await in_queue 3
@@ -77,8 +78,8 @@ order=$(order)
 is "nested requests go first" "${order%% *}" exit-5
 is "then the others" "$(tr ' ' '\n' <<<"$order" | sed 1d | sort | xargs)" "c-1 c-2 d-1"
 
-# Nested requests are on the account of who made the outermost one: user 4000 has
-# had his turn when his helper has asked.
+# A nested request counts for the user who made the outermost request: user 4000 has had his turn
+# when his helper has made its request.
 use_helper
 take_both
 queue_as 4000 child-hold-nested
@@ -88,8 +89,8 @@ QUEUED=1
 await in_queue 1
 queue_as 4000 e-1
 queue_as 5000 f-1
-# The nested one gets this slot, and ends, and so does its parent; then it is the turn of
-# user 5000. One slot from now on, so that one starts after the other.
+# The nested request gets this slot and ends, and so does its parent. Then it is the turn of user
+# 5000. From now on there is one slot, so that one helper starts after the other.
 pkill -f -- '-- hold-first$'
 event start hold-nested
 echo 1 >"$LIMIT"
@@ -97,13 +98,13 @@ pkill -f -- '-- hold-nested$'
 wait
 is "on the account of the outermost user" "$(order)" "f-1 e-1"
 
-# The case of a burst: 300 names at once, 50 slots. C refuses a third of them. Where all is
-# slower, half as many take that long.
+# A burst: 300 names at once for 50 slots. C refuses a third of them. Where everything is slower,
+# half as many take that long.
 BURST=$((SLOWER > 1 ? 150 : 300))
 patch off
 use_silent_helper
 patch on
-# Shorter than all of it takes, longer than a queue stands still on any machine.
+# Shorter than the whole burst takes, longer than a queue stands still on any machine.
 echo 15000 >"$KNOBS/busy_timeout_ms"
 is "$BURST names at once, each for 4 s" "$(/kmod_rs/load --tasks="$BURST" --rounds=1 'w sleep-4000-% 0' 2>/dev/null)" "no other answers"
 holds "it can be unloaded" give_back

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A caller that waits is killed: its slot is not free before its helper has
-# ended. In C it is free at once, so that more helpers run than the limit says.
+# When a requester that waits is killed, its slot is not free before its helper
+# has ended. In C the slot is free at once, so that more helpers run than the
+# limit allows.
 
 . "$(dirname "$0")/lib.sh"
 plan 5

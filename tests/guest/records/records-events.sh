@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The trace events of the group kmod_rs: one of each, with the values of the
-# record; and none that nobody listens to.
+# The trace events of the group kmod_rs: each fires once, with the values of the
+# record. If nobody listens, none fires.
 #
 # Debug: --full
 
@@ -12,12 +12,12 @@ plan 20
 EVENTS=$TRACING/events/kmod_rs
 ELOOP=-40
 
-# events_of SEQ: the events of a request without task and time.
+# events_of SEQ: prints the events of a request, without task and time.
 events_of() {
 	sed -En "s/.*: ([a-z_]+): seq=$1 /\1: /p" "$TRACING/trace"
 }
 
-# value EVENT KEY: of the newest request.
+# value EVENT KEY: prints the value in the newest event of this name.
 value() {
 	sed -n "s/.* $1: //p" "$TRACING/trace" | tail -n 1 | field "$2"
 }
@@ -79,7 +79,7 @@ seq=$(newest seq)
 is "modules" "$(events_of "$seq" | sed -n 's/module_loaded: //p' | field module | xargs)" "$needed"
 is "for whom" "$(events_of "$seq" | sed -n 's/module_loaded: //p' | field name | xargs)" "$(each algif_hash)"
 
-# The same from autoloaded.
+# The same modules in the file autoloaded.
 is "autoloaded" "$(field module <"$RECORDS/autoloaded" | xargs)" "$needed"
 is "by which request" "$(field seq <"$RECORDS/autoloaded" | uniq)" "$seq"
 is "not asked again yet" "$(field again <"$RECORDS/autoloaded" | xargs)" "$(each 0)"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Each field of a record, against what is known of it from elsewhere.
+# Each field of a record is compared with another source.
 #
 # Debug: --full
 
@@ -60,7 +60,7 @@ ask n exit-3 >/dev/null
 is "one that does not wait" "$(newest seq) $(newest wait) $(newest outcome) $(newest result) $(newest helper_us)" "2 0 started 0 -"
 await helpers_gone
 
-# Who asks.
+# The requester.
 /kmod_rs/ask -t w exit-0 >/dev/null 2>/tmp/ids
 is "pid and tgid of a thread" "$(newest pid) $(newest tgid)" "$(xargs </tmp/ids)"
 setpriv --reuid=1234 --clear-groups /kmod_rs/ask w exit-0 >/dev/null
@@ -77,7 +77,7 @@ unshare --pid --fork /kmod_rs/ask w exit-0 >/dev/null
 is "nspid in a new pid namespace" "$(newest nspid)" 1
 holds "where pid is another" [ "$(newest pid)" -gt 1 ]
 
-# in_cgroup DIRECTORY: have a task ask from there.
+# in_cgroup DIRECTORY: makes a request from a task in this cgroup.
 in_cgroup() {
 	mkdir -p "/sys/fs/cgroup/$1"
 	bash -c 'echo 0 >"/sys/fs/cgroup/$0/cgroup.procs"; exec /kmod_rs/ask w exit-0' "$1" >/dev/null
@@ -88,14 +88,14 @@ long=kmod_rs/$(printf 'x%.0s' {1..80})/$(printf 'y%.0s' {1..80})/end
 in_cgroup "$long"
 is "of a long cgroup the end" "$(newest cgroup)" "\"...${long: -124}\""
 
-# From where, in the kernel itself.
+# The call site in the kernel itself.
 echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 mount -t zzfs none /mnt 2>/dev/null
 size=$(symbol_size get_fs_type)
 is "call site in the kernel" "$(newest name) $(newest call_site | sed 's/+0x[0-9a-f]*\//+.../')" "\"fs-zzfs\" \"get_fs_type+...$size\""
 is "modprobe did not find it" "$(newest outcome) $(newest result)" "exit $NOT_FOUND"
 
-# What became of it.
+# The outcome.
 needed=$(missing_for algif_hash)
 is "a module and what it needs" "$(ask w algif_hash)" 0
 is "loaded" "$(newest outcome) $(newest result)" "loaded 0"
@@ -123,7 +123,7 @@ is "loop" "$(recent | grep -m 1 outcome=loop | field chain)" '"again-child -> ag
 is "and its result" "$(recent | grep -m 1 outcome=loop | field result)" "$ELOOP"
 is "the chain of the one before" "$(recent | tail -n 2 | head -n 1 | field chain)" '"again-child -> again-child"'
 
-# How long.
+# The times.
 ask w sleep-300 >/dev/null
 between "helper_us" 300000 "$(newest helper_us)" 30000000
 echo 1 >"$LIMIT"
@@ -148,7 +148,7 @@ answer_of "$ASKER" >/dev/null
 is "shared" "$(recent | grep 'outcome=shared' | field pid) $(recent | grep 'outcome=shared' | field result)" "$ASKER 0"
 echo 50 >"$LIMIT"
 
-# Killed while its helper runs: completed when that ends.
+# Killed while its helper runs: the record is completed when the helper ends.
 close_gate
 ask_in_background w hold-exit-4
 event start hold-exit-4
@@ -160,7 +160,7 @@ await helpers_gone
 await nothing_in_flight
 is "completed in place" "$(newest outcome) $(newest result)" "exit $ERESTARTSYS"
 
-# One that does not wait is completed by its module.
+# The record of a request that does not wait is completed by its module.
 echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 seq=$(newest seq)
 ask n algif_hash >/dev/null

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Names, tasks and cgroups of newlines, quotes, backslashes and control characters
-# stay in their fields: of the files, the trace events, the log and the environment
-# of the helper. No line and no field can be forged.
+# Newlines, quotes, backslashes and control characters in the names of requests, tasks and cgroups
+# stay in their fields, in the files, the trace events, the log and the environment of the helper.
+# No line and no field can be forged.
 
 . "$(dirname "$0")/lib.sh"
 plan 13
@@ -20,7 +20,7 @@ echo 1 >"$KNOBS/helper_env"
 echo 2 >"$KNOBS/log_requests"
 : >"$TRACING/trace"
 echo 1 >"$TRACING/events/kmod_rs/enable"
-# The column with the task is the kernel's, and shows its name as it is.
+# The kernel makes the column with the task, and shows the task's name as it is.
 echo 0 >"$TRACING/options/context-info"
 
 /kmod_rs/ask -c "$COMM" w "$NAME" >/dev/null

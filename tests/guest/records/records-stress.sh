@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Many requests with readers at work: each line is whole and consistent, the
-# counters add up, and the memory is what it was, by its own account and by the
-# kernel's. With FULL=1 100,000 requests.
+# Many requests are made while readers are at work: each line is whole and consistent, the counters
+# add up, and the memory is what it was, by the module's own account and by the kernel's. FULL=1
+# makes 100,000 requests.
 #
 # Debug: --full
 
@@ -19,14 +19,15 @@ TEXT='"[^"]*"'
 LINE="seq=[0-9]+ t=[0-9]+[.][0-9]{6} name=$TEXT wait=[01] pid=[0-9]+ tgid=[0-9]+ comm=$TEXT uid=[0-9]+ \
 loginuid=([0-9]+|-) userns=(initial|other) nspid=[0-9]+ cgroup=$TEXT call_site=$TEXT chain=($TEXT|-) \
 helper=([0-9]+|-) queue_us=([0-9]+|-) helper_us=([0-9]+|-) outcome=($OUTCOMES|-) result=(-?[0-9]+|-) modules=($TEXT|-)"
-# What goes together in the requests of this test that have returned, and that have not.
+# The values that go together in the requests of this test that have returned, and in those that
+# have not.
 RETURNED="name=\"q-[0-9]+\" (wait=1 .* helper=[0-9]+ queue_us=[0-9]+ helper_us=[0-9]+ outcome=loaded result=0|\
 wait=0 .* helper=[0-9]+ queue_us=[0-9]+ helper_us=- outcome=started result=0|\
 wait=[01] .* helper=- queue_us=- helper_us=- outcome=off result=-2) modules=-\$"
 NOT_YET='name="q-[0-9]+" .* outcome=- result=- modules=-$'
 
-# Reads until told to end, as often as can be; keeps the lines that are not whole or not
-# consistent, and those that come twice in one reading. Says how often it has read.
+# reader N: reads the files as often as it can until it is told to end. Keeps the lines that are not
+# whole or not consistent, and those that come twice in one reading. Says how often it has read.
 reader() {
 	exec 8>&- 9>&-
 	LINE=$LINE RETURNED=$RETURNED NOT_YET=$NOT_YET awk -v records="$RECORDS" '
@@ -61,19 +62,18 @@ reader() {
 		}' >"/tmp/readings.$1"
 }
 
-# Reads on where it has come to the end, so that most records are read when they have just been
-# kept.
+# Reads on from where the file ended, so that it reads most records when they have just been kept.
 follower() {
 	exec 8>&- 9>&-
 	while [[ ! -e /tmp/enough ]]; do cat; done <"$RECORDS/recent" >/tmp/followed
 }
 
-# many N ANSWER: that many requests by all tasks together.
+# many N ANSWER: all tasks together make that many requests.
 many() {
 	/kmod_rs/load --tasks="$TASKS" --rounds="$(($1 / TASKS / 2))" "w q-% $2" "n q-% $2" 2>/tmp/asked
 }
 
-# So many requests the last call of many made.
+# Prints how many requests the last call of many() made.
 asked() {
 	sed -En 's/^# asked ([0-9]+) times, .*/\1/p' /tmp/asked
 }
@@ -82,7 +82,7 @@ sum() {
 	head -n 12 "$RECORDS/stats" | awk '{ sum += $2 } END { print sum }'
 }
 
-# Of one of the columns of the histogram.
+# counted COLUMN: prints the sum of a column of the histogram.
 counted() {
 	sed -En "s/.* $1=([0-9]+).*/\1/p" "$RECORDS/latency" | awk '{ sum += $1 } END { print sum }'
 }

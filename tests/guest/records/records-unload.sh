@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A file of records that is open pins the module: rmmod says "in use", the reader
-# reads on, and when it has closed rmmod succeeds. The same for the file of each.
+# An open file of the records pins the module: rmmod says "in use", the reader reads on, and rmmod
+# succeeds when the reader has closed the file. This holds for each of the files.
 
 . "$(dirname "$0")/lib.sh"
 plan 37
@@ -29,7 +29,8 @@ for file in recent inflight stats latency autoloaded; do
 	is "and the events" "$(ls -d "$TRACING/events/kmod_rs" 2>/dev/null)" ""
 done
 
-# With readers that open and close all the time it goes as soon as none has it open.
+# With readers that open and close the files all the time, rmmod succeeds as soon as no file is
+# open.
 patch on
 (
 	exec 8>&- 9>&-

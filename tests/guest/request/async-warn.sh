@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Waiting for a module in an async worker can deadlock: the kernel warns, once,
-# and then goes on with the request. Here that is once per load of the module.
-# Not to wait is no reason to warn.
+# Waiting for a module in an async worker can deadlock. The kernel warns once,
+# and then goes on with the request. Here the warning comes once for each load
+# of the module. A request that does not wait is no reason to warn.
 
 . "$(dirname "$0")/lib.sh"
 plan 5
@@ -13,7 +13,7 @@ announce '(Call Trace|</?TASK>)'
 
 WARNINGS=0
 
-# Answers, then how many warnings came of it.
+# Puts the answers, and how many warnings they caused, into $RESULT.
 ask_from_async_work() {
 	local answers before=$WARNINGS
 	answers="$(ask na exit-3) $(ask wa exit-3) $(ask wa exit-3)"
@@ -23,7 +23,7 @@ ask_from_async_work() {
 
 use_helper
 
-# The kernel's own was perhaps given before.
+# The kernel may have given its own warning before.
 echo 1 >/sys/kernel/debug/clear_warn_once
 ask_from_async_work
 is "patch off: one warning" "$RESULT" "0 768 768, 1"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A modprobe that cannot be executed: the caller gets what execve(2) says, also
-# if it does not wait for the end.
+# If modprobe cannot be executed, the requester gets the errno of execve(2),
+# also if it does not wait for the end.
 #
 # Watch: kmemleak
 

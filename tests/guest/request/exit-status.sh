@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a waiting caller gets when modprobe has run: its wait status as it is.
+# When modprobe has run, a requester that waits gets its wait status as it is.
 #
 # Watch: kmemleak
 

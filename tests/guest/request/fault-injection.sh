@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Each allocation of a request fails in turn; then many at random, of the asking
-# task and of all there are, its helper's among them; then each one of insmod in
-# turn. The answers are -ENOMEM, or what there is without a failure; no slot and
-# no reference is lost; an init that failed leaves nothing.
+# Each allocation of a request fails in turn. Then many allocations fail at random, first those of
+# the requester, then those of all tasks, its helper included. Then each allocation of insmod fails
+# in turn. The answers are -ENOMEM, or those without a failure. No slot and no reference is lost,
+# and a failed init leaves nothing behind.
 #
 # Needs: CONFIG_FAILSLAB CONFIG_FAULT_INJECTION_DEBUG_FS
 # Watch: kmemleak
@@ -14,45 +14,45 @@ plan 18
 
 SLAB=/sys/kernel/debug/failslab
 OK=$((7 << 8))
-# What else execve(2) says then (EIO, E2BIG, ENOEXEC, EFAULT), or the wait status
-# of a program that could not begin (SIGKILL, SIGSEGV, the C library's 127).
+# What else execve(2) returns then (EIO, E2BIG, ENOEXEC, EFAULT), or the wait status of a program
+# that could not begin (SIGKILL, SIGSEGV, 127 of the C library).
 DIED="-5|-7|-8|-14|9|11|$((127 << 8))"
-# A fourth of it, as this needs the debugging kernel.
+# A fourth of this is done, because the test needs the debugging kernel.
 TIMES=$(often 160)
-# failslab counts down how often it may.
+# failslab counts down how many allocations it may still fail.
 MANY=1000000
 
-# So many allocations have failed since it was last asked.
+# Prints how many allocations have failed since the last call.
 failed() {
 	echo $((MANY - $(<"$SLAB/times")))
 	echo "$MANY" >"$SLAB/times"
 }
 
-# others REGEX LINES: which of the answers ("TIMES ANSWER") are not expected.
+# others REGEX LINES: prints the answers ("TIMES ANSWER") that are not expected.
 others() {
 	grep -vxE -- "[0-9]+ ($1)" <<<"$2"
 }
 
-# Not those that kmemleak and the like allocate for themselves: they can do without,
-# and each would take a step.
+# Leaves out the allocations that kmemleak and the like make for themselves. They can do without
+# these, and each would take a step.
 set_up() {
 	local cache
 	for cache in /sys/kernel/slab/*; do
 		[[ $cache == */kmemleak_* || $cache == */debug_objects_cache ]] || echo 1 >"$cache/failslab"
 	done
 	echo Y >"$SLAB/cache-filter"
-	# By default only those that may not sleep fail.
+	# By default only allocations that may not sleep fail.
 	echo N >"$SLAB/ignore-gfp-wait"
 	echo 0 >"$SLAB/verbose"
 	echo "$MANY" >"$SLAB/times"
 }
 
-# expected HOW: the answer, if nothing fails.
+# expected HOW: prints the answer if nothing fails.
 expected() {
 	if [[ $1 == w ]]; then echo "$OK"; else echo 0; fi
 }
 
-# at_random WHAT PERCENT REGEX: the answers are -ENOMEM, the right one, or REGEX.
+# at_random WHAT PERCENT REGEX: the answers are -ENOMEM, the right one, or match REGEX.
 at_random() {
 	local how answers
 	for how in w n; do
@@ -64,7 +64,7 @@ at_random() {
 	done
 }
 
-# On the way in, something has failed that was not needed: is all there?
+# True if everything is there although something failed during insmod that can be done without.
 is_whole() {
 	[[ -e $LIVEPATCH && -e $LIMIT && -e $KNOBS/active && -e $KNOBS/busy_timeout_ms &&
 		-e $KNOBS/helper_timeout_ms && $(ask w exit-7) == "$OK" ]]
@@ -73,19 +73,19 @@ is_whole() {
 set_up
 use_silent_helper
 
-# With C, to compare.
+# C, to compare with.
 echo N >"$SLAB/task-filter"
 at_random "anywhere, patch off" 1 "$DIED"
 
 patch on
 references=$(</sys/module/kmod_rs/refcnt)
-# With one slot and little patience one that is lost shows in the next answer.
+# With one slot and a short timeout, a lost slot shows in the next answer.
 echo 1 >"$LIMIT"
 echo 300 >"$KNOBS/busy_timeout_ms"
 echo 3600000 >"$KNOBS/helper_timeout_ms"
 
-# in_turn WHAT HOW ANSWER: -ENOMEM, but where what failed is not needed, as its record
-# is not, and in the end, when nothing fails.
+# in_turn WHAT HOW ANSWER: each allocation fails in turn. The answer is -ENOMEM. It is ANSWER if the
+# request can do without what failed, for example its record, and in the end, when nothing fails.
 in_turn() {
 	local answers
 	answers=$(/kmod_rs/fail_nth ask "$2 exit-7" 2>&1)
@@ -98,7 +98,7 @@ in_turn() {
 in_turn "waiting" w "$OK"
 in_turn "not waiting" n 0
 
-# A request that is queued.
+# A request in the queue.
 use_helper
 close_gate
 hold 1

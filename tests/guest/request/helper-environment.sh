@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What modprobe is run with: its arguments and environment, who and where it is.
-# Nothing of it comes from the caller, not even from one that has another user,
-# root, working directory, umask, priority, signal mask and namespaces.
+# What modprobe is run with: its arguments and environment, its IDs and its
+# place. Nothing of it comes from the requester, even if that has another user,
+# root, working directory, umask, priority, signal mask and other namespaces.
 
 . "$(dirname "$0")/lib.sh"
 plan 6
@@ -42,7 +42,8 @@ $(namespace net)
 $(namespace uts)
 $(namespace cgroup)"
 
-# With one blank where /proc/self/status has other white space.
+# Prints the description, with one blank where /proc/self/status has other white
+# space.
 description() {
 	sed 's/[[:blank:]]\+/ /; s/ $//' /tmp/description
 }
@@ -60,7 +61,7 @@ not_waiting() {
 	description
 }
 
-# It has a file open, too: the device.
+# The requester has a file open as well: the device.
 from_a_cage() {
 	rm -f /tmp/description
 	(

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A request is killed while it waits for a slot, while its helper is about to be
-# executed, while that runs, and at hundreds of random moments: -ERESTARTSYS at
-# once; a helper that there is keeps the slot until it has exited. Then all
-# slots are there, and the module can be unloaded.
+# A request is killed while it waits for a slot, while its helper is about to be executed, while the
+# helper runs, and at hundreds of random moments. It gets -ERESTARTSYS at once, and a helper that
+# exists keeps the slot until it has exited. Afterwards all slots are there, and the module can be
+# unloaded.
 #
 # Watch: kmemleak
 
@@ -14,7 +14,7 @@ plan 24
 KILLS=$(often 400)
 SLOW=/tmp/slow-helper
 
-# Whoever executes $SLOW waits before that. Lease breaks are waited for this long.
+# A task that executes $SLOW waits before that, at most for lease-break-time, which is set below.
 block_exec() {
 	exec 7< <(exec /kmod_rs/block exec "$SLOW")
 	BLOCKER=$!
@@ -26,21 +26,21 @@ unblock_exec() {
 	exec 7<&-
 }
 
-# about_to_execute N: that many helpers sleep there. The stack of a task that sleeps begins
-# where it called the scheduler. One that is still on its way may be running when it is looked
-# at again, and then shows no stack.
+# about_to_execute N: true if that many helpers sleep there. The stack of a sleeping task begins
+# where it called the scheduler. A task that is still on its way there may be running when it is
+# looked at again, and then shows no stack.
 about_to_execute() {
 	(($(/usr/bin/grep -lzP '\A\[<0>\] __break_lease\+' /proc/[0-9]*/stack 2>/dev/null | wc -l) == $1))
 }
 
-# killed_at_once WHAT: the last asker.
+# killed_at_once WHAT: kills the last requester, which returns at once.
 killed_at_once() {
 	local start took
 	start=$(now)
 	kill_asker "$ASKER"
 	took=$(($(now) - start))
 	is "killed $1" "$(result_of "$ASKER")" "$ERESTARTSYS"
-	# Whatever it waits for is there until the test lets it go.
+	# What the requester waits for stays until the test lets it go.
 	((took < 1000 * TIMEOUT)) || fail "killed $1, but after $took ms"
 }
 
@@ -63,7 +63,7 @@ patch on
 references=$(</sys/module/kmod_rs/refcnt)
 echo 1 >"$LIMIT"
 
-# Waiting for a slot.
+# The request waits for a slot.
 close_gate
 hold 1
 ask_in_background wv exit-1
@@ -100,7 +100,7 @@ slot_is_taken "that has its slot"
 open_gate
 slot_comes_back "until it ends"
 
-# At any moment, on their way in and out, of many.
+# Many requests are killed at any moment, also while they begin and end.
 use_silent_helper
 echo 5 >"$LIMIT"
 is "killed $KILLS times" \

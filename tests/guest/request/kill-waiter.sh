@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# SIGKILL of a caller that waits for modprobe: the request ends at once with
+# SIGKILL of a requester that waits for modprobe: the request ends at once with
 # -ERESTARTSYS, and modprobe runs on to its end. No other signal ends the wait.
 
 . "$(dirname "$0")/lib.sh"

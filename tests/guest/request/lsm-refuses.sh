@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A security module refuses a request: the caller gets its errno, also when all
-# slots are in use, as it takes none. Nothing is run and no event is traced.
+# A security module refuses a request: the requester gets its errno. This also
+# works while all slots are in use, because the request takes none. Nothing is
+# run and no event is traced.
 #
 # Needs: CONFIG_BPF_LSM
 
@@ -62,7 +63,7 @@ for how in off on; do
 	fi
 	start=$(now)
 	answer=$(ask w deny-p)
-	# Anything that needs a slot now would wait for 5 s.
+	# A request that needs a slot now would wait for 5 s.
 	is "no slot, patch $how" "$answer $((($(now) - start) / 4000))" "$EPERM 0"
 	open_gate
 	await helpers_gone

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A name of 55 bytes reaches modprobe whole. A longer one is -ENAMETOOLONG: no
-# security module is asked and nothing is run.
+# A name of 55 bytes reaches modprobe whole. A longer name gets -ENAMETOOLONG:
+# no security module is asked and nothing is run.
 
 . "$(dirname "$0")/lib.sh"
 plan 4

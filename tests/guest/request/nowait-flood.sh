@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Thousands of requests that do not wait. When the last helper has ended, slots,
-# references, processes and memory are what they were: in no cache of the kernel
-# are there more objects than a few, let alone one for each request.
+# references, processes and memory are what they were. No cache of the kernel
+# has more than a few objects more, let alone one for each request.
 
 . "$(dirname "$0")/lib.sh"
 plan 10
 
-# As many by each task.
+# All tasks make the same number of requests.
 TASKS=8 CALLS=$(often 2048)
 
 flood() {
@@ -17,7 +17,7 @@ flood() {
 
 use_silent_helper
 patch on
-# What grows once.
+# Lets things grow that grow only once.
 flood 400 >/dev/null 2>&1
 await helpers_gone
 remember_objects
@@ -36,7 +36,7 @@ if has_kmemleak; then
 else
 	await nothing_grown $((CALLS / 2))
 	is "nor objects in caches" "$(grown $((CALLS / 2)))" ""
-	# Half a kilobyte for each call, and what is usual.
+	# Half a kilobyte for each call, in addition to what is usual.
 	more=$(($(memory Slab) - slab))
 	holds "Slab: $more kB more" [ "$more" -lt $((CALLS / 2 + 4096)) ]
 	less=$((available - $(memory MemAvailable)))

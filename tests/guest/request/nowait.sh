@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A request that does not wait returns 0 once modprobe has been started, and
-# holds its slot only until then: the limit does not bound how many such run.
-# It does need a slot to start.
+# holds its slot only until then. So the limit does not bound how many such
+# helpers run. But the request does need a slot to start one.
 
 . "$(dirname "$0")/lib.sh"
 plan 7
 
-# 60 at once, 10 more than there are slots.
+# Makes 60 requests at once, 10 more than there are slots.
 many() {
 	local i
 	for ((i = 0; i < 60; i++)); do

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# No memory for what a request needs: -ENOMEM, nothing is run, and neither the
-# slot nor the reference on the module is lost. Each allocation fails in turn.
+# When there is no memory for something that a request needs, it gets -ENOMEM, nothing is run, and
+# neither the slot nor the reference on the module is lost. Each allocation fails in turn.
 #
 # Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
 plan 11
 
-# fail_one_by_one FUNCTION: have its first call fail, then the second, until
-# there are no more. Says how often which answer came.
+# fail_one_by_one FUNCTION: makes its first call fail, then the second, until there are no more.
+# Prints how often each answer came.
 fail_one_by_one() {
 	local n
 	for ((n = 1; n < 50; n++)); do
@@ -38,8 +38,8 @@ is "memory, patch off" "$(fail_one_by_one __kmalloc_cache_noprof)" "2 $ENOMEM
 1 $OK"
 is "nothing was run" "$(calls call_usermodehelper_exec)" 2
 
-# All that Rust allocates comes from krealloc(). The first three are for the record,
-# without which the request goes on. A slot that is lost shows, as there is only one.
+# Rust allocates everything with krealloc(). The first three allocations are for the record, and the
+# request goes on without it. As there is only one slot, a lost slot shows.
 patch on
 echo 1 >"$LIMIT"
 echo 500 >"$KNOBS/busy_timeout_ms"
@@ -53,7 +53,7 @@ matches "memory, patch on" "$(fail_one_by_one krealloc_node_align_noprof)" "^3 $
 is "nothing was run" "$(calls call_usermodehelper_exec)" 5
 is "three records are lost" "$(stat_of records_lost)" 3
 
-# And what it allocates to queue up.
+# What Rust allocates for the queue.
 close_gate
 hold 1
 answers=$(fail_one_by_one krealloc_node_align_noprof)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # /proc/sys/kernel/modprobe is written while requests run: what is executed and
-# what modprobe is told in argv[0] are the same. In C they may differ. (A write
-# in progress may be seen, and then nothing is found: -ENOENT.)
+# what modprobe gets in argv[0] are the same. In C they may differ. (A request
+# may see a path that is only partly written. Then nothing is found: -ENOENT.)
 
 . "$(dirname "$0")/lib.sh"
 plan 2

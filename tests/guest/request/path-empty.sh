@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# With /proc/sys/kernel/modprobe empty, automatic loading is off: -ENOENT, no
-# security module is asked and nothing is run.
+# While /proc/sys/kernel/modprobe is empty, automatic loading is off: a request
+# gets -ENOENT, no security module is asked and nothing is run.
 
 . "$(dirname "$0")/lib.sh"
 plan 4
@@ -16,7 +16,7 @@ switched_off() {
 	calls call_usermodehelper_exec
 }
 
-# That the calls can be seen at all.
+# Shows that the calls can be seen at all.
 switched_on() {
 	count_calls security_kernel_module_request call_usermodehelper_exec
 	echo "$HELPER" >"$MODPROBE"

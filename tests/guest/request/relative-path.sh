@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A path in /proc/sys/kernel/modprobe that does not begin with a slash counts
-# from the working directory of PID 1, not from that of the caller.
+# A path in /proc/sys/kernel/modprobe that does not begin with a slash starts at
+# the working directory of PID 1, not at that of the requester.
 
 . "$(dirname "$0")/lib.sh"
 plan 2

@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# While the system is being suspended no program can be started: -EBUSY, and all
-# is well again afterwards. Who waits for another's helper, or for a slot, gets no
-# success that was none.
+# While the system is being suspended, no program can be started: requests get -EBUSY. Afterwards
+# they work again. A request that waits for the helper of another one, or for a slot, gets no false
+# success.
 #
 # Needs: CONFIG_PM_DEBUG
 
 . "$(dirname "$0")/lib.sh"
 plan 8
 
-# suspend HOW NAME...: the kernel stops after freezing the tasks, waits a second
-# and resumes. A kernel thread for each name asks all the time. Prints which
-# answers there were.
+# suspend HOW NAME...: the kernel stops after freezing the tasks, waits a second and resumes.
+# Meanwhile one kernel thread for each name makes requests all the time. Prints which answers there
+# were.
 suspend() {
 	local how=$1 name fd fds=() answers
 	shift
@@ -41,7 +41,7 @@ equal() {
 	suspend w exit-7 exit-7 exit-7 exit-7 exit-7 exit-7
 }
 
-# More than there are slots.
+# More requests than there are slots.
 queued() {
 	[[ ! -e $LIMIT ]] || echo 1 >"$LIMIT"
 	suspend w exit-7-a exit-7-b exit-7-c exit-7-d

@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel's trace event module:module_request: name, wait and call site, for
-# each request that gets a slot, when it gets it, and for no other.
+# The kernel's trace event module:module_request has the name, wait and the call
+# site. It fires for each request that gets a slot, when it gets it, and for no
+# other request.
 
 . "$(dirname "$0")/lib.sh"
 plan 14
 
 EVENT=$TRACING/events/module/module_request/enable
 
-# The events since the last call.
+# Prints the events since the last call.
 traced() {
 	sed -n 's/.*: module_request: //p' "$TRACING/trace"
 	: >"$TRACING/trace"
@@ -25,7 +26,7 @@ not_waiting() {
 	traced
 }
 
-# get_fs_type() as the caller.
+# The requester is get_fs_type().
 file_system() {
 	echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 	mount -t zzfs none /mnt 2>/dev/null
@@ -65,7 +66,7 @@ same_as_c switched_off "$ENOENT"
 same_as_c absent_program "$ENOENT
 exit-0 wait=1 call_site=ask [kmod_ask]"
 
-# In the queue there is none yet, and after it only for who got a slot.
+# A request in the queue has no event yet, and gets one only if it gets a slot.
 patch on
 echo 1 >"$LIMIT"
 close_gate

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Many tasks ask the same again and again, and are killed at any moment: each
-# request is answered once, no failure is older than the question, and nobody is
-# left behind.
+# Many tasks make equal requests again and again, and are killed at any moment.
+# Each request is answered once, no failure is older than the request that gets
+# it, and nobody is left waiting.
 
 . "$(dirname "$0")/lib.sh"
 plan 11
@@ -13,7 +13,8 @@ references=$(</sys/module/kmod_rs/refcnt)
 use_silent_helper
 echo 4 >"$LIMIT"
 
-# The helper says when it was started, in numbers of questions.
+# The helper reports when it was started, as the number of requests made until
+# then.
 count_calls call_usermodehelper_exec
 is "each failure is younger than its question" \
 	"$(/kmod_rs/load --tasks=16 --rounds="$(often 32)" 'w serial-x fresh' 2>/tmp/load)" "no other answers"
@@ -28,7 +29,7 @@ is "also while leaders and followers are killed" \
 await helpers_gone
 holds "nobody waits" in_queue 0
 
-# All that can happen to a few questions, at once.
+# Everything that can happen to a few targets, at once.
 is "everything at once" "$(/kmod_rs/load --tasks=24 --kills="$(often 300)" \
 	'w exit-3 768' 'w serial-y fresh' 'n exit-0 0' 'w sleep-5-exit-4 1024' 'w exit-0 0' 'w signal-9 9' \
 	'w exit-3-% 768' 'n serial-y 0' 2>/dev/null)" "no other answers"

@@ -1,24 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Equal requests share one helper: success is for all, failure for those who
-# asked before it was executed, and the others share a second one. Whoever
-# leads may leave, whoever follows may be killed, and the rest are served.
+# Equal requests share one helper. Success is for all of them. Failure is for those that came before
+# the helper was executed, and the others share a second helper. The leader may leave and a follower
+# may be killed: the rest are served.
 
 # shellcheck disable=SC2034 # For lib.sh.
 DEFAULTS=1
 . "$(dirname "$0")/lib.sh"
 plan 57
 
-# lead HOW NAME: a request whose helper holds at the gate.
+# lead HOW NAME: makes a request whose helper waits at the gate.
 lead() {
 	ask_in_background "$1" "$2"
 	LEADER=$ASKER
 	event start "$2"
 }
 
-# follow N HOW NAME: that many requests wait, in $FOLLOWERS; others than these
-# must not.
+# follow N HOW NAME: makes that many requests and awaits that they wait. They are in $FOLLOWERS. No
+# other request may wait meanwhile.
 follow() {
 	local i
 	FOLLOWERS=()
@@ -34,17 +34,17 @@ answers_of() {
 	for id; do answer_of "$id"; done | xargs
 }
 
-# How many helpers have been started for it, since it was last asked.
+# starts NAME: prints how many helpers have been started for it since the events were last read.
 starts() {
 	events | grep -cx "start $1"
 }
 
-# traced NAME: how often it was asked for, by the kernel's trace event.
+# traced NAME: prints how often the kernel's trace event has fired for it.
 traced() {
 	grep -c "module_request: $1 " "$TRACING/trace"
 }
 
-# The only slot is taken, so that who leads must queue.
+# Takes the only slot, so that a leader must queue.
 queue_up() {
 	use_helper
 	close_gate
@@ -58,7 +58,7 @@ be_patient
 echo >"$TRACING/trace"
 echo 1 >"$TRACING/events/module/module_request/enable"
 
-# --- Those who come while the helper runs ---
+# --- Requests that come while the helper runs ---
 
 use_helper
 close_gate
@@ -86,7 +86,7 @@ kill -9 "$EVENT_PID"
 open_gate
 is "a helper that is killed fails" "$(answers_of "$LEADER" "${FOLLOWERS[@]}")" "9 0"
 
-# --- Those who come before it is executed ---
+# --- Requests that come before the helper is executed ---
 
 echo 1 >"$LIMIT"
 queue_up
@@ -189,7 +189,7 @@ be_patient
 open_gate
 is "both are answered" "$(answers_of "$LEADER" "${FOLLOWERS[@]}")" "0 0"
 
-# --- Who does not wait ---
+# --- Requests that do not wait ---
 
 use_helper
 close_gate
@@ -223,7 +223,7 @@ is "the leader is killed: it runs its own" "$(answer_of "$first")" 0
 await helpers_gone
 is "one" "$(starts exit-8)" 1
 
-# It never leads.
+# A request that does not wait never leads.
 queue_up
 ask_in_background n exit-9
 first=$ASKER
@@ -236,7 +236,7 @@ await helpers_gone
 is "so each had a helper" "$(starts exit-9)" 2
 echo 50 >"$LIMIT"
 
-# --- What is not equal ---
+# --- Requests that are not equal ---
 
 use_helper
 close_gate
@@ -262,7 +262,7 @@ is "both are answered" "$(answers_of "$LEADER" "$ASKER")" "0 0"
 echo 1 >"$KNOBS/coalesce"
 await helpers_gone
 
-# A helper may wait for what another's helper holds, so it gets its own.
+# A nested request follows nobody, so that no request can wait for itself.
 use_helper
 close_gate
 lead w hold-nested
@@ -275,13 +275,13 @@ open_gate
 is "all are answered" "$(answers_of "$LEADER" "$ASKER")" "0 0"
 await helpers_gone
 
-# Nothing is kept.
+# Answers are not kept.
 is "the next request searches anew" "$(ask w exit-3) $(ask w exit-3) $(starts exit-3)" "768 768 2"
 
 # --- Many ---
 
-# many NAME ANSWER: 48 ask at once, all of them before the first helper ends; what they say,
-# and how many helpers there were in $HELPERS.
+# many NAME ANSWER: 48 tasks make the request at once, all of them before the first helper ends.
+# Their answers are in /tmp/many, and the number of helpers is in $HELPERS.
 many() {
 	use_helper
 	close_gate
@@ -316,7 +316,7 @@ holds "here ${absent[on]}" [ "${absent[on]}" -le 2 ]
 is "present: helpers, in C" "${present[off]}" 48
 is "here" "${present[on]}" 1
 
-# --- At any moment ---
+# --- Killed at any moment ---
 
 patch on
 use_silent_helper
