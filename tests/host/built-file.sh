@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The built module is what livepatch needs (check-module.sh finds no fault), and
-# check-module.sh does find each fault that it is there for.
+# check-module.sh finds no fault in the built module, so livepatch can use it. It does find each
+# fault that it is meant to find.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -17,7 +17,7 @@ check() {
 	with_tools "$TOP/scripts/check-module.sh" "$1"
 }
 
-# refused WHAT REGEX: $BAD has this fault, and is refused in these words.
+# refused WHAT REGEX: $BAD has this fault, and is refused with a message that matches.
 refused() {
 	local said
 	if said=$(check "$BAD" 2>&1); then
@@ -32,7 +32,7 @@ disassemble() {
 	with_tools objdump -dr --disassemble="$1" "$OUT/kmod-rs.ko"
 }
 
-# write_byte BYTE ADDRESS: makes $BAD, which has this byte at that place of .text.
+# write_byte BYTE ADDRESS: makes $BAD, a module with this byte at that address of .text.
 write_byte() {
 	local section
 	section=$(with_tools readelf -SW "$OUT/kmod-rs.ko" | awk '$2 == ".text" || $3 == ".text" { sub(/.*\.text/, ""); print $3 }')
@@ -59,7 +59,7 @@ call=$(disassemble kmod_rs_request_module | awk '/kmod_rs_handle_request/ { prin
 write_byte e9 "0x${call%:}"
 refused "a jump to the Rust side" "not by a call"
 
-# `sub $SIZE,%rsp` is 48 81 ec and the size, of which this is the second byte.
+# `sub $SIZE,%rsp` is 48 81 ec and the size. The byte written is the second one of the size.
 frame=$(disassemble kmod_rs_handle_request | awk '/48 81 ec/ && !seen++ { print $1 }')
 write_byte 05 "0x${frame%:} + 4"
 refused "too much of the stack" "bytes of stack are held"

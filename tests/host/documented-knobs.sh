@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The admin guide documents each knob that sysctl.rs has, with the permissions, the range
-# and the default that it has there, and no other knob; and whatever differs is noticed.
+# The admin guide documents each knob of sysctl.rs, with the permissions, the range and the default
+# that it has there, and no other knob. Each kind of difference is noticed.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -17,8 +17,8 @@ mkdir -p "$WORK"
 KNOBS=$WORK/knobs
 knobs >"$KNOBS"
 
-# entries GUIDE: what it says of each knob, one a line: the path below /proc/sys, the
-# permissions or a dash, the text. An entry is a line that begins with the whole path or,
+# entries GUIDE: prints what the guide says about each knob, one a line: the path below /proc/sys,
+# the permissions or a dash, and the text. An entry is a line that begins with the whole path or,
 # for the knobs of the firewall, with the name, and the indented lines right below it.
 entries() {
 	awk '
@@ -36,12 +36,12 @@ entries() {
 		END { flush() }' "$1"
 }
 
-# named GUIDE: the knobs that it has a word of anywhere, by their paths.
+# named GUIDE: prints the paths of the knobs that the guide names anywhere.
 named() {
 	grep -oE '(kernel/kmod_rs/|kernel\.kmod_rs\.)[a-z_]+' "$1" | tr . / | sort -u
 }
 
-# numbers TEXT REGEX: the numbers in all places that match, a line for each that differs.
+# numbers TEXT REGEX: prints the numbers in all places that match, one line for each different one.
 numbers() {
 	grep -oiE "$2" <<<"$1" | grep -oE '[0-9]+( to [0-9]+)?' | sort -u
 }
@@ -51,7 +51,7 @@ check() {
 	[[ $2 == "$3" ]] || echo "$1 is \"${2//$'\n'/\" and \"}\", not \"$3\""
 }
 
-# complaints GUIDE: what in it differs from sysctl.rs, in lines.
+# complaints GUIDE: prints what differs from sysctl.rs, one difference a line.
 complaints() {
 	local guide=$1 entries all path kind least greatest default entry mode text
 	entries=$(entries "$guide")
@@ -80,14 +80,15 @@ complaints() {
 			;;
 		esac
 	done <"$KNOBS"
-	# The file of the kernel's own, and the line for all of the firewall's.
+	# The kernel's own file is no knob of the module, and one line stands for all knobs of the
+	# firewall.
 	comm -23 <({
 		cut -d' ' -f1 <<<"$entries" | grep -vxE 'kernel/modprobe|kernel/kmod_rs/autoload_\*'
 		named "$guide" | grep -vx 'kernel/kmod_rs/autoload_'
 	} | sort -u) <(cut -d' ' -f1 "$KNOBS" | sort) | sed 's/$/ is no knob/'
 }
 
-# noticed REGEX SED: with the guide changed in this way, there is that complaint.
+# noticed REGEX SED: if the guide is changed in this way, there is a complaint that matches.
 noticed() {
 	local said
 	sed -E "$2" "$GUIDE" >"$WORK/guide.rst"
@@ -96,7 +97,8 @@ noticed() {
 	grep -xE "$1" <<<"$said" || die "not noticed with the guide changed by $2: \"$1\"; said was: $said"
 }
 
-# change_entry NAME SED: the script for sed(1) that does that to the entry of a knob alone.
+# change_entry NAME SED: prints a script for sed(1) that makes this change in the entry of a knob
+# alone.
 change_entry() {
 	echo "/^\`\`(.*\/)?$1\`\`/,/^\$/{$2}"
 }

@@ -14,8 +14,8 @@ import sys
 from os.path import normpath
 from pathlib import Path
 
-# The rooms of the house, from the top floor down: a file imports files of its own room and
-# of those below it. Rooms on one floor do not import each other.
+# The rooms of the house, from the top floor down. A file imports files of its own room and of those
+# below it. Rooms on one floor do not import each other.
 FLOORS = [
     ["kmod_rs"],
     ["sysctl"],

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# No file of the module imports what is above it, and no two import each other:
-# imports.py has the rule, and finds each way to break it.
+# No file of the module imports one that is above it, and no two files import each other. imports.py
+# has the rule, and notices each way to break it.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -14,7 +14,8 @@ check() {
 	in_sysroot python3 "$TOP/tests/host/imports.py" "$1"
 }
 
-# refused FILE LINE REGEX: the sources are refused in these words if FILE has this line.
+# refused FILE LINE REGEX: with this line added to the file, the sources are refused with a message
+# that matches.
 refused() {
 	local said
 	remove "$WORK"

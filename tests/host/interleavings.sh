@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What many tasks do at once (concurrency.rs, sharing.rs), over all interleavings
-# of a few of them, by loom, as Debian packages it.
+# loom runs concurrency.rs and sharing.rs in a few tasks over all interleavings. It is the loom that
+# Debian packages.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

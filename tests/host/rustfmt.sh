@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The Rust sources are formatted as the kernel's are, with the kernel's own
+# The Rust sources are formatted like the kernel's, with the kernel's own
 # configuration.
 
 set -euo pipefail

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The scripts are clean by shellcheck, all of them.
+# The scripts pass shellcheck, all of them.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

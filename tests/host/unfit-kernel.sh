@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A kernel that the module does not fit is refused in one sentence that says
-# why, before anything is compiled.
+# A kernel that does not fit the module is refused before anything is compiled,
+# in one sentence that says why.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -11,7 +11,7 @@ set -euo pipefail
 WORK=$OUT/unfit-kernel
 TREE=$WORK/tree
 
-# A tree with all that is looked at, taken from the real one.
+# Makes a tree with everything that is looked at, taken from the real one.
 fresh_tree() {
 	remove "$WORK"
 	mkdir -p "$TREE"/include/{config,linux} "$TREE/rust" "$TREE/tools/objtool"
@@ -21,7 +21,7 @@ fresh_tree() {
 	install -m 755 /dev/null "$TREE/tools/objtool/objtool"
 }
 
-# refused REGEX: building for $TREE ends with one line that matches.
+# refused REGEX: a build for $TREE ends with one line that matches.
 refused() {
 	local said
 	if said=$(KDIR=$TREE "$TOP/scripts/build.sh" --in "$WORK/build" 2>&1); then

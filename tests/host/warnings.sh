@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Neither the compilers with W=1, nor modpost, nor clippy has anything to say,
-# about the module and about the modules of the tests.
+# The compilers with W=1, modpost and clippy give no warning, neither for the
+# module nor for the modules of the tests.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../../scripts/lib.sh"
 
-# A build from nothing, as what is built already warns no more.
+# Builds from scratch, because files that are built already give no more
+# warnings.
 build() {
 	remove "$OUT/afresh"
 	"$TOP/scripts/build.sh" --in "$OUT/afresh" "$@" 2>&1
