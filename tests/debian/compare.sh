@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A whole Debian that has booted with the module, against a boot of the same system
-# without it. Sourced by the tests of such boots, before their plan.
+# Compares a whole Debian that has booted with the module with a boot of the same system without it.
+# Sourced by the tests of such boots, before their plan.
 
 # kmod_rs-ask.service loads it.
 # shellcheck disable=SC2034 # For lib.sh.
@@ -10,7 +10,7 @@ NO_KMOD_ASK=1
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# What report.sh has to say of the two boots.
+# The output of report.sh for the two boots.
 WITHOUT=/kmod_rs/without
 WITH=/tmp/report
 
@@ -19,8 +19,8 @@ lines() {
 	sed -n "s/^$1 //p" "$2"
 }
 
-# same WHAT KIND [KIND]: in both boots, or what was of the one kind without the
-# module is of the other kind with it.
+# same WHAT KIND [KIND]: both boots have the same lines of this kind. With two kinds, the lines of
+# the first kind without the module are those of the second kind with it.
 same() {
 	local difference
 	if difference=$(diff <(lines "$2" "$WITHOUT") <(lines "${3:-$2}" "$WITH")); then
@@ -30,14 +30,14 @@ same() {
 	fi
 }
 
-# both_have_come_up: two points.
+# both_have_come_up: two test points.
 both_have_come_up() {
 	bash /kmod_rs/report.sh >"$WITH"
 	is "the boot without the module came to its end" "$(lines state "$WITHOUT")" running
 	is "the boot with it, too" "$(lines state "$WITH")" running
 }
 
-# same_as_without: four points.
+# same_as_without: four test points.
 same_as_without() {
 	same "the same units failed" failed
 	same "the same modules are there" module
@@ -45,7 +45,7 @@ same_as_without() {
 	same "each who asked got the same answer" answer
 }
 
-# no_complaint WHAT: since the kernel started.
+# no_complaint WHAT: the kernel has not complained since it started.
 no_complaint() {
 	is "$1" "$(dmesg --notime | grep -E "$SPLAT|^kmod_rs: " | grep -v '^kmod_rs: .*taint')" ""
 }

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A whole Debian boots with the module, loaded by the initramfs: all comes to be as
-# in a boot of the same system without it, requests out of a helper of another
-# request included, four deep. In the running system it can be given back.
+# A whole Debian boots with the module, which the initramfs loads. Everything comes up as in a boot
+# of the same system without the module, including nested requests, four deep. In the running system
+# the function can be given back.
 #
 # Needs: CONFIG_E1000 CONFIG_USB_HID CONFIG_MINIX_FS CONFIG_BFS_FS CONFIG_PPP
 
@@ -11,7 +11,7 @@
 . "$(dirname "$0")/compare.sh"
 plan 14
 
-# served NAME...: all of these, by Rust.
+# served NAME...: true if Rust has served all of these.
 served() {
 	local name
 	for name; do

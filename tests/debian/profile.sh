@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A whole Debian boots with the rules of Documentation/sysctl.d/60-kmod_rs-$PROFILE.conf:
-# all comes to be as in a boot of the same system without the module; ordinary users get
-# what the rules say. Sourced by the test of the profile, which sets PROFILE, and in
-# ALLOWED names of tests/programs/vectors.c that are for everybody.
+# A whole Debian boots with the rules of Documentation/sysctl.d/60-kmod_rs-$PROFILE.conf. Everything
+# comes up as in a boot of the same system without the module, and ordinary users get what the rules
+# allow. Sourced by the test of the profile, which sets PROFILE, and ALLOWED to names of
+# tests/programs/vectors.c that everybody may have.
 
 # shellcheck source=tests/debian/compare.sh
 . "$(dirname "${BASH_SOURCE[0]}")/compare.sh"
@@ -12,7 +12,8 @@ plan 12
 
 RULES=/etc/sysctl.d/60-kmod_rs-$PROFILE.conf
 
-# For ordinary users nobody has allowed these; the others are not for root either.
+# No rule allows the names in DENIED, so only root may have them. The names in NOBODY are denied to
+# root as well.
 DENIED=(net-pf-42 fs-jfs tty-ldisc-3 rtnl-link-hsr) NOBODY=(net-pf-9 net-pf-30)
 
 both_have_come_up
@@ -21,7 +22,7 @@ same_as_without
 is "nothing was denied" "$(stat_of denied_by_policy)" 0
 no_complaint "no complaint since the kernel started"
 
-# None of these is there, so that the kernel asks.
+# None of these modules is loaded, so the kernel makes the requests.
 echo /kmod_rs/vectors >"$MODPROBE"
 is "ordinary users get what is allowed" \
 	"$(reached as_nobody /kmod_rs/vectors run "${ALLOWED[@]}" "${DENIED[@]}" "${NOBODY[@]}")" "$(sorted "${ALLOWED[@]}")"

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Wait for the end of the boot and say what it has come to, in lines of one word
-# for what it is, and the rest:
+# Waits for the end of the boot, and prints its results, one a line. The first word says what the
+# rest of the line is:
 #
 #   state STATE      of the system, as systemd sees it
 #   failed UNIT
-#   module NAME      all but kmod_rs itself
-#   asked NAME       what the kernel has asked modprobe for, since the initramfs
+#   module NAME      each loaded module but kmod_rs itself
+#   asked NAME       a name that the kernel has requested from modprobe, since the initramfs
 #   answer ...       as kmod_rs-ask has written it
-#   C NAME           who has served such a request, as its stack shows: the kernel,
-#   Rust NAME        or kmod_rs
+#   C NAME           such a request was served by the kernel, as its stack shows,
+#   Rust NAME        or by kmod_rs
 
 systemctl is-system-running --wait | sed 's/^/state /'
 udevadm settle
@@ -19,7 +19,7 @@ systemctl list-units --failed --plain --no-legend | sed 's/^\([^ ]*\).*/failed \
 sed 's/^\([^ ]*\).*/module \1/' /proc/modules | grep -vx 'module kmod_rs' | sort
 sed 's/^/answer /' /run/kmod_rs/answers | sort
 
-# Between an event and its stack there may be those of the other processor.
+# Events and stacks of the other processor may come between an event and its stack.
 awk '
 	match($0, /-[0-9]+ +\[[0-9]+\]/) {
 		task = substr($0, RSTART + 1, RLENGTH - 1)
