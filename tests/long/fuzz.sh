@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# For FUZZ_MINUTES random lists and names through the knobs of the firewall: the
-# kernel's glob_match() matches what fnmatch(3) does, and nothing goes wrong in the
-# kernel meanwhile. SEED repeats them.
+# For FUZZ_MINUTES, random lists and names go through the knobs of the firewall: the kernel's
+# glob_match() matches what fnmatch(3) matches, and nothing goes wrong in the kernel meanwhile. SEED
+# repeats the lists and names.
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# For SOAK_MINUTES a random mixture of all that can be done to the module: many
-# tasks ask and are killed, knobs change, helpers are killed for being slow, the
-# patch is given back and taken over. SEED repeats the choices, not the moments.
-# In the end memory, slots, references and processes are what they were at first.
+# For SOAK_MINUTES, a random mixture of everything that can be done to the module: many tasks make
+# requests and are killed, knobs change, slow helpers are killed, and the patch is given back and
+# taken over. SEED repeats the choices, but not the moments. At the end memory, slots, references
+# and processes are what they were at the beginning.
 #
 # Watch: kmemleak
 
@@ -23,9 +23,9 @@ WAITING=("exit-0 0" "exit-1-% 256" "exit-3-% 768" "signal-6 6" "sleep-20-% 0" "s
 NOT_WAITING=("exit-5-% 0" "sleep-100 0" "sleep-900-% 0")
 TOO_LONG="w 0123456789012345678901234567890123456789012345678901234567890 $ENAMETOOLONG"
 
-# A quarter of them, in $QUESTIONS. There may be no slot for any, and a helper
-# may be killed by helper_timeout_ms. Not in a subshell, which would have random
-# numbers of its own.
+# Chooses a quarter of the requests into $QUESTIONS. Any of them may get no slot, and a helper may
+# be killed by helper_timeout_ms. This must not run in a subshell, which would have random numbers
+# of its own.
 choose_questions() {
 	local question
 	QUESTIONS=("$TOO_LONG")
@@ -51,7 +51,7 @@ disturb() {
 	esac
 }
 
-# Many tasks ask for some seconds, and what else there is is done meanwhile.
+# Many tasks make requests for some seconds. Everything else is done meanwhile.
 round() {
 	local how load i
 	choose_questions
@@ -73,25 +73,25 @@ round() {
 	await helpers_gone
 }
 
-# sum_of WORD: of what the loads say, "# asked 3 times, answered 2 times".
+# sum_of WORD: prints the sum over the lines of the loads, "# asked 3 times, answered 2 times".
 sum_of() {
 	awk -v word="$1" '{ for (i = 1; i < NF; i++) if ($i == word) sum += $(i + 1) } END { print sum + 0 }' /tmp/asked
 }
 
-# memory_at_rest KEY: as memory, when caches are as small as they can be.
+# memory_at_rest KEY: like memory(), with caches as small as they can be.
 memory_at_rest() {
 	shrink_caches
 	memory "$1"
 }
 
-# Else all that is done here has its turn after the tasks and their helpers, and
-# there are few rounds.
+# Otherwise this shell would get its turn only after the tasks and their helpers, and there would be
+# few rounds.
 chrt --rr -p 1 $$
 use_silent_helper
 : >/tmp/answers.all
 : >/tmp/asked
 failed=0
-# What grows once.
+# Lets things grow that grow only once.
 patch on
 round
 patch off
