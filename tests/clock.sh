@@ -1,21 +1,21 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Whether the guest's clock goes as fast as the host's. Sourced by run.sh.
+# Checks whether the guest's clock goes as fast as the host's. Sourced by run.sh.
 #
-# QEMU's RTC has the host's time, in seconds. It is read again and again until it
-# goes on; that moment lies between two readings of the guest's own clock. So how
-# long some seconds of the host's took in the guest is known within bounds, however
-# little processor time the guest gets, and only what is certainly wrong counts.
+# QEMU's RTC has the host's time, in seconds. It is read again and again until it changes. That
+# moment lies between two readings of the guest's own clock. So it is known within bounds how long
+# some seconds of the host took in the guest, however little processor time the guest gets. Only a
+# clock that is certainly wrong fails.
 
 HOST_CLOCK=/sys/class/rtc/rtc0/since_epoch
-# How long to wait between two looks, in seconds: to leave the processor to others.
+# The pause between two readings, in seconds. It leaves the processor to others.
 LOOK=0.005
 # In percent.
 TOLERANCE=5
 
-# edge: wait until a second of the host's begins. It is in $SECOND, and began between
-# $EARLIEST and $LATEST, by the guest's own clock and in microseconds.
+# edge: waits until a second of the host begins. Its number is in $SECOND. It began between
+# $EARLIEST and $LATEST, in microseconds by the guest's own clock.
 edge() {
 	local before second
 	EARLIEST=${EPOCHREALTIME/./}
@@ -30,14 +30,14 @@ edge() {
 	done
 }
 
-# since_start: how long the guest's clock took, at least and at most, for $SPAN seconds of
-# the host's; in $LEAST and $MOST, in microseconds.
+# since_start: puts the least and the most microseconds that $SPAN seconds of the host took by the
+# guest's clock into $LEAST and $MOST.
 since_start() {
 	edge || return
 	SPAN=$((SECOND - START)) LEAST=$((EARLIEST - START_LATEST)) MOST=$((LATEST - START_EARLIEST))
 }
 
-# is_wrong MICROSECONDS: is the guest's clock off by more than 5 % and more than that?
+# is_wrong MICROSECONDS: true if the guest's clock is off by more than 5 % and by more than that.
 is_wrong() {
 	local us=$((SPAN * 1000000)) allowed
 	allowed=$((us * TOLERANCE / 100))
@@ -50,8 +50,8 @@ clock_says() {
 		$((LEAST / 1000000)) $((LEAST / 1000 % 1000)) $((MOST / 1000000)) $((MOST / 1000 % 1000))
 }
 
-# start_clock: two seconds, or, until they are known to 5 %, up to ten. Says what was seen,
-# and fails if that is wrong.
+# start_clock: measures for two seconds, or for up to ten, until the result is known to 5 %. Prints
+# what it has measured, and fails if that is wrong.
 start_clock() {
 	exec {SILENCE}<> <(:)
 	edge || return
@@ -63,7 +63,7 @@ start_clock() {
 	! is_wrong 0
 }
 
-# end_clock: all seconds since then. More than one has to be lost or won.
+# end_clock: measures all seconds since then. It fails only if more than one was lost or gained.
 end_clock() {
 	since_start || return
 	clock_says

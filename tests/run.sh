@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run tests in the guest, one after the other, and say in KTAP how each ended.
-# A test fails if one of its points fails, if it does not come to its end, or
-# if the kernel complained meanwhile and the test had not announced that. Where
-# kmemleak is on, there is one more test: that all of them together lost no memory.
-# The last test is that the guest's clock went as the host's. If it does not even
-# before the first test, nothing is run.
+# Runs tests in the guest, one after the other, and reports in KTAP how each of them ended. A test
+# fails if one of its points fails, if it does not come to its end, or if the kernel complained
+# meanwhile and the test had not announced that. Where kmemleak is on, one more test checks that all
+# tests together lost no memory. The last test checks that the guest's clock went as fast as the
+# host's. If it does not even before the first test, nothing is run.
 #
 # usage: [SLOWER=N] [FULL=1] run.sh NAME...     N: how many times as long a test may take
 
@@ -19,10 +18,10 @@ cd "$(dirname "$0")" || exit 1
 export SLOWER=${SLOWER:-1}
 SECONDS_PER_TEST=${SECONDS_PER_TEST:-$(((${FULL:-0} ? 3600 : 1200) * SLOWER))}
 
-# What lockdep was before the test, if the kernel has it.
+# The state of lockdep before the test, if the kernel has it.
 LOCKDEP=on
 
-# The complaints since the mark that were not announced.
+# Prints the complaints since the mark that were not announced.
 complaints() {
 	local announced=/tmp/announced
 	[[ -s $announced ]] || announced=/dev/null
@@ -32,7 +31,7 @@ complaints() {
 	} | grep -vEf "$announced"
 }
 
-# The number of the test, its name, and what was not well.
+# verdict NUMBER NAME COMPLAINTS STATUS START: prints the result of a test, and what went wrong.
 verdict() {
 	local number=$1 name=$2 complaints=$3 status=$4 start=$5
 	if [[ $complaints ]]; then
@@ -59,8 +58,7 @@ run() {
 	LOCKDEP=$(lockdep_state)
 }
 
-# Nobody has the memory that was lost, so it is not known which test it was: its
-# stack trace is in the complaint.
+# Nothing tells which test lost the memory. The complaint has the stack trace of the allocation.
 run_kmemleak() {
 	local start=$SECONDS
 	verdict "$1" kmemleak "$(leaks 2>&1 | head -n 100)" 0 "$start"
@@ -73,9 +71,9 @@ run_clock() {
 	verdict "$1" clock "" "$status" "$start"
 }
 
-# Without the scheduler's deadline servers. The timer of one may start itself anew while it is
-# about to be forwarded (Linux 7.3: dl_server_timer(), by way of update_curr()), of which
-# hrtimer_forward() warns. That takes a machine so busy that the timer is late.
+# Stops the scheduler's deadline servers. The timer of a server may restart itself while it is about
+# to be forwarded (Linux 7.3: dl_server_timer(), through update_curr()), and hrtimer_forward() warns
+# about that. This happens only on a machine that is so busy that the timer is late.
 stop_servers() {
 	local runtime
 	for runtime in /sys/kernel/debug/sched/*_server/cpu*/runtime; do
