@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Another livepatch: it changes kmod_ask, so it is in transition for as long as
- * a task asks there.
+ * Another livepatch. It changes kmod_ask, so its transition lasts as long as a
+ * task is in a request there.
  */
 #include <linux/fs.h>
 #include <linux/livepatch.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Somebody else's livepatch of __request_module(): all requests get an answer
- * that neither C nor Rust gives. With replace=1 it takes the place of all
- * livepatches that are there.
+ * that neither C nor Rust gives. With replace=1 it replaces all livepatches
+ * that are there.
  */
 #include <linux/kmod.h>
 #include <linux/livepatch.h>

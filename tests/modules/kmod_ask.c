@@ -2,38 +2,37 @@
 /*
  * A caller of request_module() that tests can steer.
  *
- * Write "HOW NAME" to /dev/kmod_ask and read what request_module() returned,
- * as a number in a line. HOW is one or more of
+ * Write "HOW NAME" to /dev/kmod_ask, and read what request_module() returned, as a number in a
+ * line. HOW is one or more of
  *
  *	w	wait: request_module()
  *	n	do not wait: request_module_nowait()
- *	a	ask from an async worker, not from the task that writes
- *	k	ask from a kernel thread
- *	v	also say in the log what came back, for a caller that gets killed
- *	f	let a call fail as /dev/kmod_ask_fail was told
- *	l	be late: if the wait for a slot ends in another way than by getting
- *		one, do not say so before there is one after all
- *	s	do not ask now, but again and again while the system is being
- *		suspended, from before it begins until after it has ended
+ *	a	make the request from an async worker, not from the task that
+ *		writes
+ *	k	make the request from a kernel thread
+ *	v	also write the result to the log, for a requester that gets killed
+ *	f	make a call fail, as written to /dev/kmod_ask_fail
+ *	l	be late: if the wait for a slot ends without one, return from the
+ *		wait only when there is one
+ *	s	do not make the request now, but again and again while the system
+ *		is being suspended, from before that begins until after it has
+ *		ended
  *
- * NAME is what follows the first blank, newlines included. A request is made in
- * the writing task, with the file's name as the only thing between the system
- * call and request_module(), so it can be killed, have any credentials, and so on.
- * With "s" the line has an answer for each time that it was another one than
- * before; the file has to stay open.
+ * NAME is what follows the first blank, newlines included. The request is made in the writing task.
+ * Between the system call and request_module() there is nothing but this device, so the task can be
+ * killed, have any credentials, and so on. With "s", the line has an answer for each time that it
+ * was a different one than before. The file has to stay open.
  *
- * /dev/kmod_ask_fail takes "FUNCTION N": the Nth call of that kernel function
- * made for a request with "f" returns NULL instead of being made (0: none). What
- * is read is how many calls there have been. Calls with 0 as second argument do
- * not count, which for krealloc() are those that free. It is what failslab would
- * do, for kernels that are built without it.
+ * /dev/kmod_ask_fail takes "FUNCTION N": the Nth call of that kernel function for a request with
+ * "f" is not made, and returns NULL (0: no call). Reading gives how many calls there have been.
+ * Calls with 0 as the second argument do not count; for krealloc() these are the ones that free.
+ * This does what failslab would do, on kernels that are built without it.
  *
  * While the parameter slow_enable is set, klp_enable_patch() does not return.
  *
- * On kernels with fault injection, a number written to the parameter fail_init
- * becomes the fail-nth of the task that loads the next module, from where that
- * module's init is about to be called: what the kernel needs to get there does
- * not fail.
+ * On kernels with fault injection, a number that is written to the parameter fail_init becomes the
+ * fail-nth of the task that loads the next module, just before that module's init is called. What
+ * the kernel needs before that does not fail.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -63,19 +62,19 @@ struct ask {
 	bool wait, from_async, from_kthread, verbose, fail, late;
 	int result;
 	struct completion done;
-	/* While suspended. */
+	/* While the system is suspended. */
 	struct notifier_block notifier;
 	struct task_struct *asker;
 	int answers[ASK_MAX_ANSWERS], nr_answers;
 };
 
-/* The task whose calls are to fail. */
+/* The task whose calls fail. */
 static struct task_struct *fail_task;
 
-/* The one whose wait is to end late. */
+/* The task whose wait ends late. */
 static struct task_struct *late_task;
 
-/* Not inlined: the trace event has its name. */
+/* Not inlined, because the trace event has its name. */
 static noinline void ask(struct ask *ask)
 {
 	if (ask->fail)
@@ -110,7 +109,7 @@ static int ask_kthread(void *data)
 	return 0;
 }
 
-/* --- Asking while suspended --- */
+/* --- Requests while the system is suspended --- */
 
 static void ask_and_note(struct ask *a)
 {
@@ -198,7 +197,7 @@ static ssize_t ask_write(struct file *file, const char __user *buffer,
 	a->fail = strchr(how, 'f');
 	a->late = strchr(how, 'l');
 	init_completion(&a->done);
-	/* What is read next is the answer to this. */
+	/* The next read gives the answer to this. */
 	*offset = 0;
 
 	if (strchr(how, 's')) {
@@ -258,8 +257,8 @@ static char fail_function[KSYM_NAME_LEN];
 static int fail_at, fail_calls;
 
 /*
- * On x86, at the entry of a function: return NULL to its caller. The stack
- * pointer cannot be changed here, so another function does the return.
+ * Returns NULL to the caller of a function, from the function's entry, on x86. The stack pointer
+ * cannot be changed here, so another function does the return.
  */
 void fail_return(void);
 asm("	.pushsection .text\n"
@@ -348,7 +347,7 @@ static long late_wait(struct completion *done, unsigned long timeout)
 	long ret;
 	int i;
 
-	/* For the call below. */
+	/* The call below must not come here again. */
 	WRITE_ONCE(late_task, NULL);
 	ret = wait_for_completion_killable_timeout(done, timeout);
 	for (i = 0; ret <= 0 && !completion_done(done) && i < 2000; i++)
@@ -388,7 +387,7 @@ static int late_enable_handler(struct kprobe *probe, struct pt_regs *regs)
 	if (!READ_ONCE(slow_enable) || current == enabling_task)
 		return 0;
 
-	/* Not again for its own call. */
+	/* Its own call must not come here again. */
 	enabling_task = current;
 	regs->ip = (unsigned long)late_enable;
 	return 1;

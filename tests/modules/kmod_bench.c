@@ -2,9 +2,8 @@
 /*
  * Measures requests inside the kernel, for scripts/bench/bench.sh.
  *
- * Write "HOW COUNT NAME" to /dev/kmod_bench, and read how long COUNT calls took
- * together, in nanoseconds. They are made by the writing task, one after the other.
- * HOW is one of
+ * Write "HOW COUNT NAME" to /dev/kmod_bench, and read how long COUNT calls took together, in
+ * nanoseconds. The writing task makes them, one after the other. HOW is one of
  *
  *	request		request_module()
  *	bare		call_usermodehelper() of the program that the parameter
@@ -13,9 +12,9 @@
  *
  * The write fails with EIO if a call returns anything but 0.
  *
- * C admits 50 requests at once, for good. To compare more than that, the parameter
- * `concurrent_max` takes the address of kmod.c's semaphore, which the root user finds
- * in /proc/kallsyms. While this module is loaded, it admits a thousand.
+ * C always admits 50 requests at once. To compare more requests than that, give the parameter
+ * `concurrent_max` the address of kmod.c's semaphore, which root finds in /proc/kallsyms. While
+ * this module is loaded, C admits a thousand.
  */
 #include <linux/fs.h>
 #include <linux/kmod.h>
@@ -35,7 +34,7 @@ module_param(program, charp, 0400);
 static unsigned long concurrent_max;
 module_param(concurrent_max, ulong, 0400);
 
-/* There is one who measures. */
+/* One task measures at a time. */
 static DEFINE_MUTEX(bench_lock);
 static u64 bench_took;
 
@@ -88,7 +87,7 @@ static ssize_t bench_write(struct file *file, const char __user *buffer, size_t 
 		ret = -EINVAL;
 	mutex_unlock(&bench_lock);
 
-	/* What is read next is the answer to this. */
+	/* The next read gives the answer to this. */
 	*offset = 0;
 	return ret ?: length;
 }

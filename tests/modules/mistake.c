@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes the mistakes that the debugging kernel is there to see. Write the kind
- * to /sys/module/mistake/parameters/make:
+ * Makes the mistakes that the debugging kernel must notice. Write the kind to
+ * /sys/module/mistake/parameters/make:
  *
- *	memory	read what was freed
+ *	memory	read memory that has been freed
  *	shift	shift an int by more bits than it has
- *	bounds	read behind the end of an array
+ *	bounds	read beyond the end of an array
  *	sleep	sleep with preemption disabled
- *	spin	take a spinlock with preemption disabled, which PREEMPT_RT minds
+ *	spin	take a spinlock with preemption disabled, which is a mistake with
+ *		PREEMPT_RT
  *	rcu	read a pointer outside of a read-side critical section
  *	timer	free a timer that is pending
  *	list	add an entry that is in the list already
@@ -66,7 +67,7 @@ static void make_spin(void)
 {
 	static DEFINE_SPINLOCK(lock);
 
-	/* Of such mistakes the kernel reports one in a second. */
+	/* The kernel reports one such mistake in a second. */
 	schedule_timeout_uninterruptible(HZ + 1);
 	preempt_disable();
 	spin_lock(&lock);
@@ -105,8 +106,9 @@ static void make_list(void)
 }
 
 /*
- * The addresses are kept in a form in which kmemleak does not know them, to be
- * freed in the end. There are many, as stale pointers on stacks hide the last.
+ * The addresses are kept in a form that kmemleak does not recognise, so that
+ * the memory can be freed at the end. There are many, because stale pointers on
+ * stacks hide the last ones.
  */
 #define LEAKS 100
 static unsigned long leaked[LEAKS];

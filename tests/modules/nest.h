@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A module whose init asks for another one and says what came back.
+ * A module whose init requests another module and logs the result.
  */
 #include <linux/kmod.h>
 #include <linux/module.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Somebody else's kprobe on __request_module(), which counts. With post=1 it has
- * a handler for after the instruction, too: then it claims the right to change
- * where the function goes, which only one user of ftrace can have at a time.
+ * Somebody else's kprobe on __request_module(). It counts. With post=1 it also has a handler for
+ * after the instruction. Then it claims the right to change where the function goes, which only one
+ * user of ftrace can have at a time.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
