@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Asks through /dev/kmod_ask and prints what request_module() returned, for what
- * a shell cannot do: have another name, write a newline in one piece, run where
- * there are no other programs.
+ * Makes a request through /dev/kmod_ask and prints what request_module() returned. It does what a
+ * shell cannot do: have another name, write a newline in one piece, and run where there are no
+ * other programs.
  *
- * With -t a second thread asks, whose id and that of the process come on standard
- * error.
+ * With -t a second thread makes the request. The ids of the thread and of the process come on
+ * standard error.
  *
  * usage: ask [-d DEVICE] [-c COMM] [-t] HOW NAME
  */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stands in the way of others, until it is killed; says "blocked" when it does.
+ * Blocks other tasks until it is killed. Prints "blocked" when it does.
  *
- *	block exec FILE		whoever executes FILE waits before that happens, for
- *				as long as /proc/sys/fs/lease-break-time says
- *	block write DIRECTORY	whoever writes to that file system waits in the
- *				kernel and cannot be killed (on SIGTERM it is let go)
+ *	block exec FILE		a task that executes FILE waits before that, for as
+ *				long as /proc/sys/fs/lease-break-time says
+ *	block write DIRECTORY	a task that writes to that file system waits in the
+ *				kernel and cannot be killed (SIGTERM ends this)
  */
 #define _GNU_SOURCE
 #include <err.h>

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes allocations fail, on kernels that can do that (CONFIG_FAILSLAB).
+ * Makes allocations fail, on kernels with CONFIG_FAILSLAB.
  *
  *	fail_nth ask "HOW NAME"
- *		asks through /dev/kmod_ask while the first allocation fails, then
- *		while the second does, and so on, until there are no more of them.
- *		Prints which answers came, in the order of the first of each, and
- *		how often each.
+ *		makes requests through /dev/kmod_ask while the first allocation
+ *		fails, then while the second fails, and so on, until there are no
+ *		more. Prints which answers came, in the order of their first
+ *		appearance, and how often each came.
  *	fail_nth random PERCENT TIMES "HOW NAME"
- *		asks so many times, while so many of all allocations fail: of this
- *		task, if failslab looks at make-it-fail (task-filter), else of all
- *		tasks. Prints the same.
+ *		makes so many requests while so many of all allocations fail:
+ *		those of this task if failslab looks at make-it-fail
+ *		(task-filter), otherwise those of all tasks. Prints the same.
  *	fail_nth load FILE FROM
  *		loads a module while allocation number FROM of its init fails, then
- *		while the next one does, and so on. Checks after each failure that
- *		none of the files is there that are the module's own. Ends when it
- *		has been loaded, and prints the number to go on from, or "done" if
+ *		while the next one fails, and so on. Checks after each failure that
+ *		none of the module's own files is there. Ends when the module has
+ *		been loaded, and prints the number to go on from, or "done" if
  *		nothing has failed any more.
  */
 #define _GNU_SOURCE
@@ -60,7 +60,7 @@ static void write_number(int fd, const char *what, int n)
 		err(2, "%s", what);
 }
 
-/* --- Asking --- */
+/* --- Requests --- */
 
 static long ask(int fd, const char *question)
 {
@@ -103,7 +103,7 @@ static void fail_at(int nth, int n)
 	write_number(nth, "fail-nth", n);
 }
 
-/* Has it failed by now? Nothing fails from here on. */
+/* Returns whether an allocation has failed. From here on nothing fails. */
 static int has_failed(int nth)
 {
 	char left[16] = "";

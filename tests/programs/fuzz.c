@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writes random lists to autoload_allow and asks for random names. Where the
- * kernel takes a list, each name must be let through that fnmatch(3) says one of
- * the patterns matches, and no other; where it does not, the old list must stand.
- * Lists in which nothing is special but * and ? it must take.
+ * Writes random lists to autoload_allow and makes requests for random names. If the kernel accepts
+ * a list, it must let through each name that one of the patterns matches by fnmatch(3), and no
+ * other name. If it refuses a list, the old list must stay. It must accept lists in which only *
+ * and ? are special.
  *
- * autoload_mode has to be 2, so that a name that is not matched is -EPERM, and
- * /proc/sys/kernel/modprobe a program that does not exist, so that one that is
- * matched is -ENOENT.
+ * autoload_mode has to be 2, so that a name that is not matched gets -EPERM. The program in
+ * /proc/sys/kernel/modprobe must not exist, so that a name that is matched gets -ENOENT.
  *
- * Prints what was otherwise, and at the end how many there were of what. Exit
- * status 1 if anything was otherwise.
+ * Prints what differed, and at the end how many lists and names there were. The exit status is 1 if
+ * anything differed.
  *
  * usage: fuzz SECONDS SEED
  */
@@ -31,7 +30,7 @@
 #define MAX_NAME 55
 #define MAX_PATTERNS 2048
 
-/* What means something, and some of what does not. */
+/* Characters that are special, and some that are not. */
 static const char special[] = "**??[[[]]]!!^:.=--\\\\abcxyz09/_ \x01\x7f\x80\xff";
 static const char harmless[] = "**??abcxyz09/_-.!]^:=\x01\x7f\x80\xff";
 
@@ -50,7 +49,7 @@ static int choose(const char *from)
 	return from[below(strlen(from))];
 }
 
-/* How long: mostly short, now and then as long as can be, or longer. */
+/* The length is mostly short, now and then the maximum or more. */
 static int list_length(void)
 {
 	switch (below(64)) {
@@ -66,7 +65,7 @@ static int make_list(const char *alphabet)
 
 	for (i = 0; i < length; i++)
 		list[i] = alphabet == harmless && !below(6) ? ' ' : choose(alphabet);
-	/* A newline ends it, most of the time; seldom there is one, or a NUL, within. */
+	/* Most lists end with a newline. A few have a newline or a NUL inside. */
 	if (below(8))
 		list[length++] = '\n';
 	if (alphabet == special && !below(200))
@@ -76,7 +75,7 @@ static int make_list(const char *alphabet)
 	return length;
 }
 
-/* As the kernel would show it: patterns with one blank between them. */
+/* Makes the list what the kernel would show: patterns with one blank between them. */
 static void split(int length)
 {
 	static char text[sizeof(list)];
@@ -117,7 +116,7 @@ static void read_list(char *to)
 	close(fd);
 }
 
-/* Whether the kernel takes it; -1 and errno otherwise. */
+/* Returns 0 if the kernel accepts the list, and otherwise -1 with errno. */
 static int write_list(int length)
 {
 	int fd = open(ALLOW, O_WRONLY);
@@ -131,7 +130,7 @@ static int write_list(int length)
 	return n == length ? 0 : -1;
 }
 
-/* Often one that a pattern was made for. */
+/* Makes a name, often one that fits a pattern. */
 static int make_name(char *name)
 {
 	const char *pattern = nr_patterns && below(4) ? patterns[below(nr_patterns)] : NULL;
@@ -159,7 +158,7 @@ static int make_name(char *name)
 	return length;
 }
 
-/* What request_module() returns. */
+/* Returns what request_module() returned. */
 static long ask(const char *name)
 {
 	char question[128], answer[32] = "";

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stands in for modprobe: says what it was run with, then does what the name
- * that it was asked for says. A program and not a script, because starting a
- * shell takes most of the time of a test under emulation.
+ * Stands in for modprobe: reports what it was run for, then does what the name of the request says.
+ * It is a program and not a script, because under emulation the start of a shell takes most of the
+ * time of a test.
  *
- * It writes a line "start PID NAME" and, unless it is killed, "end PID NAME" to
- * the FIFO /tmp/events, which a test reads to wait for either. Names:
+ * It writes the line "start PID NAME" and, unless it is killed, "end PID NAME" to the FIFO
+ * /tmp/events. A test reads the FIFO to wait for either. Names:
  *
  *	exit-N...	exit with status N
  *	signal-N...	die of signal N
@@ -13,22 +13,23 @@
  *	sleep-MS...	end after MS milliseconds
  *	stuck-...	write to the file system that is mounted on /tmp/frozen
  *	real-NAME	have the real modprobe load NAME
- *	describe-...	write what it was run with to /tmp/description; so does
- *			the empty name
+ *	describe-...	write what it was run with to /tmp/description; the empty
+ *			name does this as well
  *	itself-...	exit with 1 if argv[0] is not the path that was executed
  *	serial-...	exit with 1 more than the number in /tmp/serial, modulo 250
- *	again-WHO-...	ask for its own name; WHO is "self" for the process itself,
+ *	again-WHO-...	request its own name. WHO is "self" for the process itself,
  *			"child", "nowait" for a child that does not wait, "daemon"
  *			for a grandchild that has lost its parent
- *	child-NAME	have a child ask for NAME
- *	pair-a...	have a child ask for pair-b..., and the other way round
- *	count-N		have a child ask for count-(N+1)
+ *	child-NAME	have a child request NAME
+ *	pair-a...	have a child request pair-b..., and the other way round
+ *	count-N		have a child request count-(N+1)
  *	net-pf-N	have a child open a socket of family N
  *
- * Those that ask write "got PID NAME RESULT" and exit with 1 unless it was 0.
+ * A process that makes a request writes "got PID NAME RESULT" and exits with 1 unless the result
+ * was 0.
  *
- * "exit-N" may also stand at the end of one of the others. Any other name: exit
- * with 0.
+ * "exit-N" may also stand at the end of one of the other names. For any other name, the program
+ * exits with 0.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -60,7 +61,7 @@ static void event(const char *what, const char *name)
 	if (fd < 0)
 		return;
 	n = snprintf(line, sizeof(line), "%s %d %s\n", what, getpid(), name);
-	/* Shorter than PIPE_BUF, so it is written in one piece. */
+	/* The line is shorter than PIPE_BUF, so it is written in one piece. */
 	if (write(fd, line, n) != n)
 		_exit(99);
 	close(fd);
@@ -77,7 +78,7 @@ static int is_itself(const char *path)
 	return !strcmp(path, executed);
 }
 
-/* A kernel thread has no program, so no link to one. */
+/* A kernel thread has no program, so there is no link to one. */
 static int is_kernel_thread(pid_t pid)
 {
 	char path[32], target[256];
@@ -86,7 +87,7 @@ static int is_kernel_thread(pid_t pid)
 	return readlink(path, target, sizeof(target)) < 0;
 }
 
-/* What the kernel says of the process, of which "Key:" is the beginning. */
+/* Writes the line of the process's status that begins with this key. */
 static void status_of(FILE *to, const char *key)
 {
 	FILE *from = fopen("/proc/self/status", "r");
@@ -115,7 +116,7 @@ static void describe(int argc, char **argv, char **envp)
 	int i, open_files = 0;
 	mode_t mask;
 
-	/* The directory itself, and "." and "..", are among them. */
+	/* They include the directory itself, "." and "..". */
 	while (fds && (entry = readdir(fds)))
 		open_files++;
 	if (fds)
@@ -152,7 +153,7 @@ static void describe(int argc, char **argv, char **envp)
 	fclose(to);
 }
 
-/* Asks in this task: HOW as in kmod_ask.c. */
+/* Makes a request in this task, with HOW as in kmod_ask.c. */
 static int ask(const char *how, const char *name)
 {
 	char question[128], answer[32] = "", got[128];
@@ -189,7 +190,7 @@ static int ask_in_child(const char *how, const char *name)
 	return status_of_child(child);
 }
 
-/* In a grandchild whose parent has ended, but which is waited for. */
+/* Makes a request in a grandchild whose parent has ended, and waits for it. */
 static int ask_in_daemon(const char *name)
 {
 	unsigned char status = 92;
@@ -214,7 +215,7 @@ static int ask_in_daemon(const char *name)
 	return read(ends[0], &status, 1) == 1 ? status : 90;
 }
 
-/* Does what a name says that begins in one of the ways listed above. */
+/* Does what a name says that makes a request, as listed above. */
 static int ask_again(const char *name)
 {
 	char other[64];

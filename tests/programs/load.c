@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Asks in many tasks at once, through /dev/kmod_ask, and checks the answers. The
- * tasks begin when the last has been started.
+ * Makes requests through /dev/kmod_ask in many tasks at once, and checks the answers. The tasks
+ * begin when the last one has been started.
  *
- * Each argument is a question and the answers that it may have:
- * "HOW NAME ANSWER...", with HOW as in kmod_ask.c. The tasks ask these, beginning
- * with different ones, again and again: until they have asked --rounds times
- * all of them, or the file of --until exists, or --kills times one of them has
- * been killed and replaced. A "%" in NAME becomes a number of its own each time.
+ * Each argument is a request and the answers that it may get: "HOW NAME ANSWER...", with HOW as in
+ * kmod_ask.c. Each task makes these requests again and again, and each task begins with a different
+ * one. A task ends when it has made all of them --rounds times, or when the file of --until exists.
+ * With --kills, tasks are killed and replaced that many times. A "%" in NAME becomes a different
+ * number each time.
  *
- * The answer "fresh" stands for that of a helper for "serial-...", started after
- * the question was asked.
+ * The answer "fresh" stands for the answer of a helper for "serial-..." that was started after the
+ * request was made.
  *
- * With --flip, /proc/sys/kernel/modprobe changes between two paths meanwhile, as
- * fast as can be.
+ * With --flip, /proc/sys/kernel/modprobe meanwhile changes between two paths as fast as possible.
  *
- * Prints each answer that was not among those given and how often it came, else
- * "no other answers"; with --time, in a line before that, how many nanoseconds it
- * took from when the tasks began until the last answer. Exit status 1 if there was
- * another answer, if a task did not end as it should have, or if a request was not
- * answered (of a task that was killed one is not). Says on standard error how often
- * was asked and answered.
+ * Prints each answer that was not among the given ones and how often it came, or "no other
+ * answers". With --time, a line before that has the nanoseconds from the beginning of the tasks to
+ * the last answer. The exit status is 1 if there was another answer, if a task did not end as it
+ * should have, or if a request was not answered (a task that was killed may leave one without an
+ * answer). Standard error says how many requests were made and answered.
  *
  * usage: load --tasks=N (--rounds=N | --until=FILE | --kills=N [--seed=N])
  *	       [--flip=PATH,PATH] [--time] QUESTION...
@@ -56,13 +54,13 @@ static struct question questions[MAX_QUESTIONS];
 static int nr_questions, rounds;
 static const char *until;
 
-/* What helpers for "serial-..." read: how many such questions have been asked. */
+/* Helpers for "serial-..." read this: how many such requests have been made. */
 static unsigned long *serial;
 
-/* Tasks begin when nobody can write to it any more. */
+/* The tasks begin when nobody can write to this pipe any more. */
 static int barrier[2];
 
-/* What the tasks have seen. Only ever added to, atomically. */
+/* What the tasks have seen. It is only added to, and atomically. */
 static struct {
 	long asked, answered;
 	long last_answer;
@@ -83,8 +81,8 @@ static void parse(struct question *question, char *text)
 }
 
 /*
- * The exit status is 1 more than the serial number when the helper began, modulo
- * SERIALS. Far fewer than half as many are asked while one is being answered.
+ * The exit status is 1 more than the serial number at the start of the helper, modulo SERIALS.
+ * While one request is being answered, far fewer than half of SERIALS are made.
  */
 static int is_fresh(long answer, unsigned long asked)
 {
@@ -114,7 +112,7 @@ static void note(int q, long answer)
 	for (i = 0; i < questions[q].nr_answers; i++)
 		if (questions[q].answers[i] == answer)
 			return;
-	/* 0 means a free place; as an answer it is kept as 1, which never comes. */
+	/* 0 means a free place. The answer 0 is stored as 1, which never comes as an answer. */
 	if (!answer)
 		answer = 1;
 	for (i = 0; i < MAX_OTHERS; i++) {
@@ -128,7 +126,7 @@ static void note(int q, long answer)
 	}
 }
 
-/* In nanoseconds. */
+/* Returns the time in nanoseconds. */
 static long now(void)
 {
 	struct timespec time;
@@ -228,7 +226,7 @@ static pid_t start_flipping(char *path)
 			err(1, "write to /proc/sys/kernel/modprobe");
 }
 
-/* Kills tasks at moments that depend on --seed, so at all points of what they do. */
+/* Kills tasks at moments that depend on --seed, so at all points of their work. */
 static void kill_tasks(pid_t *tasks, int nr_tasks, int kills)
 {
 	int i, number;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A security module: says -EPERM to requests for modules whose names begin with
+ * A security module that answers -EPERM to requests for names that begin with
  * deny-p, and -EACCES to those that begin with deny-a. Prints "ready" when it
- * does, and stops with this program, which ends when it is killed or its parent
- * has ended. It does without libbpf, which cannot be linked statically here.
+ * is in force. It ends with this program, which ends when it is killed or when
+ * its parent has ended. The program does not use libbpf, which cannot be linked
+ * statically here.
  */
 #include <err.h>
 #include <errno.h>
@@ -41,7 +42,7 @@ static const struct bpf_insn program[] = {
 	ADD(BPF_REG_1, -8),
 	SET(BPF_REG_2, 8),
 	CALL(BPF_FUNC_probe_read_kernel_str),
-	/* "deny" as a number, then "-", then who says no. */
+	/* "deny" as a number, then "-", then the letter for the answer. */
 	LOAD(BPF_W, BPF_REG_1, BPF_REG_10, -8),
 	SKIP_UNLESS(BPF_REG_1, 'd' | 'e' << 8 | 'n' << 16 | 'y' << 24, 9),
 	LOAD(BPF_B, BPF_REG_1, BPF_REG_10, -4),
@@ -57,7 +58,7 @@ static const struct bpf_insn program[] = {
 	EXIT,
 };
 
-/* How long the part of a type's description is that comes after its head. */
+/* Returns how long the rest of a type's description is, after its head. */
 static size_t length_of_rest(const struct btf_type *type)
 {
 	size_t n = BTF_INFO_VLEN(type->info);
@@ -77,7 +78,7 @@ static size_t length_of_rest(const struct btf_type *type)
 	}
 }
 
-/* The number that a function of the kernel has in its type information. */
+/* Returns the number of a kernel function in the type information. */
 static int id_of_function(const char *name)
 {
 	const struct btf_header *header;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Opens a socket of a family, as an ordinary user, but with the credentials of root
- * in place for the time of the call: those that io_uring was given while the task
- * still was root. The task itself is nobody.
+ * Opens a socket of a family as an ordinary user, but with the credentials of root in place during
+ * the call. These are the credentials that io_uring was given while the task still was root. The
+ * task itself is nobody.
  *
  * usage: override FAMILY
  */

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ways in which a program makes the kernel ask for a module, each of them told by
- * the name that the kernel asks for first. An ordinary user can do all of them, but
- * for those of the class "guarded", where the kernel itself wants a capability.
+ * Ways in which a program makes the kernel request a module. Each way is named for the name that
+ * the kernel requests first. An ordinary user can use all of them except those of the class
+ * "guarded", where the kernel itself requires a capability.
  *
- * Some need namespaces of their own. Who is not root takes a user namespace for
- * these, too.
+ * Some ways need namespaces of their own. If the user is not root, these get a user namespace as
+ * well.
  *
- * Run as modprobe is, it stands in for it: it adds the name that was asked for to
+ * When it is run as modprobe is, the program stands in for modprobe: it adds the requested name to
  * /tmp/reached, and loads nothing.
  *
  * usage: vectors list			CLASS NAME in lines
@@ -49,9 +49,9 @@
 #include <unistd.h>
 
 #define REACHED "/tmp/reached"
-/* Device nodes, called like the name that the kernel asks for; the test makes them. */
+/* Device nodes, with the name that the kernel requests. The test makes them. */
 #define NODES "/tmp/nodes/"
-/* In seconds: none takes that long. */
+/* In seconds. No way takes that long. */
 #define TIMEOUT 600
 
 struct vector {
@@ -61,14 +61,14 @@ struct vector {
 	const char *text;
 };
 
-/* What the kernel is asked with, put together piece by piece. */
+/* The message to the kernel, put together piece by piece. */
 static struct {
 	char bytes[4096] __attribute__((aligned(NLMSG_ALIGNTO)));
 	size_t length;
 	struct nlmsghdr *message;
 } request;
 
-/* Appends what may be nothing but zeroes, and the padding; says where it is. */
+/* Appends data, or zeroes if there is none, and the padding. Returns where they are. */
 static void *append(const void *data, size_t length)
 {
 	char *at = request.bytes + request.length;
@@ -81,7 +81,7 @@ static void *append(const void *data, size_t length)
 	return at;
 }
 
-/* The length of the message is that of all that follows until the next begins. */
+/* The length of a message includes everything up to the beginning of the next one. */
 static void end_message(void)
 {
 	if (request.message)
@@ -132,7 +132,7 @@ static void end_nest(struct nlattr *begun)
 	begun->nla_len = request.bytes + request.length - (char *)begun;
 }
 
-/* The kernel does what it is asked for before this returns. */
+/* Sends the messages. The kernel has acted on them before this returns. */
 static int ask(int protocol)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
@@ -157,7 +157,7 @@ static int open_netlink(const struct vector *vector)
 	return socket(AF_NETLINK, SOCK_RAW, vector->a) < 0;
 }
 
-/* The request, on an ordinary socket. */
+/* The ioctl request, on an ordinary socket. */
 static int request_device(const struct vector *vector)
 {
 	struct ifreq device = { .ifr_name = "vector" };
@@ -174,7 +174,7 @@ static int generic_family(const struct vector *vector)
 	return ask(NETLINK_GENERIC);
 }
 
-/* The family whose sockets are to be listed. */
+/* The family whose sockets are listed. */
 static int list_sockets(const struct vector *vector)
 {
 	struct inet_diag_req_v2 header = { .sdiag_family = vector->a, .idiag_states = -1 };
@@ -212,7 +212,7 @@ static int bind_cipher(const struct vector *vector)
 		    sizeof(address));
 }
 
-/* The hash that a key is to be derived with. */
+/* The hash that a key is derived with. */
 static int derive_key(const struct vector *vector)
 {
 	struct keyctl_dh_params parameters = { 0 };
@@ -277,7 +277,7 @@ static int add_route(const struct vector *vector)
 	return ask(NETLINK_ROUTE);
 }
 
-/* Of the loopback device. */
+/* On the loopback device. */
 static int add_queue(const struct vector *vector)
 {
 	struct tcmsg header = { .tcm_ifindex = 1, .tcm_parent = TC_H_ROOT, .tcm_handle = 0x10000 };
@@ -287,7 +287,7 @@ static int add_queue(const struct vector *vector)
 	return ask(NETLINK_ROUTE);
 }
 
-/* Of a block that is shared, and need not be there. */
+/* On a shared block, which need not exist. */
 static int add_classifier(const struct vector *vector)
 {
 	struct tcmsg header = {
@@ -330,7 +330,7 @@ static int ask_subsystem(const struct vector *vector)
 	return ask(NETLINK_NETFILTER);
 }
 
-/* The group of messages, for which the kernel does not wait. */
+/* The group of messages. The kernel does not wait for this request. */
 static int join_group(const struct vector *vector)
 {
 	int group = vector->a;
@@ -443,10 +443,10 @@ static int nft_flowtable(const struct vector *vector)
 	return end_nft();
 }
 
-/* The level and the option: a match or a target by its revision, or a table. */
+/* The level and the option: the revision of a match or a target, or a table. */
 static int get_option(const struct vector *vector)
 {
-	/* struct ipt_getinfo and its like, and struct xt_get_revision, begin with the name. */
+	/* struct ipt_getinfo and the like, and struct xt_get_revision, begin with the name. */
 	char option[84] = "";
 	socklen_t length = vector->c;
 
@@ -457,7 +457,7 @@ static int get_option(const struct vector *vector)
 
 /* --- All of them ------------------------------------------------------ */
 
-/* What IPT_SO_GET_REVISION_MATCH and IPT_SO_GET_INFO are, and how long what they take. */
+/* The numbers of IPT_SO_GET_REVISION_MATCH, IPT_SO_GET_INFO and so on, and how much they take. */
 #define IP_MATCH IPPROTO_IP, 66, sizeof(struct xt_get_revision)
 #define IP_TABLE IPPROTO_IP, 64, 84
 #define IP6_MATCH IPPROTO_IPV6, 68, sizeof(struct xt_get_revision)
@@ -482,7 +482,7 @@ static int get_option(const struct vector *vector)
 #define IP_SET(name) { "ip_set_" name, ip_set_type, .text = name }
 #define NODE(name) { name, open_node }
 
-/* What is not given is 0. */
+/* Fields that are not given are 0. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 static const struct class {
@@ -541,7 +541,7 @@ static const struct class {
 		CIPHER("hash", "wp512"), CIPHER("hash", "rmd160"),
 		{ "algif-rng", bind_cipher, .text = "rng stdrng" },
 		{ "algif-akcipher", bind_cipher, .text = "akcipher rsa" },
-		/* Through keyctl(2), for which AF_ALG need not be there. */
+		/* Through keyctl(2), which does not need AF_ALG. */
 		{ "crypto-streebog256", derive_key, .text = "streebog256" },
 	} },
 	{ "file-systems", "fs-*", 1, {
@@ -587,7 +587,7 @@ static const struct class {
 	{ "ip-sets", "ip_set_*", 1, {
 		IP_SET("hash:ip"), IP_SET("bitmap:port"), IP_SET("list:set"),
 	} },
-	/* In Debian the first may be opened by everybody, the others by who sits there. */
+	/* In Debian everybody may open the first one, and the user at the console the others. */
 	{ "devices", "char-major-*", 0, {
 		NODE("char-major-10-200"), NODE("char-major-10-232"), NODE("char-major-116-33"),
 	} },
@@ -618,7 +618,7 @@ static void write_to(const char *path, const char *text)
 	close(fd);
 }
 
-/* Network and mounts of its own, and what it takes to be allowed that. */
+/* Takes a network and mounts of its own, and what is needed to be allowed to. */
 static void take_namespaces(void)
 {
 	int user = geteuid() ? CLONE_NEWUSER : 0;
@@ -646,14 +646,14 @@ static int wait_for(pid_t child)
 	return status;
 }
 
-/* In a task of its own, so that what it opens is gone after it. */
+/* Runs in a task of its own, so that what it opens is closed afterwards. */
 static void run(const struct vector *vector)
 {
 	pid_t child = fork();
 
 	if (!child) {
 		alarm(TIMEOUT);
-		/* Whether it succeeds is of no interest: only what the kernel asks for. */
+		/* Success does not matter here, only what the kernel requests. */
 		vector->act(vector);
 		_exit(0);
 	}
