@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What many tasks do at once, over all interleavings of a few of them.
+//! Tests what many tasks do at once, over all interleavings of a few of them.
 
 #![cfg(test)]
 

@@ -2,7 +2,7 @@
 
 //! Requests that share a helper.
 //!
-//! A follower that nobody tells anything waits for ever, which loom reports as a deadlock.
+//! A follower that is never told anything waits for ever, which loom reports as a deadlock.
 
 use crate::{
     check,
@@ -28,18 +28,18 @@ use loom::{
 };
 use std::sync::Arc;
 
-/// Time is what a test says, not what passes.
+/// Any time will do: a wait ends when the test says so.
 const FOLLOW_MS: u32 = 1;
 
-/// What all tasks ask.
+/// The target of all requests.
 const TARGET: Target = Target(1);
 
-/// The helpers that are run, and what they find.
+/// The helpers that are run, and their outcome.
 struct Helpers {
     sharing: Arc<Sharing>,
     /// What all of them end with.
     outcome: Result<WaitStatus>,
-    /// How many have been executed.
+    /// How many of them have been executed.
     executed: AtomicU32,
 }
 
@@ -52,7 +52,7 @@ impl Helpers {
         })
     }
 
-    /// Runs one.
+    /// Runs a helper.
     fn run(&self, leader: Option<Leader>) -> Result<WaitStatus> {
         if let Some(leader) = &leader {
             leader.started();
@@ -78,7 +78,7 @@ impl Helpers {
         }
     }
 
-    /// Nobody leads or follows any more.
+    /// Checks that nobody leads or follows any more.
     fn assert_idle(&self) {
         assert!(matches!(
             self.sharing.join(&TARGET, false).unwrap(),
@@ -87,8 +87,8 @@ impl Helpers {
     }
 }
 
-/// Tasks that ask the same: all get the outcome of a helper that was executed after they asked, or
-/// that succeeded.
+/// Tasks make equal requests: each gets the outcome of a helper that was executed after the request
+/// was made, or that succeeded.
 fn ask_at_once(tasks: u32, outcome: Result<WaitStatus>) {
     check(move || {
         let helpers = Helpers::new(outcome);
@@ -125,8 +125,8 @@ fn three_tasks_share_failure() {
     ask_at_once(3, Ok(WaitStatus(256)));
 }
 
-/// Something happens to a follower while its leader ends: the one behind it is served whatever
-/// becomes of it.
+/// Something happens to a follower while its leader ends. The follower behind it is served,
+/// whatever becomes of the first.
 fn leave(happens: fn()) {
     check(move || {
         let helpers = Helpers::new(Ok(WaitStatus(256)));
@@ -162,7 +162,7 @@ fn a_follower_has_waited_long_enough() {
     leave(wait::time_out);
 }
 
-/// Who does not wait is told of the start of the helper, or that there is none.
+/// A follower that does not wait is told that the helper starts, or that there is none.
 #[test]
 fn a_follower_does_not_wait() {
     check(|| {

@@ -2,8 +2,8 @@
 
 //! The slots and their queue.
 //!
-//! Each test ends by taking every slot there is: a slot that was lost, or a waiter that nobody
-//! woke, is a deadlock, which loom reports together with the order of events that led to it.
+//! Each test ends by taking every slot. If a slot was lost, or a waiter was never woken, this is a
+//! deadlock. loom reports it with the order of events that led to it.
 
 use crate::{
     check,
@@ -24,7 +24,7 @@ use loom::{
 };
 use std::sync::Arc;
 
-/// All tasks are of one user, so that it is first come, first served.
+/// All tasks are of one user, so they are served in the order of their arrival.
 const CLAIM: Claim = Claim {
     is_nested: false,
     uid: 0,
@@ -36,13 +36,13 @@ fn slots(limit: u32) -> Arc<Slots> {
     slots
 }
 
-/// No slot is in use, and nobody waits.
+/// Checks that no slot is in use and that nobody waits.
 fn assert_idle(slots: &Arc<Slots>, limit: u32) {
     let all: Vec<_> = (0..limit).map(|_| slots.take(CLAIM).ok().unwrap()).collect();
     drop(all);
 }
 
-/// No more than `limit` have a slot at once, and all get one.
+/// At most `limit` tasks have a slot at once, and all of them get one.
 fn share(limit: u32, tasks: u32) {
     check(move || {
         let slots = slots(limit);
@@ -81,8 +81,8 @@ fn three_tasks_share_two_slots() {
     share(2, 3);
 }
 
-/// Something happens to a waiter while the slot it waits for is given back. It gets the slot, or
-/// leaves and the slot is free for others.
+/// Something happens to a waiter while the slot that it waits for is given back. It gets the slot,
+/// or it leaves and the slot is free for others.
 fn leave(happens: fn(), reason: NoSlot) {
     check(move || {
         let slots = slots(1);
@@ -115,7 +115,7 @@ fn a_waiter_gives_up() {
     leave(wait::time_out, NoSlot::Busy);
 }
 
-/// The same with another waiter behind the one that leaves: it must get the slot.
+/// The same with another waiter behind the one that leaves. That waiter must get the slot.
 #[test]
 fn the_next_gets_the_slot_of_a_killed_waiter() {
     check(|| {
@@ -140,7 +140,7 @@ fn the_next_gets_the_slot_of_a_killed_waiter() {
     });
 }
 
-/// A waiter that arrives while the limit is raised does not miss it.
+/// A waiter that arrives while the limit is raised does not miss the change.
 #[test]
 fn the_limit_is_raised() {
     check(|| {
@@ -157,7 +157,7 @@ fn the_limit_is_raised() {
     });
 }
 
-/// Slots above a lowered limit are not handed on, and the last one is.
+/// A slot above a lowered limit is not handed on, but the last one is.
 #[test]
 fn the_limit_is_lowered() {
     check(|| {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What concurrency.rs and sharing.rs use of the `kernel` crate, on top of loom.
+//! What concurrency.rs and sharing.rs use of the `kernel` crate, built on loom.
 //!
-//! Locks and atomics are loom's, so that it can try all orders of what tasks do to them. Memory
+//! Locks and atomics are loom's, so that loom can try all orders of what tasks do to them. Memory
 //! never runs out, and the clock stands still unless a test moves it.
 
-/// Failed allocations, of which there are none here.
+/// Failed allocations, which do not happen here.
 pub mod alloc {
     /// No memory.
     #[derive(Debug)]
@@ -15,7 +15,7 @@ pub mod alloc {
     pub struct Flags;
 }
 
-/// Initialisers are closures, as nothing needs to be pinned.
+/// Initialisers are closures, because nothing needs to be pinned.
 pub mod init {
     use crate::alloc::{
         AllocError,
@@ -48,7 +48,7 @@ pub mod init {
     }
 }
 
-/// `field: value` and `field <- initialiser`.
+/// Takes `field: value` and `field <- initialiser`.
 #[macro_export]
 macro_rules! pin_init {
     (@fields $type:ident [$($done:tt)*]) => {
@@ -88,7 +88,7 @@ pub mod error {
         }
     }
 
-    /// What most functions return.
+    /// The result of most functions.
     pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 }
 
@@ -135,7 +135,7 @@ pub mod rbtree {
     /// A place in the tree.
     pub struct Cursor<'a, K, V>(&'a K, &'a V);
 
-    /// A place in the tree, which may be taken: here, always the first.
+    /// A place in the tree, whose node can be taken out. Here it is always the first place.
     pub struct CursorMut<'a, K, V>(&'a mut BTreeMap<K, V>);
 
     impl<K, V> RBTreeNodeReservation<K, V> {
@@ -180,7 +180,7 @@ pub mod rbtree {
             Some(RBTreeNode(key, value))
         }
 
-        /// Whether there is none.
+        /// Whether the tree is empty.
         pub fn is_empty(&self) -> bool {
             self.0.is_empty()
         }
@@ -239,7 +239,7 @@ pub mod rbtree {
 pub mod sync {
     pub use std::sync::Arc;
 
-    /// A spinlock: loom switches tasks at it.
+    /// A spinlock, at which loom switches tasks.
     pub struct SpinLock<T>(loom::sync::Mutex<T>);
 
     impl<T> SpinLock<T> {
@@ -256,7 +256,7 @@ pub mod sync {
 
     /// Where the guard of a lock is found.
     pub mod lock {
-        /// Of a spinlock.
+        /// The guard of a spinlock.
         pub mod spinlock {
             /// Unlocks it when dropped.
             pub type SpinLockGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
@@ -286,7 +286,7 @@ pub mod sync {
         }
     }
 
-    /// Atomics of the kernel's memory model, of which loom knows less: what is `Full` there is
+    /// Atomics of the kernel's memory model, of which loom knows less. What is `Full` there is
     /// sequentially consistent here.
     pub mod atomic {
         use loom::sync::atomic::{
@@ -298,10 +298,10 @@ pub mod sync {
         /// No ordering.
         pub struct Relaxed;
 
-        /// Ordered with what comes after.
+        /// Ordered with everything after it.
         pub struct Acquire;
 
-        /// Ordered with all before and after.
+        /// Ordered with everything before and after it.
         pub struct Full;
 
         /// Orderings that a load may have.
@@ -323,7 +323,7 @@ pub mod sync {
             /// Its atomic.
             type Repr;
 
-            /// With a first value.
+            /// Makes an atomic with a first value.
             fn atomic(self) -> Self::Repr;
 
             /// Reads.
@@ -371,7 +371,7 @@ pub mod sync {
         pub struct Atomic<T: AtomicType>(T::Repr);
 
         impl<T: AtomicType> Atomic<T> {
-            /// With a first value.
+            /// Makes an atomic with a first value.
             pub fn new(value: T) -> Self {
                 Self(value.atomic())
             }
@@ -448,7 +448,7 @@ pub mod time {
             )
         }
 
-        /// The time since.
+        /// The time that has passed since then.
         pub fn elapsed(&self) -> Delta {
             Delta(Self::now().0 - self.0)
         }

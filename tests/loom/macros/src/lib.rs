@@ -15,7 +15,7 @@ pub fn pin_data(_args: TokenStream, item: TokenStream) -> TokenStream {
     without_pin(item)
 }
 
-/// Leaves out the tests that are for the kernel.
+/// Leaves out the tests, which are for the kernel.
 #[proc_macro_attribute]
 pub fn kunit_tests(_args: TokenStream, _item: TokenStream) -> TokenStream {
     TokenStream::new()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! request for loom: sharing.rs as it stands, and what it uses.
+//! request for loom: sharing.rs, unchanged, and what it uses.
 
 pub(crate) mod target;
 #[path = "../../../../request/sharing.rs"]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! wrappers for loom: those that concurrency.rs and sharing.rs use.
+//! wrappers for loom: the ones that concurrency.rs and sharing.rs use.
 
 pub(crate) mod wait;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! wrappers/wait.rs for loom: a wait ends when the test says that the task is killed, or its time over.
+//! wrappers/wait.rs for loom: a wait ends when the test says that the task is killed or that its
+//! time is over.
 
 use kernel::{
     init::PinInit,
@@ -23,7 +24,7 @@ pub(crate) enum WaitResult {
     Killed,
 }
 
-/// What happens to tasks from outside; a test has one task that it happens to.
+/// What happens to a task from outside. In each test it happens to one task.
 #[derive(Default)]
 struct Fate {
     killed: bool,
@@ -43,7 +44,7 @@ fn fate() -> MutexGuard<'static, Fate> {
     FATE.lock().expect("no task panics with the lock held")
 }
 
-/// From here on, what follows happens to the current task.
+/// Makes the current task the victim: from here on, `kill` and `time_out` happen to it.
 pub(crate) fn be_victim() {
     IS_VICTIM.with(|victim| victim.set(true));
 }
@@ -54,7 +55,7 @@ pub(crate) fn kill() {
     CHANGED.notify_all();
 }
 
-/// Has the victim's time be over, whatever it is.
+/// Ends the victim's time, however long that is.
 pub(crate) fn time_out() {
     time::advance(Delta::from_millis(1_000_000));
     fate().timed_out = true;
@@ -73,7 +74,7 @@ impl Completion {
     }
 
     pub(crate) fn complete(&self) {
-        // As waiters look with `FATE` locked, they cannot miss it.
+        // Waiters look at it with `FATE` locked, so they cannot miss it.
         let fate = fate();
         *self.completed.lock().expect("no task panics with it") = true;
         drop(fate);
