@@ -1,12 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the tests share. Sourced by each of them, in the guest.
+# What the tests share. Each of them sources this file, in the guest.
 #
-# A test says first how many points it has (plan), then for each whether it
-# passed (pass, fail, is, ...), in KTAP. Whatever a test changes it may leave
-# changed: on its way out the patch is given back, the path of modprobe is
-# restored and helpers that hold are let go.
+# A test first says how many points it has (plan), then for each point whether it passed (pass,
+# fail, is, ...), in KTAP. A test may leave changed whatever it changes: on its way out the patch is
+# given back, the path of modprobe is restored, and helpers that hold are let go.
 
 # shellcheck source=/dev/null
 . /selftests/kselftest/ktap_helpers.sh
@@ -38,7 +37,7 @@ pass() {
 	ktap_test_pass "$*"
 }
 
-# fail WHAT [MORE...]: the point, and lines that explain it.
+# fail WHAT [MORE...]: the point has failed. The lines MORE explain it.
 fail() {
 	local line
 	ktap_test_fail "$1"
@@ -65,8 +64,8 @@ holds() {
 	if output=$("$@" 2>&1); then pass "$what"; else fail "$what" "failed: $*" "$output"; fi
 }
 
-# At the end of each test. Exits with what the test amounts to: each point of
-# the plan has passed, and nothing outside of it has failed.
+# Ends each test. Exits with its result: each point of the plan has passed, and nothing outside of
+# it has failed.
 finish() {
 	# shellcheck disable=SC2034 # For ktap_finished.
 	((KTAP_CNT_FAIL == 0)) || KSFT_NUM_TESTS=-1
@@ -78,17 +77,17 @@ finish() {
 # Nothing is ever written to it.
 exec {SILENCE}<> <(:)
 
-# pause MICROSECONDS: without the cost of a program, which is many times a short pause on
-# some kernels.
+# pause MICROSECONDS: pauses without starting a program, which on some kernels takes many times as
+# long as a short pause.
 pause() {
 	local seconds
 	printf -v seconds '%d.%06d' $(($1 / 1000000)) $(($1 % 1000000))
 	! read -r -t "$seconds" -u "$SILENCE"
 }
 
-# await COMMAND...: until it succeeds. For what gives no event to wait for. To look takes the
-# processor from what is waited for, so the pauses are at least 20 ms, or more where all is
-# slower, and an eighth of the time that it has taken.
+# await COMMAND...: repeats the command until it succeeds. For conditions that give no event to wait
+# for. The command takes the processor from what is waited for, so each pause is an eighth of the
+# time that has passed, and at least 20 ms, or more where everything is slower.
 await() {
 	local start=${EPOCHREALTIME/./} least=$((20000 * SLOWER)) waited
 	until "$@" >/dev/null 2>&1; do
@@ -101,19 +100,20 @@ await() {
 	done
 }
 
-# often N: how often to do what shows a mistake only now and then. A fourth of that
-# where all is slower, but once at least; five times as often with FULL=1.
+# often N: prints how often to do what shows a mistake only now and then. This is a fourth of N
+# where everything is slower, but at least once, and five times as often with FULL=1.
 often() {
 	local times=$(($1 * (${FULL:-0} ? 5 : 1) / (SLOWER > 1 ? 4 : 1)))
 	echo $((times > 0 ? times : 1))
 }
 
-# The time in milliseconds.
+# Prints the time in milliseconds.
 now() {
 	echo $((${EPOCHREALTIME/./} / 1000))
 }
 
-# timed COMMAND...: its output in $OUTPUT, the milliseconds it took in $TOOK.
+# timed COMMAND...: runs the command. Its output is in $OUTPUT, the milliseconds that it took are in
+# $TOOK.
 timed() {
 	local start
 	start=$(now)
@@ -137,8 +137,8 @@ released() {
 	[[ ! -e $LIVEPATCH && $(</sys/module/kmod_rs/refcnt) == 0 ]]
 }
 
-# What the module itself gives up waiting for after 5 s is not given up, unless a test sets
-# DEFAULTS before it sources this file: how long anything takes is the machine's matter.
+# The module gives up some waits after 5 s. Here it does not, unless a test sets DEFAULTS before it
+# sources this file, because how long anything takes depends on the machine.
 take_over() {
 	if ! is_loaded; then
 		insmod /kmod_rs/kmod-rs.ko || return
@@ -160,7 +160,7 @@ give_back() {
 	await released && rmmod kmod_rs
 }
 
-# references N: are there so many on the module?
+# references N: true if there are that many references on the module.
 references() {
 	[[ $(</sys/module/kmod_rs/refcnt) == "$1" ]]
 }
@@ -170,18 +170,18 @@ patch() {
 	if [[ $1 == on ]]; then take_over; else give_back; fi || fail "patch $1"
 }
 
-# is_patched PID: does this task call Rust, while the patch is in transition?
+# is_patched PID: true if this task calls Rust while the patch is in transition.
 is_patched() {
 	[[ $(<"/proc/$1/patch_state") == 1 ]]
 }
 
-# served FUNCTION N: more requests than that there, since it was counted.
+# served FUNCTION N: true if more than N requests have come there since count_calls.
 served() {
 	(($(calls "$1") > $2))
 }
 
-# switch_rounds ROUNDS N: take over and give back so often, each time for more than N
-# requests, which others make meanwhile. Two points a round.
+# switch_rounds ROUNDS N: takes over and gives back ROUNDS times. Each waits for more than N
+# requests, which other tasks make. Two points a round.
 switch_rounds() {
 	local round
 	for ((round = 1; round <= $1; round++)); do
@@ -189,7 +189,7 @@ switch_rounds() {
 		count_calls kmod_rs_request_module
 		holds "requests come to Rust, $round" await served kmod_rs_request_module "$2"
 		forget_calls
-		# Waits for refcnt to be 0, and fails if the module cannot be removed.
+		# This waits until refcnt is 0, and fails if the module cannot be removed.
 		patch off
 		count_calls security_kernel_module_request
 		holds "requests come to C, $round" await served security_kernel_module_request "$2"
@@ -197,8 +197,8 @@ switch_rounds() {
 	done
 }
 
-# same_as_c FUNCTION EXPECTED: what the function prints, line by line, with the
-# patch off and with it on. Two points.
+# same_as_c FUNCTION EXPECTED: the function prints EXPECTED with the patch off and with it on. Two
+# points.
 same_as_c() {
 	local how
 	for how in off on; do
@@ -207,9 +207,9 @@ same_as_c() {
 	done
 }
 
-# --- Asking ---------------------------------------------------------------
+# --- Requests -------------------------------------------------------------
 
-# ask HOW NAME: what request_module() returned; HOW as in kmod_ask.c.
+# ask HOW NAME: prints what request_module() returned, with HOW as in kmod_ask.c.
 ask() {
 	local answer
 	exec {ASK}<>/dev/kmod_ask || return
@@ -222,14 +222,14 @@ ask() {
 	exec {ASK}>&-
 }
 
-# ask_in_background HOW NAME: from a process of its own, whose id is in $ASKER;
-# its answer comes to /tmp/answers/ID, which is empty until then.
+# ask_in_background HOW NAME: makes the request from a process of its own, whose id is in $ASKER.
+# The answer comes to /tmp/answers/ID, which is empty until then.
 ask_in_background() {
 	[[ -d /tmp/answers ]] || mkdir /tmp/answers
 	(
-		# What is read from the events must not be taken from the test.
+		# The process must not take events from the test.
 		exec 8>&- 9>&-
-		# Has a handler, so it does not kill.
+		# SIGTERM has a handler, so it does not kill.
 		trap : TERM
 		ask "$1" "$2" >"/tmp/answers/$BASHPID"
 	) &
@@ -237,25 +237,25 @@ ask_in_background() {
 	ASKER=$!
 }
 
-# kill_asker ID: and wait until it is dead, which its helper need not be.
+# kill_asker ID: kills the process and waits until it is dead. Its helper need not be.
 kill_asker() {
-	# The shell has something to say about it, too.
+	# The shell writes a message about it as well.
 	{ kill -KILL "$1" && await is_gone "$1" && wait "$1"; } 2>/dev/null
 }
 
-# is_gone PID: children of this shell are, as soon as they have ended.
+# is_gone PID: true if the process is gone. A child of this shell is gone as soon as it has ended.
 is_gone() {
 	[[ ! -e /proc/$1 ]]
 }
 
-# result_of ID: what request_module() returned to this task, which has asked
-# with "v" and may have been killed. Waits until it is known.
+# result_of ID: prints what request_module() returned to this task, which has made its request with
+# "v" and may have been killed. Waits until that is known.
 result_of() {
 	await logged "kmod_ask: pid=$1 .*result=" &&
 		log | sed -n "s/^kmod_ask: pid=$1 .*result=//p"
 }
 
-# answer_of ID: wait for it.
+# answer_of ID: waits for the answer and prints it.
 answer_of() {
 	local answer=""
 	await is_answered "$1"
@@ -267,8 +267,8 @@ is_answered() {
 	[[ -s /tmp/answers/$1 ]] || is_gone "$1"
 }
 
-# in_queue N: do that many tasks wait in the kernel for a slot? Of those that
-# sleep, the stack begins where they called the scheduler or a lock.
+# in_queue N: true if that many tasks wait in the kernel for a slot. The stack of a task that sleeps
+# begins where it called the scheduler or a lock.
 in_queue() {
 	local waiters
 	mapfile -t waiters < <(/usr/bin/grep -lzP '(?m)\A.*(\[kmod_rs\]$|late_wait\+|__request_module\+|down_timeout\+)' \
@@ -278,7 +278,7 @@ in_queue() {
 
 # --- The helper -----------------------------------------------------------
 
-# Have requests run tests/programs/helper.c, and listen to it.
+# Makes requests run tests/programs/helper.c, and listens to it.
 use_helper() {
 	echo "$HELPER" >"$MODPROBE"
 	rm -f /tmp/events
@@ -286,14 +286,14 @@ use_helper() {
 	exec 8<>/tmp/events
 }
 
-# For helpers in such numbers that nobody wants to hear of them.
+# Makes requests run it, but does not listen: for large numbers of helpers.
 use_silent_helper() {
 	echo "$HELPER" >"$MODPROBE"
 	rm -f /tmp/events
 }
 
-# event WHAT NAME: wait for "start" or "end" of the helper for NAME, other
-# events being passed over; the helper's process id is in $EVENT_PID.
+# event WHAT NAME: waits for "start" or "end" of the helper for NAME, and drops other events. The
+# helper's process id is in $EVENT_PID.
 event() {
 	local what name
 	# shellcheck disable=SC2034 # For the tests.
@@ -304,8 +304,8 @@ event() {
 	return 1
 }
 
-# started N [NAMES]: wait for the start of that many helpers, whose names match the pattern;
-# events of others are passed over.
+# started N [NAMES]: waits for the start of that many helpers whose names match the pattern, and
+# drops other events.
 started() {
 	local what name left=$1
 	while ((left > 0)); do
@@ -318,8 +318,7 @@ started() {
 	done
 }
 
-# Which helpers have started or ended, so far and since it was last asked:
-# "WHAT NAME" in lines, in their order.
+# Prints which helpers have started or ended since the last call: "WHAT NAME" in lines, in order.
 events() {
 	local what name
 	while read -r -t 0 <&8 && read -r what _ name <&8; do
@@ -327,18 +326,18 @@ events() {
 	done
 }
 
-# hold N [NAME]: have that many helpers run, which wait at the gate, and requests
-# that wait for them; NAME tells them from others. Close it before.
+# hold N [NAME]: makes that many requests whose helpers wait at the gate. NAME tells them from
+# others. Close the gate before.
 hold() {
 	local i
 	for ((i = 0; i < $1; i++)); do
 		ask_in_background w "hold-${2:-}$i"
 	done
-	# What has started before may not have been listened to.
+	# Helpers that started before may not have been listened to.
 	started "$1" "hold-${2:-}[0-9]*"
 }
 
-# slots_are_there N: that many, and no more, and they are given on. Two points.
+# slots_are_there N: there are that many slots and no more, and they are given on. Two points.
 slots_are_there() {
 	use_helper
 	close_gate
@@ -365,18 +364,18 @@ helpers_gone() {
 	[[ ! $(pids_of helper) ]]
 }
 
-# Programs, that is, not kernel workers.
+# Prints the number of processes that have a program, so without kernel threads.
 processes() {
 	readlink /proc/[0-9]*/exe | wc -l
 }
 
-# processes_gone N: are there that many, or fewer?
+# processes_gone N: true if there are that many of them, or fewer.
 processes_gone() {
 	(($(processes) <= $1))
 }
 
-# pids_of NAME: of all processes that are called so, one a line. As pgrep has them, but
-# that reads so much of each process that it takes a second on the debugging kernel.
+# pids_of NAME: prints the ids of all processes with this name, one a line. pgrep does the same, but
+# reads so much of each process that it takes a second on the debugging kernel.
 pids_of() {
 	local process name
 	for process in /proc/[0-9]*; do
@@ -396,23 +395,23 @@ in_flight() {
 	cat "$RECORDS/inflight"
 }
 
-# field KEY [ADDRESS]: the value in each line on standard input, or in those that sed(1)
-# finds there.
+# field KEY [ADDRESS]: prints the value in each line on standard input, or in the lines that sed(1)
+# finds with the address.
 field() {
 	sed -En "${2:-}s/^(.* )?$1=(\"[^\"]*\"|[^ ]*).*/\2/p"
 }
 
-# The keys of the last line on standard input. In quotes there is no quote.
+# Prints the keys of the last line on standard input. A quoted value has no quote inside.
 keys() {
 	tail -n 1 | sed -E 's/"[^"]*"//g' | tr ' ' '\n' | cut -d= -f1 | xargs
 }
 
-# newest KEY: the value in the newest record.
+# newest KEY: prints the value in the newest record.
 newest() {
 	field "$1" '$' <"$RECORDS/recent"
 }
 
-# stat_of KEY: a number of the file stats.
+# stat_of KEY: prints a number of the file stats.
 stat_of() {
 	sed -n "s/^$1 //p" "$RECORDS/stats"
 }
@@ -421,12 +420,12 @@ nothing_in_flight() {
 	[[ ! $(in_flight) ]]
 }
 
-# loaded SEQ MODULE: has it appeared because of this request?
+# loaded SEQ MODULE: true if the module has appeared because of this request.
 loaded() {
 	recent | grep -q "^seq=$1 .* outcome=loaded .*[\" ]$2\"$"
 }
 
-# missing_for MODULE: what modprobe will load for it, in that order.
+# missing_for MODULE: prints what modprobe will load for it, in order.
 missing_for() {
 	local module
 	for module in $(modprobe --show-depends "$1" | sed 's/.*\///; s/\.ko.*//'); do
@@ -434,7 +433,8 @@ missing_for() {
 	done | xargs
 }
 
-# symbol_size FUNCTION: of the kernel, in hexadecimal: how far the next one is.
+# symbol_size FUNCTION: prints the size of a function of the kernel in hexadecimal, which is how far
+# the next one is.
 symbol_size() {
 	local from to
 	{
@@ -446,7 +446,7 @@ symbol_size() {
 
 # --- The kernel's memory --------------------------------------------------
 
-# So that caches are as small as they can be.
+# Makes caches as small as they can be.
 shrink_caches() {
 	local cache
 	sync
@@ -456,12 +456,12 @@ shrink_caches() {
 	done 2>/dev/null
 }
 
-# memory KEY: of /proc/meminfo, in kB.
+# memory KEY: prints a value of /proc/meminfo, in kB.
 memory() {
 	awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo
 }
 
-# Objects in use, by cache: those that a request could have left there.
+# Prints the number of objects in use in each cache in which a request could have left some.
 objects() {
 	shrink_caches
 	awk '/^(kmalloc|task_struct|pid|cred|files_cache|signal_cache|filp|vm_area|anon_vma|mm_struct|maple)/ { print $1, $2 }' /proc/slabinfo
@@ -471,7 +471,7 @@ remember_objects() {
 	objects | sort >/tmp/objects
 }
 
-# grown N: the caches with over N objects more than there were.
+# grown N: prints the caches that have over N objects more than before.
 grown() {
 	join /tmp/objects <(objects | sort) | awk -v more="$1" '$3 - $2 > more { print $1, $2, $3 }'
 }
@@ -482,20 +482,20 @@ nothing_grown() {
 
 # --- Knobs ----------------------------------------------------------------
 
-# write_to FILE VALUE: in one piece, and what the kernel says, or nothing.
+# write_to FILE VALUE: writes the value in one piece. Prints the kernel's error, or nothing.
 write_to() {
 	local output
 	output=$(printf '%s' "$2" | dd of="$1" bs=16K iflag=fullblock status=none 2>&1)
 	echo "${output##*: }"
 }
 
-# without_capability NAME COMMAND...: as root that has all but this one.
+# without_capability NAME COMMAND...: runs the command as root with all capabilities but this one.
 without_capability() {
 	setpriv --bounding-set="-$1" --inh-caps="-$1" "${@:2}"
 }
 
-# writes FILE VALUE COMMAND...: what the kernel says when it writes that, run by
-# the command, and what the file is afterwards.
+# writes FILE VALUE COMMAND...: has the command write the value. Prints the kernel's error, and the
+# content of the file afterwards.
 writes() {
 	local said
 	# shellcheck disable=SC2016 # For the other shell.
@@ -505,37 +505,37 @@ writes() {
 
 # --- The firewall ---------------------------------------------------------
 
-# as_nobody COMMAND...: as an ordinary user without any capability.
+# as_nobody COMMAND...: runs the command as an ordinary user without any capability.
 AS_NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --inh-caps=-all)
 as_nobody() {
 	"${AS_NOBODY[@]}" "$@"
 }
 
-# nobody_asks NAME: what such a user gets.
+# nobody_asks NAME: prints the answer that such a user gets.
 nobody_asks() {
 	as_nobody /kmod_rs/ask w "$1"
 }
 
-# verdict: what the firewall said of the newest request, and why.
+# verdict: prints what the firewall decided on the newest request, and by which rule.
 verdict() {
 	echo "$(newest policy) $(newest rule | tr -d '"')"
 }
 
-# reached COMMAND...: the names that /kmod_rs/vectors, which stands in for modprobe, was run
-# for because of it.
+# reached COMMAND...: prints the names for which /kmod_rs/vectors, which stands in for modprobe, was
+# run because of the command.
 reached() {
 	: >/tmp/reached
 	"$@"
 	sort -u /tmp/reached | xargs
 }
 
-# sorted NAME...: as they come from there.
+# sorted NAME...: prints the names in the same order as reached().
 sorted() {
 	printf '%s\n' "$@" | sort | xargs
 }
 
-# rules_of_file FILE, rules_of_kernel FILE: what a file for sysctl.d(5) sets, and what
-# these knobs are: KNOB VALUE.
+# rules_of_file FILE, rules_of_kernel FILE: print what a file for sysctl.d(5) sets, and the values
+# that these knobs have, as KNOB VALUE.
 rules_of_file() {
 	sed -n 's/^kernel\.kmod_rs\.\([a-z_]*\) = /\1 /p' "$1" | sort
 }
@@ -547,7 +547,7 @@ rules_of_kernel() {
 	done
 }
 
-# set_rule NAME VALUE: of the module; fails the test if the kernel refuses.
+# set_rule NAME VALUE: sets a knob of the module. Fails the test if the kernel refuses.
 set_rule() {
 	local said
 	said=$(write_to "$KNOBS/$1" "$2")
@@ -556,39 +556,39 @@ set_rule() {
 
 # --- The log --------------------------------------------------------------
 
-# What the kernel said since the test began.
+# Prints what the kernel has logged since the test began.
 log() {
 	log_since "$KMOD_RS_MARK"
 }
 
-# logged REGEX: is there such a line?
+# logged REGEX: true if there is such a line.
 logged() {
 	log | grep -Eq -- "$1"
 }
 
 # --- Ciphers --------------------------------------------------------------
 
-# What serpent comes in.
+# The modules of serpent.
 # shellcheck disable=SC2034 # For the tests.
 SERPENT=(serpent_avx2 serpent_avx_x86_64 serpent_sse2_x86_64 serpent_generic)
 
-# restrict_af_alg N: Linux 7.3 has a list of those that may be used, unless N is 0; it is 1
-# when it has booted.
+# restrict_af_alg N: Linux 7.3 has a list of the ciphers that may be used, which is in force unless
+# N is 0. It is 1 after a boot.
 restrict_af_alg() {
 	local file=/proc/sys/crypto/af_alg_restrict
 	[[ ! -e $file ]] || echo "$1" >"$file"
 }
 
-# bind_to TYPE NAME [COMMAND...]: an AF_ALG socket; says whether that is done.
+# bind_to TYPE NAME [COMMAND...]: binds an AF_ALG socket, and prints whether that worked.
 bind_to() {
 	"${@:3}" /kmod_rs/demo-socket alg "$1" "$2" 2>&1 | sed -n 's/^bind()//p'
 }
 
-# without NAME...: have none of these modules loaded.
+# without NAME...: unloads these modules if they are loaded.
 without() {
 	local module
 	for module; do
-		# A test of what it brought may still go on.
+		# A test of its ciphers may still be in progress.
 		! is_module "$module" || await modprobe --remove "$module"
 	done
 }
@@ -599,15 +599,15 @@ is_module() {
 
 # --- The kernel -----------------------------------------------------------
 
-# has_option CONFIG_...: was it built with that?
+# has_option CONFIG_...: true if the kernel was built with this option.
 has_option() {
 	grep -qx "$1=[ym]" /kmod_rs/kernel.config
 }
 
 # --- Calls ----------------------------------------------------------------
 
-# count_calls FUNCTION...: of the kernel, from now on. calls FUNCTION says how
-# many there have been.
+# count_calls FUNCTION...: counts the calls of these functions of the kernel from now on. calls
+# FUNCTION prints how many there have been.
 count_calls() {
 	local function
 	forget_calls
@@ -627,8 +627,8 @@ forget_calls() {
 	echo '-:kmod_rs_test/' >>"$TRACING/kprobe_events" || : >"$TRACING/kprobe_events"
 }
 
-# announce REGEX: lines of the log that are meant to be there, in a test that
-# provokes a splat.
+# announce REGEX: the test provokes complaints of the kernel. Lines of the log that match are meant
+# to be there.
 announce() {
 	echo "$1" >>/tmp/announced
 }
@@ -649,12 +649,12 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# Where the log of this test begins: run.sh says so.
+# Where the log of this test begins. run.sh sets it.
 if [[ ! ${KMOD_RS_MARK:-} ]]; then
 	KMOD_RS_MARK="kmod_rs test $$: ${0##*/}"
 	echo "$KMOD_RS_MARK" >/dev/kmsg
 fi
 
-# A test sets NO_KMOD_ASK before it sources this file if it does not ask.
+# A test that does not use /dev/kmod_ask sets NO_KMOD_ASK before it sources this file.
 [[ ${NO_KMOD_ASK:-} || -e /dev/kmod_ask ]] || insmod /kmod_rs/kmod_ask.ko
 ktap_print_header

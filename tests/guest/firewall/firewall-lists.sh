@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# autoload_allow and autoload_deny: which wins, what a pattern matches, what is
-# refused, and that no request sees a part of a list.
+# autoload_allow and autoload_deny: which list wins, what a pattern matches, and what is refused. No
+# request sees a part of a list.
 #
 # Debug: --full
 
@@ -11,7 +11,7 @@ plan 77
 
 ALLOW=$KNOBS/autoload_allow DENY=$KNOBS/autoload_deny
 
-# matched PATTERN NAME: "yes" if it lets an ordinary user have it.
+# matched PATTERN NAME: prints "yes" if the pattern lets an ordinary user have the name.
 matched() {
 	local answer
 	set_rule autoload_allow "$1"
@@ -27,7 +27,7 @@ use_silent_helper
 patch on
 set_rule autoload_mode 1
 
-# Which wins.
+# Which list wins.
 set_rule autoload_allow 'fs-* sock-10'
 is "allow: one" "$(nobody_asks sock-10) $(verdict)" "0 allowed autoload_allow sock-10"
 is "allow: another" "$(nobody_asks fs-none) $(verdict)" "0 allowed autoload_allow fs-*"
@@ -58,7 +58,7 @@ set_rule autoload_allow $'\n'
 is "an empty list allows nothing" "$(nobody_asks fs-none)" "$EPERM"
 set_rule autoload_mode 1
 
-# What is matched: pattern, name, whether.
+# What is matched: the pattern, the name, and whether it matches.
 while read -r pattern name expected; do
 	is "$pattern $name" "$(matched "$pattern" "$name")" "$expected"
 done <<'END'
@@ -95,7 +95,7 @@ END
 is "a name is no pattern" "$(matched 'sock-10' 'sock-1?') $(matched 'fs-a' 'fs-*')" "no no"
 is "a blank in a name" "$(matched 'a?b' 'a b') $(matched 'a b' 'a b')" "yes no"
 
-# What is refused: the old list stands.
+# What is refused. The old list stays in force.
 set_rule autoload_allow 'old-* list'
 for bad in '[^a]' 'x[^a]y' '[:alpha:]' '[[:alpha:]]' '[a[:b]' '[[.a.]]' '[[=a=]]' '[' 'x[a' '[]' '[!]' '[a\]b]' $'a\\' 'good [' \
 	$'a\nb' $'a\n\n'; do
@@ -104,7 +104,7 @@ done
 printf 'a\0b' >/tmp/list
 is "a NUL" "$(dd if=/tmp/list of="$ALLOW" status=none 2>&1 | sed 's/.*: //') $(<"$ALLOW")" "Invalid argument old-* list"
 
-# In one piece from the beginning.
+# A list is written in one piece, from the beginning of the file.
 is "white space" "$(write_to "$ALLOW" $' a\t b  c \n')$(<"$ALLOW")" "a b c"
 is "without a newline" "$(write_to "$ALLOW" 'fs-*')$(<"$ALLOW")" "fs-*"
 printf -v long '%04095d' 0
@@ -124,8 +124,8 @@ printf -v many 'pattern-number-%d ' {1..180}
 is "many" "$(write_to "$ALLOW" "$many")$(nobody_asks pattern-number-180) $(nobody_asks pattern-number-181)" "0 $EPERM"
 is "read in pieces" "$(dd if="$ALLOW" bs=7 status=none)" "${many% }"
 
-# Either list lets a-* pass, and neither b-*. A list that is half the one and half
-# the other would not let a-* pass, or would let b-* pass.
+# Both lists let a-* pass, and neither lets b-* pass. A list that is half of one and half of the
+# other would not let a-* pass, or would let b-* pass.
 set_rule autoload_deny $'\n'
 printf -v filler 'x-%d ' {1..300}
 echo "a-* $filler" >/tmp/first
@@ -142,7 +142,7 @@ writer=$!
 echo 0 >"$KNOBS/coalesce"
 rm -f /tmp/serial
 is "while it is replaced: a" "$(as_nobody /kmod_rs/load --tasks=4 --rounds=$((100 / SLOWER)) "w a-% 0" "w b-% $EPERM" 2>&1 | grep -v '^#')" "no other answers"
-# The helper that stands in for modprobe takes most of the time; for what is denied there is none.
+# The helper that stands in for modprobe takes most of the time. A denied request has none.
 is "while it is replaced: b" "$(as_nobody /kmod_rs/load --tasks=4 --rounds=$((4000 / SLOWER)) "w b-% $EPERM" 2>&1 | grep -v '^#')" "no other answers"
 touch /tmp/enough
 wait "$writer"

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# /proc/sys/kernel/kmod-limit bounds the helpers that run, exactly, and is
-# honoured at once. What is not a number is refused, in another file of the
-# module too; they are gone when it is. The range is in knobs.sh.
+# /proc/sys/kernel/kmod-limit bounds the number of helpers exactly, and a new
+# limit is honoured at once. A value that is not a number is refused, by another
+# file of the module too. The files are gone when the module is. knobs.sh tests
+# the range.
 
 . "$(dirname "$0")/lib.sh"
 plan 38
@@ -12,7 +13,7 @@ helpers() {
 	(($(pids_of helper | wc -l) == $1))
 }
 
-# refused FILE VALUE: -EINVAL, and the file has the value that it had.
+# refused FILE VALUE: the write gets -EINVAL, and the file keeps its value.
 refused() {
 	local before
 	before=$(<"$1")
@@ -45,7 +46,8 @@ close_gate
 hold 7
 ask_in_background w exit-5
 holds "for new requests: 7 run, one waits" await in_queue 1
-# Four of the seven end; only then may the one start.
+# When four of the seven have ended, three run, which is the limit. The next
+# slot that is given back lets the request start.
 echo 3 >"$LIMIT"
 pids_of helper | head -n 4 | xargs kill
 holds "lowered to 3: four end, one waits" await eval 'helpers 3 && in_queue 1'
@@ -54,7 +56,7 @@ is "the next end lets it start" "$(answer_of "$ASKER")" $((5 << 8))
 open_gate
 await helpers_gone
 
-# What is written.
+# What is written to the file.
 is "white space around it is no matter" "$(write_to "$LIMIT" $' \t9\n')$(<"$LIMIT")" 9
 
 printf -v long '%05000d' 7

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the helper is told of its request (helper_env), with the wrapper of the
-# admin guide; and what the log is told (log_requests).
+# What the helper is told about its request (helper_env), with the wrapper
+# script of the admin guide, and what the log is told (log_requests).
 #
 # Debug: --full
 
@@ -15,12 +15,12 @@ told() {
 	sed -n 's/^envp\[[0-9]*\]=//p' /tmp/description
 }
 
-# The script in the admin guide, up to the next empty line.
+# Prints the script in the admin guide, up to the next empty line.
 shown_wrapper() {
 	sed -n '/^    #!\/bin\/sh$/,/^$/s/^    //p' /kmod_rs/admin-guide.rst
 }
 
-# The lines about requests since the last call, without numbers.
+# Prints the lines about requests since the last call, without numbers.
 logged_requests() {
 	log | sed "1,/^env $MARKS\$/d" | sed -En 's/^kmod_rs: request (.*)\[[0-9]+\] uid ([0-9]+)\) (.*): seq=[0-9]+ result=(-?[0-9]+) helper=.*/\1 \2 \3 \4/p'
 	MARKS=$((MARKS + 1))
@@ -52,7 +52,7 @@ is "one that does not wait" "$(told | sed -n 's/^KMOD_REQUEST=//p')" "$(newest s
 close_gate
 ask_in_background w hold-same
 ask_in_background w hold-same
-# One that follows would run its own after 5 s.
+# A follower would run its own helper only after coalesce_timeout_ms.
 holds "each has its own helper" started 2
 is "and did not wait for the other's" "$(in_flight | field queue_us | awk '$1 > 4000000')" ""
 open_gate
@@ -98,7 +98,7 @@ is "1: failures that cost a helper" "$(logged_requests)" 'exit-3 (a\x20task 0 ex
 MARKS=3
 timed /kmod_rs/load --tasks=60 --rounds=2 'w exit-1-% 256'
 is "60 at once" "$(grep -v '^#' <<<"$OUTPUT")" "no other answers"
-# 10 lines in 5 s.
+# The rate limit is 10 lines in 5 s.
 holds "not without a limit: 120 in $TOOK ms" [ "$(logged_requests | wc -l)" -le $((10 * (TOOK / 5000 + 2))) ]
 MARKS=4
 echo 2 >"$KNOBS/log_requests"
@@ -112,7 +112,7 @@ MARKS=5
 await helpers_gone
 give_back
 
-# Without records, both work as well; and the files are there.
+# Without records, both work as well, and the files exist.
 insmod /kmod_rs/kmod-rs.ko records=0
 await settled
 echo 1 >"$KNOBS/helper_env"

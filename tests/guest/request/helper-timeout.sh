@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A modprobe that hangs for one name: other names are served until it has all
-# slots, then the rest get -ETIME after the usual time. With
-# kmod_rs/helper_timeout_ms it is killed, once, which the log says; one that
-# cannot die keeps its slot, which the log says, too.
+# modprobe hangs for one name. Other names are served until it has all slots, and then requests get
+# -ETIME after the usual time. With kmod_rs/helper_timeout_ms, a modprobe that hangs is killed,
+# once, and the log says so. One that cannot die keeps its slot, and the log says that too.
 
 . "$(dirname "$0")/lib.sh"
 plan 28
@@ -12,7 +11,7 @@ plan 28
 KNOB=$KNOBS/helper_timeout_ms
 FROZEN=/tmp/frozen
 
-# etime_after MS LEAST: a request gets -ETIME, after at least that.
+# etime_after WHAT LEAST: a request gets -ETIME, after at least LEAST milliseconds.
 etime_after() {
 	local start took answer
 	start=$(now)
@@ -32,7 +31,7 @@ lines() {
 	log | grep -cE "$1"
 }
 
-# --- It hangs ---
+# --- modprobe hangs ---
 for how in off on; do
 	patch "$how"
 	[[ $how == off ]] || echo 5000 >"$KNOBS/busy_timeout_ms"
@@ -54,8 +53,8 @@ await helpers_gone
 # --- Killed ---
 echo 1 >"$LIMIT"
 be_patient
-# What hangs has time to say that it has started. What ends by itself has more, on any machine,
-# and its time is over as well before the test is.
+# A helper that hangs has HANGS, so it has time to report its start. A helper that ends by itself
+# has ENDS, which is enough on any machine, and this time is over as well before the test ends.
 HANGS=3000 ENDS=5000
 echo "$HANGS" >"$KNOB"
 use_helper
@@ -81,7 +80,7 @@ is "which is not killed" "$(lines 'took too long')" 1
 open_gate
 await helpers_gone
 
-# Its waiter has been killed.
+# The requester of the helper is killed.
 use_helper
 close_gate
 echo "$HANGS" >"$KNOB"
@@ -97,7 +96,7 @@ await helpers_gone
 
 # --- Cannot be killed ---
 mkdir -p "$FROZEN"
-# Not by a request: loading it may take more time than a helper has.
+# Loads them without a request, because loading may take more time than a helper has.
 modprobe -a xfs virtio_pci virtio_blk
 await test -b /dev/vda
 mount -t xfs /dev/vda "$FROZEN" || fail "no file system to freeze"
@@ -124,7 +123,7 @@ exec 7<&-
 is "when it can, it dies" "$(answer_of "$stuck")" 9
 is "and its slot goes on" "$(answer_of "$next")" $((7 << 8))
 is "nothing more is said of it" "$(lines 'stuck-1') $(lines 'has not exited')" "2 1"
-# Those that ended in time had theirs before that.
+# The time of the helpers that ended by themselves was over before that.
 is "nor of any that ended in time" "$(log | sed -n 's/.*modprobe for \(.*\) took too long.*/\1/p' | xargs)" "hold-1 hold-3 stuck-1"
 umount "$FROZEN"
 

@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Each knob that sysctl.rs has, and no other file: its permissions, its default, who may
-# write to it, that both ends of its range are taken, and that what is beyond is refused
-# and leaves the old value. What a value does is tested elsewhere.
+# Each knob of sysctl.rs has a file, and there is no other file. The test checks the permissions,
+# the default and who may write to it. Both ends of its range are accepted. A value beyond them is
+# refused and leaves the old value. The effects of the values are tested elsewhere.
 
 # shellcheck disable=SC2034 # For lib.sh.
 DEFAULTS=1 NO_KMOD_ASK=1
 . "$(dirname "$0")/lib.sh"
 mapfile -t KNOB_LINES </kmod_rs/knobs
 
-# read_knob LINE: in $NAME, its file in $KNOB, its kind in $KIND, who may write to it in
-# $WRITER, its default in $DEFAULT; in $TAKEN what it takes, in $REFUSED what it does not,
-# in $OTHER a value that is not the default.
+# read_knob LINE: puts what the line says about a knob into $NAME, $KNOB (its file), $KIND, $WRITER
+# (who may write to it) and $DEFAULT. $TAKEN has values that it accepts, $REFUSED has values that it
+# refuses, and $OTHER is a value that is not the default.
 read_knob() {
 	local path least greatest longest
 	read -r path KIND WRITER least greatest DEFAULT <<<"$1"
@@ -26,11 +26,11 @@ read_knob() {
 		REFUSED=("$((least - 1))" "$((greatest + 1))" 4294967296 x "${least}x")
 		OTHER=$greatest
 		[[ $DEFAULT != "$greatest" ]] || OTHER=$least
-		# That stays until reboot: see firewall-lock.
+		# A lock that is set stays until reboot: see firewall-lock.
 		[[ $NAME != autoload_lock ]] || TAKEN=("$least")
 		;;
 	text)
-		# A newline follows.
+		# A newline is written after it.
 		printf -v longest '%0*d' "$((greatest - 1))" 0
 		TAKEN=("$longest")
 		REFUSED=("0$longest" '[')
@@ -48,7 +48,7 @@ points() {
 	esac
 }
 
-# takes VALUE: and it is there then.
+# takes VALUE: the value can be written, and is there afterwards.
 takes() {
 	is "$NAME takes ${1:0:21}" "$(write_to "$KNOB" "$1"$'\n')|$(<"$KNOB")" "|$1"
 }
@@ -59,8 +59,8 @@ refuses() {
 	is "$NAME refuses ${1:0:21}" "$(write_to "$KNOB" "$1"$'\n')|$(<"$KNOB")" "Invalid argument|$before"
 }
 
-# may_not_write WHO VALUE SAID COMMAND...: run by the command, it cannot be written, and
-# stays what it is.
+# may_not_write WHO VALUE SAID COMMAND...: run by the command, the write fails with SAID, and the
+# knob keeps its value.
 may_not_write() {
 	local before
 	before=$(<"$KNOB")
@@ -79,7 +79,8 @@ test_permissions() {
 		is "$NAME: root may write without CAP_SYS_MODULE" \
 			"$(writes "$KNOB" "$OTHER" without_capability sys_module)" "|$OTHER"
 	else
-		# Not what is there already, either, nor what nobody may: who it is, is looked at first.
+		# This holds also for the value that is there already, and for one that nobody may
+		# write: the writer is checked first.
 		for value in "$OTHER" "$DEFAULT" '[^x'; do
 			may_not_write "root without CAP_SYS_MODULE" "$value" "Operation not permitted" without_capability sys_module
 		done
