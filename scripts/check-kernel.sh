@@ -22,14 +22,16 @@ tracepoint_macros() {
 	for header in "$1"/{source/,}include/linux/tracepoint.h; do
 		[[ ! -f $header ]] || break
 	done
-	sed -n '/^#define __DO_TRACE_CALL(/,/[^\\]$/p; /^#define __DECLARE_TRACE(/,/[^\\]$/p' "$header" |
+	sed -n '/^#define __DO_TRACE_CALL(/,/[^\\]$/p; /^#define __DECLARE_TRACE(/,/[^\\]$/p' \
+		"$header" |
 		tr -s '\\[:space:]' ' ' | sha256sum | cut -c1-16
 }
 
 main() {
 	local kdir=$1 config=$1/include/config/auto.conf release
 
-	[[ -d $kdir ]] || die "KDIR=$kdir is not a directory: set it to the build directory of a kernel"
+	[[ -d $kdir ]] ||
+		die "KDIR=$kdir is not a directory: set it to the build directory of a kernel"
 	[[ -f $config && -f $kdir/include/config/kernel.release ]] ||
 		die "KDIR=$kdir is not a prepared kernel tree: run \"make modules_prepare\" there, or \"make prepare\" here and leave KDIR out"
 	release=$(<"$kdir/include/config/kernel.release")
@@ -41,7 +43,8 @@ main() {
 	has CONFIG_LIVEPATCH || die "Linux $release is built without livepatch (CONFIG_LIVEPATCH): its request_module() cannot be replaced"
 	has CONFIG_KALLSYMS_ALL || die "Linux $release is built without CONFIG_KALLSYMS_ALL: livepatch cannot find modprobe_path in it"
 	has CONFIG_RUST || die "Linux $release is built without Rust (CONFIG_RUST)"
-	has CONFIG_TRACEPOINTS || die "Linux $release is built without trace events (CONFIG_TRACEPOINTS)"
+	has CONFIG_TRACEPOINTS ||
+		die "Linux $release is built without trace events (CONFIG_TRACEPOINTS)"
 	! has CONFIG_MODULE_DEBUG_AUTOLOAD_DUPS ||
 		die "Linux $release is built with CONFIG_MODULE_DEBUG_AUTOLOAD_DUPS: this module does not do the bookkeeping that it adds to request_module()"
 	[[ -f $kdir/rust/libkernel.rmeta ]] ||

@@ -22,7 +22,8 @@ MAX_FRAME=600
 
 # The livepatch core refuses a module that is not marked as a livepatch.
 check_modinfo() {
-	tr '\0' '\n' < <(objcopy -O binary --only-section=.modinfo "$1" /dev/stdout) | grep -qx 'livepatch=Y' ||
+	tr '\0' '\n' < <(objcopy -O binary --only-section=.modinfo "$1" /dev/stdout) |
+		grep -qx 'livepatch=Y' ||
 		die "$1 is not marked as a livepatch (no livepatch=Y in .modinfo)"
 }
 
@@ -55,9 +56,11 @@ check_entry() {
 
 	# objdump puts a relocation on the line after its instruction.
 	code=$(objdump -dr --no-show-raw-insn --disassemble="$ENTRY" "$1" |
-		awk -v handler="$HANDLER" 'index($0, handler) { print instruction } { instruction = $2 }')
+		awk -v handler="$HANDLER" \
+			'index($0, handler) { print instruction } { instruction = $2 }')
 	[[ $code ]] || die "$ENTRY does not call $HANDLER"
-	[[ $code =~ ^(call[[:space:]]*)+$ ]] || die "$ENTRY reaches $HANDLER by \"${code//$'\n'/, }\", not by a call"
+	[[ $code =~ ^(call[[:space:]]*)+$ ]] ||
+		die "$ENTRY reaches $HANDLER by \"${code//$'\n'/, }\", not by a call"
 }
 
 # Add up the frames on each path of direct calls, from the entry to the call that runs the helper

@@ -23,7 +23,8 @@ wait_for() {
 		if [[ ! $said ]] && ((SECONDS - since >= SECONDS_UNTIL_SAID)); then
 			said=1
 			say "waiting for $what"
-			! waiters || say "a request ends when its modprobe ends, or when its task is killed"
+			! waiters ||
+				say "a request ends when its modprobe ends, or when its task is killed"
 		fi
 		sleep 0.1
 	done

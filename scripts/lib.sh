@@ -348,7 +348,8 @@ with_tools() {
 	! has_option CONFIG_CC_IS_CLANG=y || variables+=("LLVM=${LLVM:-1}")
 	if [[ $KDIR == "$KERNELS"/* ]]; then
 		codename=$(sed -n 's/^codename=//p' "$(dirname "$KDIR")/info")
-		in_sysroot_of "$codename" env DEBIAN_KERNEL_NO_CC_VERSION_CHECK=y "${variables[@]}" "$@"
+		in_sysroot_of "$codename" env DEBIAN_KERNEL_NO_CC_VERSION_CHECK=y \
+			"${variables[@]}" "$@"
 	else
 		env "${variables[@]}" "$@"
 	fi

@@ -23,7 +23,8 @@ main() {
 	"$TOP/scripts/check-module.sh" "$module"
 	# A module that is signed again has two signatures. The kernel looks only at the last one.
 	KMOD_RS_BIND=$(dirname "$(realpath "$key")"):$(dirname "$(realpath "$cert")") \
-		with_tools "$KDIR/scripts/sign-file" sha256 "$(realpath "$key")" "$(realpath "$cert")" "$module"
+		with_tools "$KDIR/scripts/sign-file" sha256 "$(realpath "$key")" \
+		"$(realpath "$cert")" "$module"
 	say "signed $module"
 }
 

@@ -34,7 +34,8 @@ edge() {
 # guest's clock into $LEAST and $MOST.
 since_start() {
 	edge || return
-	SPAN=$((SECOND - START)) LEAST=$((EARLIEST - START_LATEST)) MOST=$((LATEST - START_EARLIEST))
+	SPAN=$((SECOND - START)) LEAST=$((EARLIEST - START_LATEST)) \
+		MOST=$((LATEST - START_EARLIEST))
 }
 
 # is_wrong MICROSECONDS: true if the guest's clock is off by more than 5 % and by more than that.
@@ -47,7 +48,8 @@ is_wrong() {
 
 clock_says() {
 	printf '%s s of the host took between %d.%03d and %d.%03d s here\n' "$SPAN" \
-		$((LEAST / 1000000)) $((LEAST / 1000 % 1000)) $((MOST / 1000000)) $((MOST / 1000 % 1000))
+		$((LEAST / 1000000)) $((LEAST / 1000 % 1000)) $((MOST / 1000000)) \
+		$((MOST / 1000 % 1000))
 }
 
 # start_clock: measures for two seconds, or for up to ten, until the result is known to 5 %. Prints

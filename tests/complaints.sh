@@ -53,7 +53,8 @@ log_since() {
 # lockdep_state: prints on, off, or nothing if the kernel has no lockdep. It turns itself off when
 # it has found something or has no room left.
 lockdep_state() {
-	[[ ! -e /proc/lockdep_stats ]] || awk '/^ debug_locks:/ { print $2 ? "on" : "off" }' /proc/lockdep_stats
+	[[ ! -e /proc/lockdep_stats ]] ||
+		awk '/^ debug_locks:/ { print $2 ? "on" : "off" }' /proc/lockdep_stats
 }
 
 # leaks: prints what kmemleak takes for lost. kmemleak reports memory that was allocated at least

@@ -25,7 +25,8 @@ TIMEOUT=${TIMEOUT:-$((180 * SLOWER))}
 
 # errno and wait status as request_module() returns them.
 # shellcheck disable=SC2034 # For the tests.
-EPERM=-1 ENOENT=-2 ENOEXEC=-8 ENOMEM=-12 EACCES=-13 EBUSY=-16 EINVAL=-22 ENAMETOOLONG=-36 ETIME=-62 ERESTARTSYS=-512 NOT_FOUND=256
+EPERM=-1 ENOENT=-2 ENOEXEC=-8 ENOMEM=-12 EACCES=-13 EBUSY=-16 EINVAL=-22 ENAMETOOLONG=-36 \
+	ETIME=-62 ERESTARTSYS=-512 NOT_FOUND=256
 
 # --- Points ---------------------------------------------------------------
 

@@ -27,7 +27,8 @@ complaints() {
 	[[ -s $announced ]] || announced=/dev/null
 	{
 		log_since "$KMOD_RS_MARK" | grep -E "$SPLAT"
-		[[ $LOCKDEP == off || $(lockdep_state) != off ]] || echo "lockdep has turned itself off"
+		[[ $LOCKDEP == off || $(lockdep_state) != off ]] ||
+			echo "lockdep has turned itself off"
 	} | grep -vEf "$announced"
 }
 

@@ -24,12 +24,15 @@ boot() {
 	new_overlay "bench-$what"
 	cp "$TOP/scripts/bench/guest.sh" "$OVERLAY/kmod_rs/"
 	# With --icount the guest may be off before its last lines are out. stty waits for them.
-	printf '#!/bin/bash\n%s\n' "bash /kmod_rs/guest.sh $what $ROUNDS" 'stty -F /dev/hvc0 raw -echo' >"$OVERLAY/kmod_rs/run"
+	printf '#!/bin/bash\n%s\n' "bash /kmod_rs/guest.sh $what $ROUNDS" \
+		'stty -F /dev/hvc0 raw -echo' >"$OVERLAY/kmod_rs/run"
 	chmod +x "$OVERLAY/kmod_rs/run"
 	say "booting $RELEASE to measure: $what"
 	guest=$WORK/figures
-	"$TOP/scripts/guest/vm.sh" --timeout "$TIMEOUT" "$@" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" | tr -d '\r' >"$guest"
-	grep -qx 'bench end' "$guest" || die "the guest ended too early: see $guest and $WORK/console.log"
+	"$TOP/scripts/guest/vm.sh" --timeout "$TIMEOUT" "$@" "$KERNEL_DIRECTORY" "$OVERLAY" \
+		"$WORK" | tr -d '\r' >"$guest"
+	grep -qx 'bench end' "$guest" ||
+		die "the guest ended too early: see $guest and $WORK/console.log"
 	grep '^bench ' "$guest" >>"$FIGURES"
 }
 
@@ -51,7 +54,8 @@ host_facts() {
 
 main() {
 	local directory
-	[[ $ROUNDS =~ ^[1-9][0-9]*$ ]] || die "ROUNDS=$ROUNDS is not a number of rounds: use 1 or more"
+	[[ $ROUNDS =~ ^[1-9][0-9]*$ ]] ||
+		die "ROUNDS=$ROUNDS is not a number of rounds: use 1 or more"
 	prepare_kernel
 	step "building for $RELEASE" make_all
 	directory=$OUT/bench

@@ -187,7 +187,8 @@ queue_is_long() {
 }
 
 in_queue_count() {
-	grep -m 1 . /proc/[0-9]*/stack 2>/dev/null | grep -cE '\[kmod_rs\]$|late_wait\+|__request_module\+|down_timeout\+'
+	grep -m 1 . /proc/[0-9]*/stack 2>/dev/null |
+		grep -cE '\[kmod_rs\]$|late_wait\+|__request_module\+|down_timeout\+'
 }
 
 # The uptime in milliseconds, by the clock that the trace uses.
@@ -199,7 +200,8 @@ uptime_ms() {
 
 # When the request for exit-0 got a slot: the kernel's event comes right after that.
 slot_given() {
-	sed -n 's/.* \([0-9]*\)\.\([0-9]\{3\}\)[0-9]*: module_request: exit-0 .*/\1\2/p' "$TRACING/trace"
+	sed -n 's/.* \([0-9]*\)\.\([0-9]\{3\}\)[0-9]*: module_request: exit-0 .*/\1\2/p' \
+		"$TRACING/trace"
 }
 
 # One user has made requests for 500 names. Measure how long root then waits for a slot. Root's wait
@@ -210,7 +212,8 @@ measure_turns() {
 	echo mono >"$TRACING/trace_clock"
 	echo 'name == "exit-0"' >"$TRACING/events/module/module_request/filter"
 	echo 1 >"$TRACING/events/module/module_request/enable"
-	setpriv --reuid="$NOBODY" --clear-groups /kmod_rs/load --tasks=500 --rounds=1 "w sleep-$SLOW_MS-% 0" >/dev/null 2>&1 &
+	setpriv --reuid="$NOBODY" --clear-groups /kmod_rs/load --tasks=500 --rounds=1 \
+		"w sleep-$SLOW_MS-% 0" >/dev/null 2>&1 &
 	load=$!
 	await queue_is_long
 	start=$(uptime_ms)
@@ -279,7 +282,8 @@ clock() {
 	done
 
 	# This comes last, because C's limit has to be changed for it.
-	insmod /kmod_rs/kmod_bench.ko concurrent_max="0x$(awk '$3 == "kmod_concurrent_max" { print $1 }' /proc/kallsyms)"
+	insmod /kmod_rs/kmod_bench.ko \
+		concurrent_max="0x$(awk '$3 == "kmod_concurrent_max" { print $1 }' /proc/kallsyms)"
 	use_silent_helper
 	for ((round = 0; round < ROUNDS; round++)); do
 		for who in c rust; do

@@ -20,7 +20,8 @@ debian_files() {
 
 	MACHINE=(
 		--disk "$CACHE/debian/root.img" --disk "$KERNEL_DIRECTORY/modules.img"
-		--nic e1000 --nic virtio-net-pci --device virtio-rng-pci --device qemu-xhci --device usb-kbd
+		--nic e1000 --nic virtio-net-pci --device virtio-rng-pci --device qemu-xhci \
+			--device usb-kbd
 	)
 	MACHINE_ARGUMENTS="trace_event=module:module_request trace_trigger=module_request.stacktrace trace_buf_size=8M
 		systemd.mask=timers.target systemd.getty_auto=no systemd.show_status=no net.ifnames=0"

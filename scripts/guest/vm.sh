@@ -45,7 +45,8 @@ MEMORY=4096
 kvm_works() {
 	[[ -w /dev/kvm ]] && grep -Eqw 'vmx|svm' /proc/cpuinfo &&
 		in_sysroot timeout 30 qemu-system-x86_64 -machine q35,accel=kvm -cpu host -m 512 \
-			-display none -no-reboot -kernel "$1/vmlinuz" -append "panic=-1 quiet" >/dev/null 2>&1
+			-display none -no-reboot -kernel "$1/vmlinuz" -append "panic=-1 quiet" \
+			>/dev/null 2>&1
 }
 
 accelerator() {
@@ -94,7 +95,8 @@ timing() {
 	fi
 	echo "no_timer_check rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60"
 	if [[ $2 ]] || is_constant_tsc; then
-		[[ $2 ]] || rate=$(once tsc-khz measure_tsc) || die "the rate of the TSC cannot be measured: see what gcc says above"
+		[[ $2 ]] || rate=$(once tsc-khz measure_tsc) ||
+			die "the rate of the TSC cannot be measured: see what gcc says above"
 		echo "tsc=nowatchdog tsc_early_khz=$rate"
 	else
 		echo "tsc=unstable clocksource=hpet"
@@ -127,7 +129,8 @@ main() {
 		esac
 		shift
 	done
-	(($# >= 3)) || die "usage: vm.sh [OPTIONS] KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]"
+	(($# >= 3)) ||
+		die "usage: vm.sh [OPTIONS] KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]"
 	kernel=$(realpath -- "$1") overlay=$2 work=$3
 	shift 3
 
@@ -156,7 +159,8 @@ main() {
 	fi
 	in_sysroot timeout --foreground "$timeout" "${qemu[@]}" \
 		-serial "file:$work/console.log" \
-		-device virtio-serial-pci -chardev stdio,id=results,signal=off -device virtconsole,chardev=results \
+		-device virtio-serial-pci -chardev stdio,id=results,signal=off -device \
+		virtconsole,chardev=results \
 		</dev/null
 }
 

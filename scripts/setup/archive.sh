@@ -26,12 +26,14 @@ host_archives() {
 		lists=(-o "Dir::State::lists=$ARCHIVE/host")
 		if [[ ! -d $ARCHIVE/host ]]; then
 			mkdir -p "$ARCHIVE/host/partial"
-			apt-get -q "${lists[@]}" -o APT::Sandbox::User=root -o APT::Update::Error-Mode=any update >&2 ||
+			apt-get -q "${lists[@]}" -o APT::Sandbox::User=root -o \
+				APT::Update::Error-Mode=any update >&2 ||
 				remove "$ARCHIVE/host"
 		fi
 	fi
 	# shellcheck disable=SC2016 # apt expands these.
-	apt-get "${lists[@]}" indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | sort -u
+	apt-get "${lists[@]}" indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
+		sort -u
 }
 
 # mirror LABEL SUITE: the machine's mirror of the archive with this label, or else the mirror that
@@ -50,7 +52,8 @@ mirror() {
 default_sources() {
 	# shellcheck disable=SC2016 # The shell of the hook expands this.
 	mmdebstrap --quiet --format=null --variant=custom \
-		--setup-hook='cat "$1/etc/apt/sources.list" >&2; exit 1' trixie /dev/null 2>&1 || true
+		--setup-hook='cat "$1/etc/apt/sources.list" >&2; exit 1' trixie /dev/null 2>&1 ||
+		true
 }
 
 # sysroot_sources CODENAME: the lines of sources.list for the sysroot of that Debian release.
@@ -109,7 +112,8 @@ archive_update() {
 	mkdir -p "$directory/state/lists/partial" "$directory/cache/archives/partial"
 	: >"$directory/status"
 	archive_config "$directory" >"$directory/apt.conf"
-	echo "deb [signed-by=$KEYRING] $main $(kernel_suite "$codename") main" >"$directory/sources.list"
+	echo "deb [signed-by=$KEYRING] $main $(kernel_suite "$codename") main" \
+		>"$directory/sources.list"
 	archive "$codename" apt-get update
 }
 

@@ -87,7 +87,8 @@ main() {
 	check_name "$1"
 	cd "$TOP"
 	take_lock
-	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not set up yet: run scripts/setup/prepare.sh $1 first"
+	[[ -f $KERNELS/$1/complete ]] ||
+		die "kernel $1 is not set up yet: run scripts/setup/prepare.sh $1 first"
 	release=$(readlink "$KERNELS/$1")
 	recipe="$DEBIAN_PACKAGES $(finish_system | cksum)"
 	if ! is_complete "$DEBIAN" "$recipe"; then
@@ -98,7 +99,8 @@ main() {
 		echo "$recipe" >"$DEBIAN/complete"
 	fi
 	[[ $KERNELS/$release/modules.img -nt $KERNELS/$release/complete ]] ||
-		step "making the disk with the modules of kernel $release" make_modules "$KERNELS/$release"
+		step "making the disk with the modules of kernel $release" make_modules \
+			"$KERNELS/$release"
 }
 
 main "$@"

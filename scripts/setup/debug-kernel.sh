@@ -41,12 +41,14 @@ kernel_make() {
 	local directory=$1
 	shift
 	in_sysroot env DEBIAN_KERNEL_NO_CC_VERSION_CHECK=y \
-		make -C "$directory/src/" O="$directory/build" ARCH=x86 LLVM=1 -j"$(($(nproc) + 1))" "$@"
+		make -C "$directory/src/" O="$directory/build" ARCH=x86 LLVM=1 \
+		-j"$(($(nproc) + 1))" "$@"
 }
 
 # settings FILE...: the settings in configurations or fragments, as OPTION=VALUE.
 settings() {
-	sed -nE 's/^# (CONFIG_\w+) is not set$/\1=n/p; /^CONFIG_/p' "$@" | tac | awk -F= '!seen[$1]++'
+	sed -nE 's/^# (CONFIG_\w+) is not set$/\1=n/p; /^CONFIG_/p' "$@" | tac |
+		awk -F= '!seen[$1]++'
 }
 
 # lost CONFIGURATION FILE...: the settings of the files that the configuration does not have. An
@@ -66,7 +68,8 @@ configure_as() {
 	local config=$2/build/$1 directory=$2 lost
 	shift 2
 	settings "$@" >"$config.wanted"
-	kernel_make "$directory" KCONFIG_CONFIG="$config" KCONFIG_ALLCONFIG="$config.wanted" allnoconfig
+	kernel_make "$directory" KCONFIG_CONFIG="$config" KCONFIG_ALLCONFIG="$config.wanted" \
+		allnoconfig
 	kernel_make "$directory" KCONFIG_CONFIG="$config" olddefconfig
 	lost=$(lost "$config" "$@" | in_one_line)
 	[[ ! $lost ]] ||
@@ -144,7 +147,8 @@ main() {
 	fi
 	cd "$TOP"
 	take_lock
-	[[ -f $KERNELS/$minor/complete ]] || die "kernel $minor is not set up yet: run scripts/setup/prepare.sh $minor first"
+	[[ -f $KERNELS/$minor/complete ]] ||
+		die "kernel $minor is not set up yet: run scripts/setup/prepare.sh $minor first"
 	stock=$(realpath "$KERNELS/$minor")
 	release=$(basename "$stock")-$kind
 	directory=$KERNELS/$release

@@ -47,7 +47,8 @@ main() {
 		exec "${clean[@]}" "$@"
 	fi
 	sysroot=$(sysroot_of "$codename")
-	[[ -f $sysroot/complete ]] || die "there is no sysroot of $codename yet: run scripts/setup/prepare.sh first"
+	[[ -f $sysroot/complete ]] ||
+		die "there is no sysroot of $codename yet: run scripts/setup/prepare.sh first"
 	directories=$(shared_directories)
 	while read -r directory; do
 		[[ -e $directory ]] || die "$directory does not exist: correct KMOD_RS_BIND"
@@ -56,7 +57,8 @@ main() {
 	exec "${clean[@]}" "$(command -v bwrap)" --die-with-parent --unshare-pid \
 		--bind "$sysroot" / --dev-bind /dev /dev --proc /proc --ro-bind /sys /sys \
 		--perms 1777 --tmpfs /tmp --tmpfs /run \
-		--ro-bind-try /etc/resolv.conf /etc/resolv.conf --ro-bind-try /etc/hosts /etc/hosts \
+		--ro-bind-try /etc/resolv.conf /etc/resolv.conf --ro-bind-try /etc/hosts \
+		/etc/hosts \
 		"${binds[@]}" --chdir "$(pwd -P)" "$@"
 }
 

@@ -78,7 +78,8 @@ modules() {
 	local directory=$1 root=$2 release
 	release=$(<"$directory/build/include/config/kernel.release")
 	local from=$directory/root/usr/lib/modules/$release to=$root/usr/lib/modules/$release
-	in_sysroot /usr/lib/dracut/dracut-install -D "$root" --kerneldir "$from" --silent -o -m "${MODULES[@]}"
+	in_sysroot /usr/lib/dracut/dracut-install -D "$root" --kerneldir "$from" --silent -o -m \
+		"${MODULES[@]}"
 	if [[ -d $directory/test-modules ]]; then
 		mkdir -p "$to/extra"
 		cp "$directory"/test-modules/*.ko "$to/extra/"
@@ -142,9 +143,11 @@ main() {
 	check_name "${1%-debug*}"
 	cd "$TOP"
 	take_lock
-	[[ -f $KERNELS/$1/complete ]] || die "kernel $1 is not set up yet: run scripts/setup/prepare.sh $1 first"
+	[[ -f $KERNELS/$1/complete ]] ||
+		die "kernel $1 is not set up yet: run scripts/setup/prepare.sh $1 first"
 	release=$(readlink "$KERNELS/$1")
-	made "$KERNELS/$release/guest.cpio" "$KERNELS/$release/complete" "$SYSROOT/complete" "${BASH_SOURCE[0]}" ||
+	made "$KERNELS/$release/guest.cpio" "$KERNELS/$release/complete" "$SYSROOT/complete" \
+		"${BASH_SOURCE[0]}" ||
 		step "making the guest for kernel $release" make_guest "$KERNELS/$release"
 	[[ -f $KERNELS/xfs.img ]] ||
 		step "making the XFS disk" make_disk

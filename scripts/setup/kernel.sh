@@ -115,7 +115,8 @@ unpack_source() {
 	local part=$1 version=$2 package=$3
 	download "$part.deb" "$version" "$package"
 	mkdir "$part"
-	tar -C "$part" -x --strip-components=1 --exclude='linux-source-*/drivers/gpu/drm/amd/include' \
+	tar -C "$part" -x --strip-components=1 \
+		--exclude='linux-source-*/drivers/gpu/drm/amd/include' \
 		-I 'xz -T0' -f "$part.deb"/root/usr/src/linux-source-*.tar.xz
 	remove "$part.deb"
 }
@@ -186,7 +187,8 @@ fetch() {
 kernel_make() {
 	local directory=$1
 	shift
-	in_sysroot_of "$CODENAME" make -C "$directory/src/" O="$directory/build" -j"$(($(nproc) + 1))" "$@"
+	in_sysroot_of "$CODENAME" make -C "$directory/src/" O="$directory/build" \
+		-j"$(($(nproc) + 1))" "$@"
 }
 
 # options CONFIG: the options in a .config, without the versions of the tools.
@@ -250,7 +252,8 @@ configure() {
 metadata() {
 	local directory=$1 release=$2 headers=$3
 	kernel_make "$directory" prepare modules_prepare
-	check_symbols "$release" "$headers/Module.symvers" "$directory"/build/rust/exports_*_generated.h
+	check_symbols "$release" "$headers/Module.symvers" \
+		"$directory"/build/rust/exports_*_generated.h
 }
 
 # Build the two modules that the kernel's own test of module loading needs.
@@ -285,7 +288,8 @@ build() {
 	local directory=$1 release=$2 headers=$1/root/usr/src/linux-headers-$2
 	remove "$directory/build" "$directory/test-modules"
 	step "configuring kernel $release" configure "$directory" "$release" "$headers"
-	step "building the Rust metadata of kernel $release" metadata "$directory" "$release" "$headers"
+	step "building the Rust metadata of kernel $release" metadata "$directory" "$release" \
+		"$headers"
 	step "building the test modules for kernel $release" test_modules "$directory"
 	step "indexing the modules of kernel $release" index_modules "$directory" "$release"
 }
@@ -321,7 +325,8 @@ main() {
 	cd "$TOP"
 	take_lock
 	mkdir -p "$KERNELS"
-	if [[ ! ${REFRESH:-} ]] && { made "$name" || [[ $fetch_only && -f $KERNELS/$name/fetched ]]; }; then
+	if [[ ! ${REFRESH:-} ]] && { made "$name" || [[ $fetch_only &&
+		-f $KERNELS/$name/fetched ]]; }; then
 		return
 	fi
 	fetch "$name"

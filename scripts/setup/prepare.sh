@@ -71,7 +71,8 @@ main() {
 	run initramfs.sh "$name"
 	release=$(readlink "$KERNELS/$name")
 	for codename in "${codenames[@]}"; do
-		has_tools "$codename" || say "ready: the tools of $codename in $(sysroot_of "$codename")"
+		has_tools "$codename" ||
+			say "ready: the tools of $codename in $(sysroot_of "$codename")"
 	done
 	say "ready: kernel $release and its guest in $KERNELS/$release"
 }

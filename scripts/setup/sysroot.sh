@@ -27,7 +27,8 @@ make_sysroot() {
 	packages=$(tool_packages "$codename" | paste -sd,)
 	mkdir -p "$part"
 	if ((EUID == 0)); then
-		make_debian "$codename" "$part" "$packages" --variant=apt --mode=root --format=directory
+		make_debian "$codename" "$part" "$packages" --variant=apt --mode=root \
+			--format=directory
 	else
 		make_debian "$codename" - "$packages" --variant=apt --mode=unshare --format=tar |
 			tar -C "$part" -x --no-same-owner --exclude='./dev/*'
@@ -78,7 +79,8 @@ main() {
 	(($# > 0)) || die "usage: sysroot.sh [--helpers] CODENAME..., with CODENAME trixie or forky"
 	take_lock
 	for codename in "$@"; do
-		if has_tools "$codename" || { is_made "$codename" && is_current "$codename"; } || install_tools "$codename"; then
+		if has_tools "$codename" || { is_made "$codename" && is_current "$codename"; } ||
+			install_tools "$codename"; then
 			continue
 		fi
 		need_helpers bwrap=bubblewrap

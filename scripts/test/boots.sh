@@ -23,7 +23,8 @@ busy_loop() {
 }
 
 run_guest() {
-	exec "$TOP/scripts/guest/vm.sh" --timeout 1800 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" >"$WORK.ktap"
+	exec "$TOP/scripts/guest/vm.sh" --timeout 1800 "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
+		>"$WORK.ktap"
 }
 
 # boot: run a guest. $WORK/results.ktap then has its output.

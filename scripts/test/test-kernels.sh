@@ -65,7 +65,8 @@ reasons() {
 test_kernel() {
 	local name=$1 log=$LOGS/$1.log start=$SECONDS passed failed skipped took
 	printf '\n# KERNEL=%s\n' "$name"
-	KERNEL=$name DEBUG=no T=${T:-${TESTS[*]}} "$TOP/scripts/test/test.sh" 2>&1 | tee "$log" || true
+	KERNEL=$name DEBUG=no T=${T:-${TESTS[*]}} "$TOP/scripts/test/test.sh" 2>&1 | tee "$log" ||
+		true
 	took=$((SECONDS - start))
 	printf -v took '%d:%02d' $((took / 60)) $((took % 60))
 	if [[ ! $(tail -n 1 "$log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then

@@ -101,7 +101,8 @@ arguments_of() {
 # "# Debug: --full", they run it only with --full, or if it is asked for by name. Other tests take
 # the same paths of the module.
 is_left_out() {
-	[[ $SUITE == debug* && ! $FULL && ! ${T:-} ]] && grep -qx '# Debug: --full' "$(file_of "$1")"
+	[[ $SUITE == debug* && ! $FULL && ! ${T:-} ]] &&
+		grep -qx '# Debug: --full' "$(file_of "$1")"
 }
 
 # is_watched NAME: does kmemleak watch this test? It makes everything two to three times as slow. So
@@ -144,7 +145,8 @@ check_names() {
 	local name known
 	known=" $(host_tests | xargs) $(guest_tests | xargs) $(long_tests | xargs) $(debian_tests | xargs) "
 	for name in ${T:-}; do
-		[[ $known == *" $name "* ]] || die "there is no test \"$name\"; the tests are:$known"
+		[[ $known == *" $name "* ]] ||
+			die "there is no test \"$name\"; the tests are:$known"
 	done
 }
 
@@ -312,7 +314,8 @@ is_void() {
 # boot_once ARGUMENTS: boot a guest. Its output is printed and kept.
 boot_once() {
 	# shellcheck disable=SC2086 # Several arguments.
-	"$TOP/scripts/guest/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
+	"$TOP/scripts/guest/vm.sh" --timeout "$((VM_TIMEOUT * SLOWER))" "${MACHINE[@]}" \
+		"$KERNEL_DIRECTORY" "$OVERLAY" "$WORK" \
 		log_buf_len=4M $1 | tee "$WORK/results.ktap" || true
 }
 

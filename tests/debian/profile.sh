@@ -25,8 +25,10 @@ no_complaint "no complaint since the kernel started"
 # None of these modules is loaded, so the kernel makes the requests.
 echo /kmod_rs/vectors >"$MODPROBE"
 is "ordinary users get what is allowed" \
-	"$(reached as_nobody /kmod_rs/vectors run "${ALLOWED[@]}" "${DENIED[@]}" "${NOBODY[@]}")" "$(sorted "${ALLOWED[@]}")"
-is "root gets the rest" "$(reached /kmod_rs/vectors run "${DENIED[@]}" "${NOBODY[@]}")" "$(sorted "${DENIED[@]}")"
+	"$(reached as_nobody /kmod_rs/vectors run "${ALLOWED[@]}" "${DENIED[@]}" "${NOBODY[@]}")" \
+	"$(sorted "${ALLOWED[@]}")"
+is "root gets the rest" "$(reached /kmod_rs/vectors run "${DENIED[@]}" "${NOBODY[@]}")" \
+	"$(sorted "${DENIED[@]}")"
 echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 holds "it can be given back" give_back
 

@@ -48,7 +48,8 @@ refused "no post-link" "post-link|should have them"
 sed 's/livepatch=Y/livepatch=N/' "$OUT/kmod-rs.ko" >"$BAD"
 refused "no livepatch=Y" "not marked as a livepatch"
 
-sed 's/\.klp\.sym\.vmlinux\.modprobe_path,0/.klp.sym.vmlinux.modprobe_patX,0/' "$OUT/kmod-rs.ko" >"$BAD"
+sed 's/\.klp\.sym\.vmlinux\.modprobe_path,0/.klp.sym.vmlinux.modprobe_patX,0/' "$OUT/kmod-rs.ko" \
+	>"$BAD"
 refused "another private symbol" "modprobe_patX"
 
 with_tools objcopy --weaken-symbol=vsnprintf "$OUT/kmod-rs.ko" "$BAD"
@@ -64,5 +65,6 @@ frame=$(disassemble kmod_rs_handle_request | awk '/48 81 ec/ && !seen++ { print 
 write_byte 05 "0x${frame%:} + 4"
 refused "too much of the stack" "bytes of stack are held"
 
-with_tools objcopy --add-symbol kmod_rs_request_module.cold=.text:0,function "$OUT/kmod-rs.ko" "$BAD"
+with_tools objcopy --add-symbol kmod_rs_request_module.cold=.text:0,function "$OUT/kmod-rs.ko" \
+	"$BAD"
 refused "a second part of the entry" "split"

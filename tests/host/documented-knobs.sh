@@ -94,7 +94,8 @@ noticed() {
 	sed -E "$2" "$GUIDE" >"$WORK/guide.rst"
 	! cmp -s "$GUIDE" "$WORK/guide.rst" || die "nothing in the guide to be changed by: $2"
 	said=$(complaints "$WORK/guide.rst")
-	grep -xE "$1" <<<"$said" || die "not noticed with the guide changed by $2: \"$1\"; said was: $said"
+	grep -xE "$1" <<<"$said" ||
+		die "not noticed with the guide changed by $2: \"$1\"; said was: $said"
 }
 
 # change_entry NAME SED: prints a script for sed(1) that makes this change in the entry of a knob
@@ -110,17 +111,27 @@ size=$(sed -n 's/^static KNOBS: \[Knob; \([0-9]*\)\].*/\1/p' "$TOP/sysctl.rs")
 said=$(complaints "$GUIDE")
 [[ ! $said ]] || die "Documentation/admin-guide.rst and sysctl.rs differ: $said"
 
-noticed 'kernel/kmod-limit: range is "1 to 1001", not "1 to 1000"' "$(change_entry kmod-limit 's/1000/1001/')"
-noticed 'kernel/kmod_rs/chain_limit: range is "0 to 32", not "1 to 32"' "$(change_entry chain_limit 's/1 to/0 to/')"
-noticed 'kernel/kmod_rs/loop_repeats: default is "3", not "2"' "$(change_entry loop_repeats 's/default 2/default 3/')"
-noticed 'kernel/kmod_rs/coalesce: default is "", not "1"' "$(change_entry coalesce 's/default/usual/')"
-noticed 'kernel/kmod_rs/autoload_enforce: range is "", not "0 to 1"' "$(change_entry autoload_enforce 's/Range/From/')"
-noticed 'kernel/kmod_rs/autoload_allow: bytes is "4095", not "4096"' "$(change_entry autoload_allow 's/4096/4095/')"
-noticed 'kernel/kmod_rs/autoload_deny: default is "", not "-"' "$(change_entry autoload_deny 's/empty/full/')"
-noticed 'kernel/kmod_rs/log_requests: mode is "0600", not "0644"' "$(change_entry log_requests 's/\(0644\)/(0600)/')"
+noticed 'kernel/kmod-limit: range is "1 to 1001", not "1 to 1000"' \
+	"$(change_entry kmod-limit 's/1000/1001/')"
+noticed 'kernel/kmod_rs/chain_limit: range is "0 to 32", not "1 to 32"' \
+	"$(change_entry chain_limit 's/1 to/0 to/')"
+noticed 'kernel/kmod_rs/loop_repeats: default is "3", not "2"' \
+	"$(change_entry loop_repeats 's/default 2/default 3/')"
+noticed 'kernel/kmod_rs/coalesce: default is "", not "1"' \
+	"$(change_entry coalesce 's/default/usual/')"
+noticed 'kernel/kmod_rs/autoload_enforce: range is "", not "0 to 1"' \
+	"$(change_entry autoload_enforce 's/Range/From/')"
+noticed 'kernel/kmod_rs/autoload_allow: bytes is "4095", not "4096"' \
+	"$(change_entry autoload_allow 's/4096/4095/')"
+noticed 'kernel/kmod_rs/autoload_deny: default is "", not "-"' \
+	"$(change_entry autoload_deny 's/empty/full/')"
+noticed 'kernel/kmod_rs/log_requests: mode is "0600", not "0644"' \
+	"$(change_entry log_requests 's/\(0644\)/(0600)/')"
 noticed 'kernel/kmod_rs/active: mode is "0644", not "0444"' "$(change_entry active 's/0444/0644/')"
-noticed 'kernel/kmod_rs/autoload_lock: mode is "0600", not "0644"' 's/^(.*autoload_\*.. \(0)644/\1600/'
+noticed 'kernel/kmod_rs/autoload_lock: mode is "0600", not "0644"' \
+	's/^(.*autoload_\*.. \(0)644/\1600/'
 noticed 'kernel/kmod_rs/helper_env is documented 0 times' 's/^..\/proc.*helper_env/other/'
 noticed 'kernel/kmod_rs/helper_environment is no knob' 's/^(..\/proc.*helper_env)/\1ironment/'
 noticed 'kernel/kmod_rs/autoload_all is no knob' 's/^(..autoload_all)ow/\1/'
-noticed 'kernel/kmod_rs/busy_timeout is no knob' 's/kernel\.kmod_rs\.busy_timeout_ms/kernel.kmod_rs.busy_timeout/'
+noticed 'kernel/kmod_rs/busy_timeout is no knob' \
+	's/kernel\.kmod_rs\.busy_timeout_ms/kernel.kmod_rs.busy_timeout/'

@@ -9,4 +9,5 @@ set -euo pipefail
 
 cd "$TOP"
 mapfile -t scripts < <(find scripts tests -name '*.sh'; echo .ci/run)
-in_sysroot shellcheck --external-sources --source-path=SCRIPTDIR --source-path=. --source-path=tests "${scripts[@]}"
+in_sysroot shellcheck --external-sources --source-path=SCRIPTDIR --source-path=. \
+	--source-path=tests "${scripts[@]}"

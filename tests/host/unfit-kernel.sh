@@ -27,7 +27,8 @@ refused() {
 	if said=$(KDIR=$TREE "$TOP/scripts/build.sh" --in "$WORK/build" 2>&1); then
 		die "not refused: $1"
 	fi
-	[[ $(wc -l <<<"$said") == 1 && $said =~ $1 ]] || die "expected one line that matches \"$1\", got: $said"
+	[[ $(wc -l <<<"$said") == 1 && $said =~ $1 ]] ||
+		die "expected one line that matches \"$1\", got: $said"
 	echo "$said"
 	fresh_tree
 }

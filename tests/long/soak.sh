@@ -62,7 +62,8 @@ round() {
 	else
 		how+=("--until=$STOP")
 	fi
-	chrt --other 0 /kmod_rs/load "${how[@]}" "${QUESTIONS[@]}" >>/tmp/answers.all 2>>/tmp/asked &
+	chrt --other 0 /kmod_rs/load "${how[@]}" "${QUESTIONS[@]}" >>/tmp/answers.all \
+		2>>/tmp/asked &
 	load=$!
 	for ((i = RANDOM % 6; i >= 0; i--)); do
 		disturb
@@ -122,7 +123,8 @@ is "and are given on" "$(answer_of "$ASKER")" $((6 << 8))
 await helpers_gone
 holds "no reference is left: it can be unloaded" give_back
 holds "no helper is left" await helpers_gone
-if await processes_gone "$PROCESSES"; then pass "nor another process"; else fail "nor another process" "$(ps ax)"; fi
+if await processes_gone "$PROCESSES"; then \
+	pass "nor another process"; else fail "nor another process" "$(ps ax)"; fi
 more=$(($(memory_at_rest Slab) - slab))
 holds "Slab: $more kB more" [ "$more" -lt 8192 ]
 less=$((available - $(memory_at_rest MemAvailable)))

@@ -61,7 +61,8 @@ patch on
 references=$(</sys/module/kmod_rs/refcnt)
 
 run_loop again-child
-is "a helper asks for its own name: $ELOOP for the third" "$(got)" "again-child $ELOOP again-child 256"
+is "a helper asks for its own name: $ELOOP for the third" "$(got)" \
+	"again-child $ELOOP again-child 256"
 is "the first is told that its helper failed" "$ANSWER" 256
 is "two helpers ran" "$(helpers)" 2
 is "and the log says it" "$(reported)" "again-child -> again-child -> again-child"
@@ -87,10 +88,12 @@ is "and the log says it" "$(reported)" "count-1 -> count-2 -> count-3 -> count-4
 echo 8 >"$KNOBS/chain_limit"
 
 run_loop again-nowait
-is "who does not wait is stopped when the chain is too long" "$(got | tr ' ' '\n' | sort | uniq -c | xargs)" \
+is "who does not wait is stopped when the chain is too long" \
+	"$(got | tr ' ' '\n' | sort | uniq -c | xargs)" \
 	"1 $ELOOP 7 0 8 again-nowait"
 is "eight helpers ran" "$(helpers)" 8
-is "and the log says it" "$(reported | sed 's/ -> / /g' | xargs -n1 | uniq -c | xargs)" "9 again-nowait"
+is "and the log says it" "$(reported | sed 's/ -> / /g' | xargs -n1 | uniq -c | xargs)" \
+	"9 again-nowait"
 
 echo 3 >"$KNOBS/loop_repeats"
 run_loop again-child
@@ -117,7 +120,8 @@ is "and the log says it" "$(reported)" "net-pf-9 -> net-pf-9 -> net-pf-9"
 # Requests for the same name one after the other are no loop.
 mark
 use_helper
-is "once more is no loop" "$(ask w exit-1) $(ask w exit-1) $(ask w exit-1) $(reported)" "256 256 256 "
+is "once more is no loop" "$(ask w exit-1) $(ask w exit-1) $(ask w exit-1) $(reported)" \
+	"256 256 256 "
 
 # The real modprobe with a loop in its configuration, compared with C.
 let_the_limit_pass
@@ -167,14 +171,16 @@ be_patient
 let_the_limit_pass
 echo 5 >"$KNOBS/loop_repeats"
 run_loop "again-child$(printf '\001%.0s' {1..43})x"
-is "a chain of hostile names is on one line, without its middle" "$(reported | sed 's/\(\\x01\)\{43\}x/+/g')" \
+is "a chain of hostile names is on one line, without its middle" \
+	"$(reported | sed 's/\(\\x01\)\{43\}x/+/g')" \
 	"again-child+ -> ... -> again-child+ -> again-child+"
 echo 2 >"$KNOBS/loop_repeats"
 
 # Many loops at once: each is stopped because of its own chain only.
 use_silent_helper
 count_calls call_usermodehelper_exec
-is "20 loops at once" "$(/kmod_rs/load --tasks=20 --rounds=1 'w again-child-% 256' 2>/dev/null)" "no other answers"
+is "20 loops at once" "$(/kmod_rs/load --tasks=20 --rounds=1 'w again-child-% 256' 2>/dev/null)" \
+	"no other answers"
 is "two helpers each" "$(calls call_usermodehelper_exec)" 40
 forget_calls
 

@@ -57,7 +57,8 @@ for how in off on; do
 	is "asked for the first, patch $how" "$(ask w nest_a)" 0
 	is "each asked for the next" "$(log | grep -cE '^nest_(a: nest_b|b: nest_c) result=0$')" \
 		"$([[ $how == off ]] && echo 2 || echo 4)"
-	holds "and all are there" test -d /sys/module/nest_a -a -d /sys/module/nest_b -a -d /sys/module/nest_c
+	holds "and all are there" test -d /sys/module/nest_a -a -d /sys/module/nest_b -a -d \
+		/sys/module/nest_c
 
 	# The task that waits for the second request is the insmod that runs the module's init.
 	before=$(times_asked)
@@ -67,7 +68,8 @@ for how in off on; do
 	holds "modprobe waits for it, and it for modprobe" await running insmod 2
 	kill -KILL "$waiter"
 	holds "killed, it gets $ERESTARTSYS" await own_answer "$ERESTARTSYS"
-	is "so the first has the answer of a killed modprobe" "$(answer_of "$ASKER" | grep -cE '^[0-9]+$')" 1
+	is "so the first has the answer of a killed modprobe" \
+		"$(answer_of "$ASKER" | grep -cE '^[0-9]+$')" 1
 	await running insmod 0
 	await running modprobe 0
 	unload
@@ -82,8 +84,10 @@ for how in off on; do
 	else
 		holds "here it is refused" await own_answer "$ELOOP"
 	fi
-	matches "the first is answered" "$(answer_of "$ASKER")" "$([[ $how == off ]] && echo '^[0-9]+$' || echo '^0$')"
-	is "the log says it" "$(log | grep -c 'loop assumed and stopped: nest_self -> nest_self (insmod')" \
+	matches "the first is answered" "$(answer_of "$ASKER")" \
+		"$([[ $how == off ]] && echo '^[0-9]+$' || echo '^0$')"
+	is "the log says it" \
+		"$(log | grep -c 'loop assumed and stopped: nest_self -> nest_self (insmod')" \
 		"$([[ $how == off ]] && echo 0 || echo 1)"
 	echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 	unload

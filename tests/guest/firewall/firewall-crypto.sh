@@ -47,7 +47,8 @@ without "${SERPENT[@]}"
 # Mode 1.
 set_rule autoload_mode 1
 SEEN=$(newest seq)
-is "mode 1, uid 65534: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": No such file or directory"
+is "mode 1, uid 65534: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" \
+	": No such file or directory"
 look
 is "he asks" "$(by_user)" "demo-socket crypto-cbc(serpent) denied denied autoload_mode 1
 demo-socket crypto-cbc(serpent)-all denied denied autoload_mode 1"
@@ -75,7 +76,8 @@ is "the thread asks" "$(by_thread)" "cryptomgr_probe crypto-authencesn denied de
 holds "authencesn is not loaded" eval '! is_module authencesn'
 is "root: $NAME" "$(bind_to aead "$NAME")" ": done"
 look
-is "the thread gets what root got" "$(by_thread | head -n 1)" "cryptomgr_probe crypto-authencesn loaded allowed crypto $NAME"
+is "the thread gets what root got" "$(by_thread | head -n 1)" \
+	"cryptomgr_probe crypto-authencesn loaded allowed crypto $NAME"
 holds "authencesn is loaded" is_module authencesn
 without "${AUTHENC[@]}"
 
@@ -87,7 +89,8 @@ look
 is "its part, too" "$(by_thread | grep -m 1 ' crypto-serpent ')" \
 	"cryptomgr_probe crypto-serpent loaded allowed crypto cbc(serpent)"
 without "${SERPENT[@]}"
-is "no other: ctr(serpent)" "$(bind_to skcipher 'ctr(serpent)' as_nobody)" ": No such file or directory"
+is "no other: ctr(serpent)" "$(bind_to skcipher 'ctr(serpent)' as_nobody)" \
+	": No such file or directory"
 look
 is "nor a part of that" "$(passed)" ""
 set_rule autoload_deny 'crypto-serpent'
@@ -128,7 +131,8 @@ END
 for ((i = 0; i < 4; i++)); do
 	(
 		exec 8>&- 9>&-
-		for ((j = 0; j < 20; j++)); do bind_to skcipher "flood-$i-$j(serpent)" as_nobody; done
+		for ((j = 0; j < 20; j++)); do \
+			bind_to skcipher "flood-$i-$j(serpent)" as_nobody; done
 	) >/dev/null &
 done
 for ((i = 0; i < 5; i++)); do bind_to skcipher "cbc(serpent)" as_nobody >/dev/null; done

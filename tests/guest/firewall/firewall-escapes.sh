@@ -32,9 +32,11 @@ count_calls call_usermodehelper_exec
 in_namespaces=(unshare --user --map-root-user)
 is "a user namespace" "$(as_nobody "${in_namespaces[@]}" /kmod_rs/ask w x)" "$EPERM"
 is "one in one" "$(as_nobody "${in_namespaces[@]}" "${in_namespaces[@]}" /kmod_rs/ask w x)" "$EPERM"
-is "three deep, with all other namespaces" "$(as_nobody "${in_namespaces[@]}" --mount --net --pid --ipc --uts --cgroup --fork \
+is "three deep, with all other namespaces" \
+	"$(as_nobody "${in_namespaces[@]}" --mount --net --pid --ipc --uts --cgroup --fork \
 	"${in_namespaces[@]}" --net "${in_namespaces[@]}" /kmod_rs/ask w netdev-x)" "$EPERM"
-is "capabilities kept there" "$(as_nobody unshare --user --map-root-user --keep-caps /kmod_rs/ask w x)" "$EPERM"
+is "capabilities kept there" \
+	"$(as_nobody unshare --user --map-root-user --keep-caps /kmod_rs/ask w x)" "$EPERM"
 is "entered from outside" "$(
 	"${AS_NOBODY[@]}" unshare --user --map-root-user sleep 100 8>&- 9>&- &
 	await has_left $!
@@ -43,38 +45,47 @@ is "entered from outside" "$(
 )" "$EPERM"
 # Root that leaves the initial user namespace is not root here any more. That is root's own
 # decision.
-is "root that leaves the initial user namespace" "$(unshare --user --map-root-user /kmod_rs/ask w x)" "$EPERM"
+is "root that leaves the initial user namespace" \
+	"$(unshare --user --map-root-user /kmod_rs/ask w x)" "$EPERM"
 is "and not otherwise" "$(unshare --mount --net --pid --fork /kmod_rs/ask w x)" 0
 is "one helper, root's" "$(runs)" 1
 
 # Capabilities and users.
-is "no capability in effect" "$(setpriv --bounding-set=-all --inh-caps=-all /kmod_rs/ask w x)" "$EPERM"
-is "all but the one" "$(setpriv --bounding-set=-sys_module --inh-caps=-sys_module /kmod_rs/ask w x)" "$EPERM"
+is "no capability in effect" "$(setpriv --bounding-set=-all --inh-caps=-all /kmod_rs/ask w x)" \
+	"$EPERM"
+is "all but the one" \
+	"$(setpriv --bounding-set=-sys_module --inh-caps=-sys_module /kmod_rs/ask w x)" "$EPERM"
 is "with no_new_privs a setuid program is none" "$(
 	cp /kmod_rs/ask /tmp/ask-setuid
 	chmod 4755 /tmp/ask-setuid
 	setpriv --reuid=65534 --clear-groups --no-new-privs /tmp/ask-setuid w x
 )" "$EPERM"
-is "in a user namespace neither" "$(setpriv --reuid=65534 --clear-groups unshare --user /tmp/ask-setuid w x)" "$EPERM"
+is "in a user namespace neither" \
+	"$(setpriv --reuid=65534 --clear-groups unshare --user /tmp/ask-setuid w x)" "$EPERM"
 chown 65533 /tmp/ask-setuid
 chmod 4755 /tmp/ask-setuid
 is "setuid to somebody else" "$(setpriv --reuid=65534 --clear-groups /tmp/ask-setuid w x)" "$EPERM"
 rm /tmp/ask-setuid
 # The credentials of the task itself count, not those that it uses for a moment.
-is "with the credentials of root in place" "$(/kmod_rs/override 28) $(newest name) $(newest uid) $(verdict)" \
+is "with the credentials of root in place" \
+	"$(/kmod_rs/override 28) $(newest name) $(newest uid) $(verdict)" \
 	'Address family not supported by protocol "net-pf-28" 65534 denied autoload_mode 1'
 is "no helper for any" "$(runs)" 1
 
 # Threads, tasks that execute another program, and tasks that die.
 is "a thread" "$(as_nobody /kmod_rs/ask -t w x 2>/dev/null)" "$EPERM"
 as_nobody unshare --user --mount --map-root-user mount -t zzfs none /mnt 2>/dev/null
-is "a file system" "$(newest name) $(newest uid) $(verdict)" '"fs-zzfs" 65534 denied autoload_mode 1'
+is "a file system" "$(newest name) $(newest uid) $(verdict)" \
+	'"fs-zzfs" 65534 denied autoload_mode 1'
 rm -f /tmp/serial
-as_nobody /kmod_rs/load --tasks=8 --kills=$((100 / SLOWER)) "w killed-% $EPERM" "n killed-% $EPERM" >/tmp/answers.killed 2>/dev/null
+as_nobody /kmod_rs/load --tasks=8 --kills=$((100 / SLOWER)) "w killed-% $EPERM" \
+	"n killed-% $EPERM" >/tmp/answers.killed 2>/dev/null
 is "killed at any moment: no other answer" "$(</tmp/answers.killed)" "no other answers"
 rm -f /tmp/serial /tmp/answers.killed
-is "each that has returned was denied" "$(recent | grep 'name="killed-' | grep -cv ' outcome=denied ')" 0
-is "one that executes while its child asks" "$(as_nobody bash -c '/kmod_rs/ask w x & exec /kmod_rs/ask w x' | xargs)" "$EPERM $EPERM"
+is "each that has returned was denied" \
+	"$(recent | grep 'name="killed-' | grep -cv ' outcome=denied ')" 0
+is "one that executes while its child asks" \
+	"$(as_nobody bash -c '/kmod_rs/ask w x & exec /kmod_rs/ask w x' | xargs)" "$EPERM $EPERM"
 as_nobody bash -c '(/kmod_rs/ask w orphan >/dev/null) & disown; exit'
 await eval 'recent | grep -q "name=\"orphan\""'
 is "one whose parent has gone" "$(recent | grep 'name="orphan"' | field policy)" denied
@@ -118,7 +129,8 @@ printf 'w denied\0allowed' >/tmp/question
 is "whatever follows" "$(ask_file /tmp/question) $(verdict)" '"denied" denied autoload_deny denied*'
 rm /tmp/question
 is "a name cannot forge a line" "$(as_nobody /kmod_rs/ask -c $'a)\nkmod_rs: b' w $'x\nseq=1 policy=allowed rule="')" "$EPERM"
-is "of records" "$(recent | tail -n 1 | field name) $(verdict)" '"x\x0aseq=1 policy=allowed rule=\x22" denied autoload_mode 1'
+is "of records" "$(recent | tail -n 1 | field name) $(verdict)" \
+	'"x\x0aseq=1 policy=allowed rule=\x22" denied autoload_mode 1'
 sleep 6
 as_nobody /kmod_rs/ask -c $'a)\nkmod_rs: b' w $'x\nkmod_rs: autoload' >/dev/null
 is "or of the log" "$(log | grep ' denied: x' | tail -n 1 | sed 's/\[[0-9]*\]//')" \

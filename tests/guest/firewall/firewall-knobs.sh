@@ -16,7 +16,8 @@ with_one_capability() {
 patch on
 
 is "kmod-limit: CAP_SYS_MODULE is enough" "$(writes "$LIMIT" 7 with_one_capability)" "|7"
-is "the firewall: CAP_SYS_MODULE is enough" "$(writes "$KNOBS/autoload_mode" 1 with_one_capability)" "|1"
+is "the firewall: CAP_SYS_MODULE is enough" \
+	"$(writes "$KNOBS/autoload_mode" 1 with_one_capability)" "|1"
 
 # As an administrator does it, with the files for sysctl.d(5).
 for rules in /kmod_rs/sysctl.d/60-kmod_rs-{server,desktop,container-host}.conf; do

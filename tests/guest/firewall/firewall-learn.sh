@@ -42,7 +42,8 @@ list=$(learn)
 is "learned: the user's, not root's" "$list" "$(sorted "${NEEDED[@]}")"
 is "the same from the log" "$(log | learn -)" "$list"
 log >/tmp/lines
-is "from a file, and from two" "$(learn /tmp/lines) $(learn /tmp/lines "$RECORDS/recent")" "$list $list"
+is "from a file, and from two" "$(learn /tmp/lines) $(learn /tmp/lines "$RECORDS/recent")" \
+	"$list $list"
 rm /tmp/lines
 
 # Enforce.
@@ -93,13 +94,15 @@ restrict_af_alg 0
 mark=$(newest seq)
 is "not enforced: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
 list=$(learn_since "$mark")
-is "learned: it, and not its part" "$(grep -o 'crypto-cbc(serpent) ' <<<"$list")$(grep -w crypto-serpent <<<"$list")" \
+is "learned: it, and not its part" \
+	"$(grep -o 'crypto-cbc(serpent) ' <<<"$list")$(grep -w crypto-serpent <<<"$list")" \
 	"crypto-cbc(serpent) "
 without "${SERPENT[@]}"
 set_rule autoload_allow "$list"
 set_rule autoload_enforce 1
 is "enforced: cbc(serpent)" "$(bind_to skcipher 'cbc(serpent)' as_nobody)" ": done"
 without "${SERPENT[@]}"
-is "no other: ctr(serpent)" "$(bind_to skcipher 'ctr(serpent)' as_nobody)" ": No such file or directory"
+is "no other: ctr(serpent)" "$(bind_to skcipher 'ctr(serpent)' as_nobody)" \
+	": No such file or directory"
 
 finish

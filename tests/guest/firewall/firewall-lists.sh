@@ -40,13 +40,16 @@ is "nothing else is denied" "$(nobody_asks fs-none)" 0
 set_rule autoload_allow $'\n'
 use_helper
 ask w child-fs-bcd >/dev/null
-is "for helpers as well" "$(recent | grep 'name="fs-bcd"' | tail -n 1 | sed -n 's/.* policy=//p')" 'denied rule="autoload_deny fs-b*"'
+is "for helpers as well" "$(recent | grep 'name="fs-bcd"' | tail -n 1 | sed -n 's/.* policy=//p')" \
+	'denied rule="autoload_deny fs-b*"'
 use_silent_helper
 set_rule autoload_mode 0
-is "in mode 0 as well" "$(nobody_asks fs-bcd) $(ask w fs-bcd) $(verdict)" "$EPERM $EPERM denied autoload_deny fs-b*"
+is "in mode 0 as well" "$(nobody_asks fs-bcd) $(ask w fs-bcd) $(verdict)" \
+	"$EPERM $EPERM denied autoload_deny fs-b*"
 is "of which others are not touched" "$(nobody_asks sock-1) $(verdict)" "0 allowed autoload_mode 0"
 set_rule autoload_enforce 0
-is "unless it is only to be known" "$(nobody_asks fs-bcd) $(verdict)" "0 would-be-denied autoload_deny fs-b*"
+is "unless it is only to be known" "$(nobody_asks fs-bcd) $(verdict)" \
+	"0 would-be-denied autoload_deny fs-b*"
 set_rule autoload_enforce 1
 set_rule autoload_mode 2
 set_rule autoload_allow 'fs-*'
@@ -97,12 +100,15 @@ is "a blank in a name" "$(matched 'a?b' 'a b') $(matched 'a b' 'a b')" "yes no"
 
 # What is refused. The old list stays in force.
 set_rule autoload_allow 'old-* list'
-for bad in '[^a]' 'x[^a]y' '[:alpha:]' '[[:alpha:]]' '[a[:b]' '[[.a.]]' '[[=a=]]' '[' 'x[a' '[]' '[!]' '[a\]b]' $'a\\' 'good [' \
+for bad in '[^a]' 'x[^a]y' '[:alpha:]' '[[:alpha:]]' '[a[:b]' '[[.a.]]' '[[=a=]]' '[' 'x[a' '[]' \
+	'[!]' '[a\]b]' $'a\\' 'good [' \
 	$'a\nb' $'a\n\n'; do
-	is "$(printf %q "$bad")" "$(write_to "$ALLOW" "$bad") $(<"$ALLOW")" "Invalid argument old-* list"
+	is "$(printf %q "$bad")" "$(write_to "$ALLOW" "$bad") $(<"$ALLOW")" \
+		"Invalid argument old-* list"
 done
 printf 'a\0b' >/tmp/list
-is "a NUL" "$(dd if=/tmp/list of="$ALLOW" status=none 2>&1 | sed 's/.*: //') $(<"$ALLOW")" "Invalid argument old-* list"
+is "a NUL" "$(dd if=/tmp/list of="$ALLOW" status=none 2>&1 | sed 's/.*: //') $(<"$ALLOW")" \
+	"Invalid argument old-* list"
 
 # A list is written in one piece, from the beginning of the file.
 is "white space" "$(write_to "$ALLOW" $' a\t b  c \n')$(<"$ALLOW")" "a b c"
@@ -110,9 +116,12 @@ is "without a newline" "$(write_to "$ALLOW" 'fs-*')$(<"$ALLOW")" "fs-*"
 printf -v long '%04095d' 0
 is "4096 bytes with the newline" "$(write_to "$ALLOW" "$long"$'\n')$(<"$ALLOW")" "$long"
 is "4096 bytes without" "$(write_to "$DENY" "0$long")$(<"$DENY")" "0$long"
-is "4097 bytes" "$(write_to "$ALLOW" "0$long"$'\n')$(sum <"$ALLOW")" "Invalid argument$(echo "$long" | sum)"
-is "4097 bytes without" "$(write_to "$ALLOW" "00$long")$(sum <"$ALLOW")" "Invalid argument$(echo "$long" | sum)"
-is "much more" "$(write_to "$ALLOW" "$long$long$long")$(sum <"$ALLOW")" "Invalid argument$(echo "$long" | sum)"
+is "4097 bytes" "$(write_to "$ALLOW" "0$long"$'\n')$(sum <"$ALLOW")" \
+	"Invalid argument$(echo "$long" | sum)"
+is "4097 bytes without" "$(write_to "$ALLOW" "00$long")$(sum <"$ALLOW")" \
+	"Invalid argument$(echo "$long" | sum)"
+is "much more" "$(write_to "$ALLOW" "$long$long$long")$(sum <"$ALLOW")" \
+	"Invalid argument$(echo "$long" | sum)"
 set_rule autoload_allow 'fs-*'
 is "not at the beginning" "$( (echo more | dd of="$ALLOW" bs=1 seek=5 count=5 conv=notrunc) 2>&1 | grep -c 'Invalid argument') $(<"$ALLOW")" "1 fs-*"
 is "two writes: the second is refused" "$( { (echo one; echo two) >"$ALLOW"; } 2>&1 | sed 's/.*: //') $(<"$ALLOW")" "Invalid argument one"

@@ -68,8 +68,10 @@ is "it is locked" "$(<"$KNOBS/autoload_lock")" 1
 holds "there was something before" [ "$BEFORE" != "$LOCKED" ]
 is "in the log" "$(log | grep -c '^kmod_rs: autoload rules are locked until reboot (.*\[[0-9]*\] uid 0)$')" 1
 
-for value in autoload_mode=0 autoload_mode=1 autoload_mode=x autoload_allow='*' autoload_allow='[' autoload_deny= \
-	autoload_system_uids=999 autoload_enforce=0 autoload_enforce=1 autoload_lock=0 autoload_lock=1; do
+for value in autoload_mode=0 autoload_mode=1 autoload_mode=x autoload_allow='*' autoload_allow='[' \
+	autoload_deny= \
+	autoload_system_uids=999 autoload_enforce=0 autoload_enforce=1 autoload_lock=0 \
+	autoload_lock=1; do
 	is "$value" "$(write_to "$KNOBS/${value%%=*}" "${value#*=}"$'\n')" "Operation not permitted"
 done
 is "the rules are what they were" "$(rules)" "$LOCKED"
@@ -89,7 +91,8 @@ echo 0 >"$LIVEPATCH/enabled"
 is "giving back is logged" "$(log | grep -c '^kmod_rs: autoload rules were locked, and are given up with the livepatch (.*\[[0-9]*\] uid 0)$')" 1
 await test ! -e "$LIVEPATCH"
 is "and then C serves" "$(nobody_asks net-x)" 0
-is "the knobs are still there, and locked" "$(write_to "$KNOBS/autoload_mode" 0)" "Operation not permitted"
+is "the knobs are still there, and locked" "$(write_to "$KNOBS/autoload_mode" 0)" \
+	"Operation not permitted"
 holds "one reference is left" references 1
 matches "rmmod" "$(rmmod kmod_rs 2>&1)" "in use"
 announce 'lockdep has turned itself off' # The kernel does this at rmmod -f.

@@ -18,7 +18,8 @@ as_uid() {
 
 # with_capability NAME COMMAND...: runs the command as an ordinary user with this capability only.
 with_capability() {
-	setpriv --reuid=65534 --clear-groups --inh-caps="-all,+$1" --ambient-caps="-all,+$1" "${@:2}"
+	setpriv --reuid=65534 --clear-groups --inh-caps="-all,+$1" --ambient-caps="-all,+$1" \
+		"${@:2}"
 }
 
 # Prints the lines that the firewall has written to the log since the test began.
@@ -40,9 +41,11 @@ is "both have run" "$(started 2 && echo yes)" yes
 set_rule autoload_mode 1
 events >/dev/null
 is "mode 1: not an ordinary user" "$(nobody_asks exit-3)" "$EPERM"
-is "who asks, what, which rule" "$(newest uid) $(newest name) $(newest outcome) $(newest result) $(verdict)" \
+is "who asks, what, which rule" \
+	"$(newest uid) $(newest name) $(newest outcome) $(newest result) $(verdict)" \
 	"65534 \"exit-3\" denied $EPERM denied autoload_mode 1"
-is "no helper, no time in the queue" "$(newest helper) $(newest queue_us) $(newest helper_us)" "- - -"
+is "no helper, no time in the queue" "$(newest helper) $(newest queue_us) $(newest helper_us)" \
+	"- - -"
 is "the last keys of the line" "$(recent | keys | grep -o 'modules.*')" "modules policy rule"
 is "in the log" "$(said)" 'denied: exit-3 (ask uid 65534) rule="autoload_mode 1"'
 is "one that does not wait" "$(as_nobody /kmod_rs/ask n exit-3)" "$EPERM"
@@ -55,24 +58,32 @@ echo 0 >"$EVENT"
 is "the event" "$(sed -n 's/.* request_denied: //p' "$TRACING/trace")" \
 	"seq=$(newest seq) name=\"exit-3\" result=$EPERM rule=\"autoload_mode 1\""
 is "root" "$(ask w exit-3) $(verdict)" "768 allowed capability"
-is "root that has no capability" "$(as_uid 0 /kmod_rs/ask w exit-3) $(verdict)" "$EPERM denied autoload_mode 1"
-is "root of another user namespace" "$(as_nobody unshare --user --map-root-user /kmod_rs/ask w exit-3) $(verdict)" \
+is "root that has no capability" "$(as_uid 0 /kmod_rs/ask w exit-3) $(verdict)" \
 	"$EPERM denied autoload_mode 1"
-is "who has CAP_SYS_MODULE" "$(with_capability sys_module /kmod_rs/ask w exit-3) $(verdict)" "768 allowed capability"
-is "CAP_NET_ADMIN is not enough" "$(with_capability net_admin /kmod_rs/ask w exit-3) $(verdict)" "$EPERM denied autoload_mode 1"
-is "but for netdev-*" "$(with_capability net_admin /kmod_rs/ask w netdev-exit-3) $(verdict)" "768 allowed capability"
-is "where CAP_SYS_MODULE will do, too" "$(with_capability sys_module /kmod_rs/ask w netdev-exit-3)" 768
+is "root of another user namespace" \
+	"$(as_nobody unshare --user --map-root-user /kmod_rs/ask w exit-3) $(verdict)" \
+	"$EPERM denied autoload_mode 1"
+is "who has CAP_SYS_MODULE" "$(with_capability sys_module /kmod_rs/ask w exit-3) $(verdict)" \
+	"768 allowed capability"
+is "CAP_NET_ADMIN is not enough" "$(with_capability net_admin /kmod_rs/ask w exit-3) $(verdict)" \
+	"$EPERM denied autoload_mode 1"
+is "but for netdev-*" "$(with_capability net_admin /kmod_rs/ask w netdev-exit-3) $(verdict)" \
+	"768 allowed capability"
+is "where CAP_SYS_MODULE will do, too" \
+	"$(with_capability sys_module /kmod_rs/ask w netdev-exit-3)" 768
 is "and none will not" "$(nobody_asks netdev-exit-3) $(verdict)" "$EPERM denied autoload_mode 1"
 is "nor CAP_NET_ADMIN of another user namespace" \
 	"$(as_nobody unshare --user --net --map-root-user /kmod_rs/ask w netdev-exit-3) $(verdict)" "$EPERM denied autoload_mode 1"
-is "nor another capability" "$(with_capability sys_admin /kmod_rs/ask w exit-3) $(verdict)" "$EPERM denied autoload_mode 1"
+is "nor another capability" "$(with_capability sys_admin /kmod_rs/ask w exit-3) $(verdict)" \
+	"$EPERM denied autoload_mode 1"
 is "a kernel thread" "$(as_nobody /kmod_rs/ask wk exit-3) $(verdict)" "768 allowed kernel thread"
 is "a worker" "$(as_nobody /kmod_rs/ask na exit-3) $(verdict)" "0 allowed kernel thread"
 await helpers_gone
 events >/dev/null
 is "what a helper asks for" "$(ask w child-exit-5 >/dev/null; recent | grep 'name="exit-5"' | sed -n 's/.* policy=//p')" \
 	'allowed rule="nested"'
-is "too long is too long" "$(nobody_asks "$(printf 'x%.0s' {1..60})") $(newest outcome)" "$ENAMETOOLONG toolong"
+is "too long is too long" "$(nobody_asks "$(printf 'x%.0s' {1..60})") $(newest outcome)" \
+	"$ENAMETOOLONG toolong"
 is "of which the firewall says nothing" "$(recent | keys | grep -c policy)" 0
 echo >"$MODPROBE"
 is "switched off is switched off" "$(nobody_asks exit-3) $(newest outcome)" "$ENOENT off"
@@ -96,21 +107,25 @@ cp /kmod_rs/ask /tmp/ask-setuid
 chmod 4755 /tmp/ask-setuid
 is "a setuid-root program" "$(setpriv --reuid=65534 --clear-groups /tmp/ask-setuid w exit-3) $(newest uid) $(verdict)" \
 	"768 65534 allowed capability"
-is "with no capability to be had" "$(as_nobody /tmp/ask-setuid w exit-3) $(verdict)" "$EPERM denied autoload_mode 1"
+is "with no capability to be had" "$(as_nobody /tmp/ask-setuid w exit-3) $(verdict)" \
+	"$EPERM denied autoload_mode 1"
 
 # System users.
 is "uid 33" "$(as_uid 33 /kmod_rs/ask w exit-3)" "$EPERM"
 set_rule autoload_system_uids 999
-is "is one of the system's" "$(as_uid 33 /kmod_rs/ask w exit-3) $(verdict)" "768 allowed autoload_system_uids"
+is "is one of the system's" "$(as_uid 33 /kmod_rs/ask w exit-3) $(verdict)" \
+	"768 allowed autoload_system_uids"
 is "so is 1" "$(as_uid 1 /kmod_rs/ask w exit-3)" 768
 is "so is 999" "$(as_uid 999 /kmod_rs/ask w exit-3)" 768
 is "1000 is not" "$(as_uid 1000 /kmod_rs/ask w exit-3)" "$EPERM"
 is "nor is 0" "$(as_uid 0 /kmod_rs/ask w exit-3)" "$EPERM"
 is "33 in another user namespace is not" "$(as_uid 33 unshare --user --map-current-user /kmod_rs/ask w exit-3) $(newest userns)" "$EPERM other"
-is "nor is who calls himself 33 there" "$(as_nobody unshare --user --map-user=33 /kmod_rs/ask w exit-3)" "$EPERM"
+is "nor is who calls himself 33 there" \
+	"$(as_nobody unshare --user --map-user=33 /kmod_rs/ask w exit-3)" "$EPERM"
 chown 33 /tmp/ask-setuid
 chmod 4755 /tmp/ask-setuid
-is "the effective user counts" "$(as_uid 1000 /tmp/ask-setuid w exit-3) $(newest uid) $(verdict)" "768 1000 allowed autoload_system_uids"
+is "the effective user counts" "$(as_uid 1000 /tmp/ask-setuid w exit-3) $(newest uid) $(verdict)" \
+	"768 1000 allowed autoload_system_uids"
 set_rule autoload_system_uids 0
 is "0 is for none" "$(as_uid 1 /kmod_rs/ask w exit-3)" "$EPERM"
 rm /tmp/ask-setuid
@@ -127,7 +142,8 @@ is "nor a system user" "$(as_uid 33 /kmod_rs/ask w exit-3)" "$EPERM"
 is "nothing was run" "$(events)" ""
 set_rule autoload_allow 'child-*'
 ask w child-exit-5 >/dev/null
-is "nor for a helper" "$(recent | grep 'name="exit-5"' | tail -n 1 | sed -n 's/.* policy=//p')" 'denied rule="autoload_mode 2"'
+is "nor for a helper" "$(recent | grep 'name="exit-5"' | tail -n 1 | sed -n 's/.* policy=//p')" \
+	'denied rule="autoload_mode 2"'
 set_rule autoload_allow $'\n'
 echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 holds "modprobe itself is not asked" modprobe dummy
@@ -136,13 +152,15 @@ use_helper
 
 # Rules that are not enforced yet, to learn from.
 set_rule autoload_enforce 0
-is "would be denied, and is not" "$(nobody_asks exit-3) $(newest outcome) $(newest result) $(verdict)" \
+is "would be denied, and is not" \
+	"$(nobody_asks exit-3) $(newest outcome) $(newest result) $(verdict)" \
 	"768 exit 768 would-be-denied autoload_mode 2"
 is "counted" "$(stat_of would_be_denied)" 1
 # The rate limit of the log may have been reached.
 sleep 6
 nobody_asks exit-4 >/dev/null
-is "in the log" "$(said | tail -n 1)" 'would be denied: exit-4 (ask uid 65534) rule="autoload_mode 2"'
+is "in the log" "$(said | tail -n 1)" \
+	'would be denied: exit-4 (ask uid 65534) rule="autoload_mode 2"'
 set_rule autoload_enforce 1
 is "in earnest again" "$(nobody_asks exit-3)" "$EPERM"
 set_rule autoload_mode 0
@@ -154,7 +172,8 @@ before=$(log | grep -c 'autoload denied')
 timed as_nobody /kmod_rs/load --tasks=40 --rounds=3 "w exit-3 $EPERM"
 lines=$(($(log | grep -c 'autoload denied') - before))
 is "all are denied" "$(grep -v '^#' <<<"$OUTPUT")" "no other answers"
-holds "no more than 10 lines in 5 s: $lines in $TOOK ms" [ "$lines" -le $((10 * (TOOK / 5000 + 2))) ]
+holds "no more than 10 lines in 5 s: $lines in $TOOK ms" [ "$lines" -le \
+	$((10 * (TOOK / 5000 + 2))) ]
 is "each is recorded" "$(recent | tail -n 120 | grep -c 'outcome=denied')" 120
 
 # Giving back drops the rules.

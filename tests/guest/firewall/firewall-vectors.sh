@@ -98,7 +98,8 @@ is_over() {
 # requested and that have this policy.
 recorded() {
 	recent | sed "1,/^seq=${SEEN:-0} /d" |
-		sed -En "s/.* name=\"([^\"]*)\" .* comm=\"vectors\" uid=$1 .* policy=$2 .*/\1/p" | sort -u
+		sed -En "s/.* name=\"([^\"]*)\" .* comm=\"vectors\" uid=$1 .* policy=$2 .*/\1/p" |
+			sort -u
 }
 
 # matches_none PATTERNS: reads names, and prints those that no pattern matches.

@@ -89,7 +89,8 @@ fprobe_on() {
 
 fprobe_off() {
 	[[ ! -e $EVENTS ]] || {
-		echo 0 >"$EVENTS/enable" && echo '-:kmod_rs_foreign/foreign' >>"$TRACING/dynamic_events"
+		echo 0 >"$EVENTS/enable" &&
+			echo '-:kmod_rs_foreign/foreign' >>"$TRACING/dynamic_events"
 	}
 }
 
@@ -127,7 +128,8 @@ give_back
 
 # --- A kprobe that claims the function ---
 insmod /kmod_rs/probe_request.ko post=1
-matches "insmod is refused while the function is claimed" "$(insmod /kmod_rs/kmod-rs.ko 2>&1)" 'resource busy$'
+matches "insmod is refused while the function is claimed" "$(insmod /kmod_rs/kmod-rs.ko 2>&1)" \
+	'resource busy$'
 holds "the log says why" logged 'kmod_rs: .*__request_module\(\).* in use by '
 is "nothing is left" "$(ls -d /sys/module/kmod_rs "$LIVEPATCH" "$LIMIT" "$KNOBS" 2>/dev/null)" ""
 rmmod probe_request

@@ -24,9 +24,11 @@ PROCESSES=$(processes)
 # C has 50 slots for 64 tasks, so it may refuse some requests. It does so after
 # 5 s, and by then Rust may have taken over.
 /kmod_rs/load --tasks=64 --until="$STOP" \
-	"w exit-0 0 $ETIME" "w exit-0-% 0 $ETIME" "w exit-1-% 256 $ETIME" "w sleep-200-exit-1 256 $ETIME" \
+	"w exit-0 0 $ETIME" "w exit-0-% 0 $ETIME" "w exit-1-% 256 $ETIME" \
+	"w sleep-200-exit-1 256 $ETIME" \
 	"w signal-9 9 $ETIME" "w sleep-400-% 0 $ETIME" "w sleep-300-exit-4 1024 $ETIME" \
-	"n exit-5-% 0 $ETIME" "n sleep-300 0 $ETIME" "w real-dummy 0 $ETIME" "w real-zz-absent-% 256 $ETIME" \
+	"n exit-5-% 0 $ETIME" "n sleep-300 0 $ETIME" "w real-dummy 0 $ETIME" \
+	"w real-zz-absent-% 256 $ETIME" \
 	"w 0123456789012345678901234567890123456789012345678901234567890 $ENAMETOOLONG" \
 	>/tmp/load &
 load=$!
@@ -42,7 +44,8 @@ is "each request was answered, once" "$?" 0
 is "each answer was right" "$(</tmp/load)" "no other answers"
 holds "no helper is left over" await helpers_gone
 holds "no module is" eval '! is_loaded'
-if await processes_gone "$PROCESSES"; then pass "nor any process"; else fail "nor any process" "$(ps ax)"; fi
+if await processes_gone "$PROCESSES"; then \
+	pass "nor any process"; else fail "nor any process" "$(ps ax)"; fi
 
 rm -f "$STOP" /tmp/load
 finish

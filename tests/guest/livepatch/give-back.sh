@@ -27,7 +27,8 @@ switch_off() {
 
 # alone PID: true if this is the only task that is still in transition.
 alone() {
-	[[ $(grep -lx 1 /proc/[0-9]*/task/*/patch_state 2>/dev/null) == "/proc/$1/task/$1/patch_state" ]]
+	[[ $(grep -lx 1 /proc/[0-9]*/task/*/patch_state 2>/dev/null) == \
+		"/proc/$1/task/$1/patch_state" ]]
 }
 
 use_helper
@@ -45,7 +46,8 @@ for round in first second; do
 	holds "the directory goes" await gone
 	holds "the module is unused" await unused
 	is "and not active" "$(<"$KNOBS/active")" 0
-	matches "echo 1 >enabled is refused" "$( { echo 1 >"$LIVEPATCH/enabled"; } 2>&1)" 'No such file or directory$'
+	matches "echo 1 >enabled is refused" "$( { echo 1 >"$LIVEPATCH/enabled"; } 2>&1)" \
+		'No such file or directory$'
 
 	# These are more helpers than Rust would let run.
 	close_gate
@@ -55,7 +57,8 @@ for round in first second; do
 	await helpers_gone
 
 	holds "rmmod" rmmod kmod_rs
-	is "nothing is left" "$(ls -d /sys/module/kmod_rs "$LIVEPATCH" "$LIMIT" "$KNOBS" 2>/dev/null)" ""
+	is "nothing is left" \
+		"$(ls -d /sys/module/kmod_rs "$LIVEPATCH" "$LIMIT" "$KNOBS" 2>/dev/null)" ""
 done
 
 # A request that waits delays giving back, and can be found.

@@ -30,7 +30,8 @@ for asker in "${askers[@]}"; do
 	kill_asker "$asker"
 done
 is "the waiters are killed" "$(for asker in "${askers[@]}"; do result_of "$asker"; done | uniq -c | xargs)" "$N $ERESTARTSYS"
-is "their helpers are not, and count" "$(pids_of helper | wc -l) $(</sys/module/kmod_rs/refcnt)" "$N $((before + N))"
+is "their helpers are not, and count" "$(pids_of helper | wc -l) $(</sys/module/kmod_rs/refcnt)" \
+	"$N $((before + N))"
 
 disable() {
 	echo 0 >"$LIVEPATCH/enabled" && await gone

@@ -15,7 +15,8 @@ output=$(insmod /kmod_rs/kmod-rs.ko 2>&1)
 is "insmod fails" "$?" 1
 matches "and says why" "$output" 'Key was rejected by service|Required key not available'
 holds "the kernel says why" logged 'Loading of unsigned module is rejected'
-is "nothing is left behind" "$(ls -d /sys/module/kmod_rs "$LIVEPATCH" "$LIMIT" "$KNOBS" 2>/dev/null)" ""
+is "nothing is left behind" \
+	"$(ls -d /sys/module/kmod_rs "$LIVEPATCH" "$LIMIT" "$KNOBS" 2>/dev/null)" ""
 holds "modules that Debian has signed load" modprobe dummy
 
 finish

@@ -13,7 +13,8 @@ STOP=/tmp/stop
 rm -f "$STOP"
 use_silent_helper
 /kmod_rs/load --tasks=16 --until="$STOP" \
-	'w exit-0 0' 'w sleep-200-exit-1 256' 'w signal-9 9' 'w sleep-400 0' 'w sleep-300-exit-4 1024' \
+	'w exit-0 0' 'w sleep-200-exit-1 256' 'w signal-9 9' 'w sleep-400 0' \
+	'w sleep-300-exit-4 1024' \
 	'n exit-5 0' 'n sleep-300 0' 'w sleep-500 0' \
 	"w 0123456789012345678901234567890123456789012345678901234567890 $ENAMETOOLONG" \
 	>/tmp/load &

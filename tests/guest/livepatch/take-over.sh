@@ -17,7 +17,8 @@ event start hold-in-c-exit-7
 holds "insmod" insmod /kmod_rs/kmod-rs.ko
 is "active" "$(<"$KNOBS/active")" 1
 holds "the new request is not in C" await is_patched $$
-is "the old one is, which the transition waits for" "$(<"/proc/$in_c/patch_state") $(<"$LIVEPATCH/transition")" "0 1"
+is "the old one is, which the transition waits for" \
+	"$(<"/proc/$in_c/patch_state") $(<"$LIVEPATCH/transition")" "0 1"
 
 # One helper of Rust takes the only slot. The helper of C does not count.
 echo 1 >"$LIMIT"

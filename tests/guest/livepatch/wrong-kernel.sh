@@ -15,7 +15,8 @@ MODULE=/tmp/kmod-rs.ko
 refused() {
 	matches "$1 is refused" "$(insmod "$2" 2>&1)" "$3"
 	holds "and the log says why" logged "$4"
-	is "and nothing is left behind" "$(ls -d /sys/module/kmod_rs "$LIVEPATCH" "$LIMIT" "$KNOBS" 2>/dev/null)" ""
+	is "and nothing is left behind" \
+		"$(ls -d /sys/module/kmod_rs "$LIVEPATCH" "$LIMIT" "$KNOBS" 2>/dev/null)" ""
 }
 
 # changed OLD NEW: makes a module with some bytes replaced by as many others.
@@ -24,7 +25,8 @@ changed() {
 	! cmp -s /kmod_rs/kmod-rs.ko "$MODULE" || fail "$1 is not in the module"
 }
 
-refused "without the last step of linking" /kmod_rs/not-post-linked.ko 'Invalid module format|Exec format error' \
+refused "without the last step of linking" /kmod_rs/not-post-linked.ko \
+	'Invalid module format|Exec format error' \
 	'^kmod_rs: built without "objtool klp post-link"'
 
 changed 'vermagic=7' 'vermagic=8'
@@ -35,7 +37,8 @@ changed '\.klp\.sym\.vmlinux\.modprobe_path,0' '.klp.sym.vmlinux.modprobe_patH,0
 refused "an unknown variable" "$MODULE" 'Invalid (argument|parameters)' \
 	"livepatch: symbol 'modprobe_patH' not found in symbol table"
 
-changed '\.klp\.sym\.vmlinux\.security_kernel_module_request,0' '.klp.sym.vmlinux.security_kernel_module_requesT,0'
+changed '\.klp\.sym\.vmlinux\.security_kernel_module_request,0' \
+	'.klp.sym.vmlinux.security_kernel_module_requesT,0'
 refused "an unknown function" "$MODULE" 'Invalid (argument|parameters)' \
 	"livepatch: symbol 'security_kernel_module_requesT' not found in symbol table"
 

@@ -30,7 +30,8 @@ start=$SECONDS
 answers=$(/kmod_rs/load --tasks=40 --rounds=1 "w many-% $ETIME" 2>&1)
 most=$((10 * (1 + (SECONDS - start) / 5)))
 in_log=$(log | grep -c "$MESSAGE: many-")
-is "40 requests get no slot" "$(sort <<<"$answers" | xargs)" "# asked 40 times, answered 40 times no other answers"
+is "40 requests get no slot" "$(sort <<<"$answers" | xargs)" \
+	"# asked 40 times, answered 40 times no other answers"
 holds "$in_log of them are in the log, at most $most" [ "$in_log" -ge 10 -a "$in_log" -le "$most" ]
 open_gate
 await helpers_gone

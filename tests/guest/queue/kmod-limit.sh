@@ -17,7 +17,8 @@ helpers() {
 refused() {
 	local before
 	before=$(<"$1")
-	is "${1##*/} refuses $(printf %q "${2:0:21}")" "$(write_to "$1" "$2") $(<"$1")" "Invalid argument $before"
+	is "${1##*/} refuses $(printf %q "${2:0:21}")" "$(write_to "$1" "$2") $(<"$1")" \
+		"Invalid argument $before"
 }
 
 use_helper

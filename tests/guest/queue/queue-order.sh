@@ -33,8 +33,10 @@ answers=$(for id in "${askers[@]}"; do answer_of "$id"; done | xargs)
 wait
 
 order=$(events | grep '^start')
-is "each got its answer" "$answers" "$(for ((i = 1; i <= WAITERS; i++)); do echo $((i << 8)); done | xargs)"
+is "each got its answer" "$answers" \
+	"$(for ((i = 1; i <= WAITERS; i++)); do echo $((i << 8)); done | xargs)"
 is "first come, first served" "$(head -n "$WAITERS" <<<"$order")" "${expected%$'\n'}"
-is "newcomers after them" "$(tail -n "+$((WAITERS + 1))" <<<"$order" | grep -c '^start newcomer-')" "$NEWCOMERS"
+is "newcomers after them" \
+	"$(tail -n "+$((WAITERS + 1))" <<<"$order" | grep -c '^start newcomer-')" "$NEWCOMERS"
 
 finish

@@ -59,7 +59,8 @@ open_gate
 wait "$load"
 is "the many are served" "$(grep -v '^#' /tmp/load)" "no other answers"
 await helpers_gone
-matches "the one after the first of them, or before" "$(order | tr ' ' '\n' | grep -n once)" '^[12]:'
+matches "the one after the first of them, or before" "$(order | tr ' ' '\n' | grep -n once)" \
+	'^[12]:'
 
 # A request of a helper goes ahead of the requests that wait for a slot, also of those of its own
 # user.

@@ -68,14 +68,16 @@ user() {
 is "the wrapper: a file system for a user" "$(user fs-xfs)" 0
 rmmod xfs
 is "no other module" "$(user algif_hash)" 256
-is "nor for another user namespace" "$(unshare --user --map-root-user /kmod_rs/ask w algif_hash)" 256
+is "nor for another user namespace" "$(unshare --user --map-root-user /kmod_rs/ask w algif_hash)" \
+	256
 is "anything for root" "$(ask w algif_hash)" 0
 modprobe -r algif_hash
 is "its log" "$(sed 's/^[0-9]* //; s/\[[0-9]*\]//' /var/log/modprobe-for)" "fs-xfs for ask uid 1234
 algif_hash for ask uid 1234
 algif_hash for ask uid 0
 algif_hash for $(cat /proc/$$/comm) uid 0"
-is "with the numbers of the records" "$(cut -d' ' -f1 /var/log/modprobe-for | xargs)" "$(recent | tail -n 4 | field seq | xargs)"
+is "with the numbers of the records" "$(cut -d' ' -f1 /var/log/modprobe-for | xargs)" \
+	"$(recent | tail -n 4 | field seq | xargs)"
 rm -f "$WRAPPER" /var/log/modprobe-for
 
 echo 0 >"$KNOBS/helper_env"
@@ -99,7 +101,8 @@ MARKS=3
 timed /kmod_rs/load --tasks=60 --rounds=2 'w exit-1-% 256'
 is "60 at once" "$(grep -v '^#' <<<"$OUTPUT")" "no other answers"
 # The rate limit is 10 lines in 5 s.
-holds "not without a limit: 120 in $TOOK ms" [ "$(logged_requests | wc -l)" -le $((10 * (TOOK / 5000 + 2))) ]
+holds "not without a limit: 120 in $TOOK ms" [ "$(logged_requests | wc -l)" -le \
+	$((10 * (TOOK / 5000 + 2))) ]
 MARKS=4
 echo 2 >"$KNOBS/log_requests"
 /kmod_rs/ask w exit-0 >/dev/null

@@ -35,14 +35,17 @@ echo 1 >"$EVENTS/enable"
 seq=$(newest seq)
 is "begin and end" "$(events_of "$seq" | cut -d: -f1 | xargs)" "request_begin request_end"
 for key in seq name wait comm uid userns nspid cgroup call_site chain; do
-	[[ $(value request_begin "$key") == "$(newest "$key")" ]] || fail "begin: $key" "$(value request_begin "$key")"
+	[[ $(value request_begin "$key") == "$(newest "$key")" ]] ||
+		fail "begin: $key" "$(value request_begin "$key")"
 done
 is "begin: loginuid" "$(value request_begin loginuid)" -1
 for key in seq name outcome result helper queue_us helper_us; do
-	[[ $(value request_end "$key") == "$(newest "$key")" ]] || fail "end: $key" "$(value request_end "$key")"
+	[[ $(value request_end "$key") == "$(newest "$key")" ]] ||
+		fail "end: $key" "$(value request_end "$key")"
 done
 is "end: outcome" "$(value request_end outcome)" exit
-matches "the task is the one that asks" "$(grep ' request_begin: ' "$TRACING/trace" | tail -n 1)" "^ *asker-$(newest pid) "
+matches "the task is the one that asks" "$(grep ' request_begin: ' "$TRACING/trace" | tail -n 1)" \
+	"^ *asker-$(newest pid) "
 
 # The kernel's own event comes between the two.
 echo 1 >"$TRACING/events/module/module_request/enable"
@@ -53,9 +56,11 @@ is "module:module_request fires, too" "$(grep -A 2 "request_begin: seq=$(newest 
 
 /kmod_rs/ask w again-child >/dev/null
 await helpers_gone
-is "loop" "$(value request_loop name) $(value request_loop chain)" '"again-child" "again-child -> again-child -> again-child"'
+is "loop" "$(value request_loop name) $(value request_loop chain)" \
+	'"again-child" "again-child -> again-child -> again-child"'
 seq=$(value request_loop seq)
-is "is followed by the end" "$(events_of "$seq" | cut -d: -f1 | xargs)" "request_begin request_loop request_end"
+is "is followed by the end" "$(events_of "$seq" | cut -d: -f1 | xargs)" \
+	"request_begin request_loop request_end"
 is "which has the result" "$(events_of "$seq" | grep request_end | field result)" "$ELOOP"
 
 echo 1 >"$LIMIT"
@@ -63,7 +68,8 @@ echo 200 >"$KNOBS/busy_timeout_ms"
 close_gate
 hold 1
 ask w exit-0 >/dev/null
-is "timeout" "$(value request_timeout seq) $(value request_timeout queue_us)" "$(newest seq) $(newest queue_us)"
+is "timeout" "$(value request_timeout seq) $(value request_timeout queue_us)" \
+	"$(newest seq) $(newest queue_us)"
 open_gate
 answer_of "$ASKER" >/dev/null
 echo 50 >"$LIMIT"
@@ -77,7 +83,8 @@ each() {
 ask w algif_hash >/dev/null
 seq=$(newest seq)
 is "modules" "$(events_of "$seq" | sed -n 's/module_loaded: //p' | field module | xargs)" "$needed"
-is "for whom" "$(events_of "$seq" | sed -n 's/module_loaded: //p' | field name | xargs)" "$(each algif_hash)"
+is "for whom" "$(events_of "$seq" | sed -n 's/module_loaded: //p' | field name | xargs)" \
+	"$(each algif_hash)"
 
 # The same modules in the file autoloaded.
 is "autoloaded" "$(field module <"$RECORDS/autoloaded" | xargs)" "$needed"
@@ -89,7 +96,8 @@ is "asked again twice" "$(field again <"$RECORDS/autoloaded" | xargs)" "$(each 2
 rmmod algif_hash
 is "one is gone" "$(field module <"$RECORDS/autoloaded" | xargs)" "${needed% *}"
 modprobe algif_hash
-is "one that nobody asked for is not there" "$(field module <"$RECORDS/autoloaded" | xargs)" "${needed% *}"
+is "one that nobody asked for is not there" "$(field module <"$RECORDS/autoloaded" | xargs)" \
+	"${needed% *}"
 modprobe -r algif_hash
 live=$(for module in $needed; do [[ ! -d /sys/module/$module ]] || echo "$module"; done | xargs)
 is "those that went are gone" "$(field module <"$RECORDS/autoloaded" | xargs)" "$live"

@@ -19,7 +19,8 @@ uptime_us() {
 
 # between WHAT LEAST VALUE MOST
 between() {
-	if (($2 <= $3 && $3 <= $4)); then pass "$1"; else fail "$1" "expected: $2 to $4" "got:      $3"; fi
+	if (($2 <= $3 && $3 <= $4)); then \
+		pass "$1"; else fail "$1" "expected: $2 to $4" "got:      $3"; fi
 }
 
 use_helper
@@ -80,7 +81,8 @@ holds "where pid is another" [ "$(newest pid)" -gt 1 ]
 # in_cgroup DIRECTORY: makes a request from a task in this cgroup.
 in_cgroup() {
 	mkdir -p "/sys/fs/cgroup/$1"
-	bash -c 'echo 0 >"/sys/fs/cgroup/$0/cgroup.procs"; exec /kmod_rs/ask w exit-0' "$1" >/dev/null
+	bash -c 'echo 0 >"/sys/fs/cgroup/$0/cgroup.procs"; exec /kmod_rs/ask w exit-0' "$1" \
+		>/dev/null
 }
 in_cgroup "kmod_rs/a b\"c"
 is "cgroup" "$(newest cgroup)" '"/kmod_rs/a b\x22c"'
@@ -92,7 +94,8 @@ is "of a long cgroup the end" "$(newest cgroup)" "\"...${long: -124}\""
 echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 mount -t zzfs none /mnt 2>/dev/null
 size=$(symbol_size get_fs_type)
-is "call site in the kernel" "$(newest name) $(newest call_site | sed 's/+0x[0-9a-f]*\//+.../')" "\"fs-zzfs\" \"get_fs_type+...$size\""
+is "call site in the kernel" "$(newest name) $(newest call_site | sed 's/+0x[0-9a-f]*\//+.../')" \
+	"\"fs-zzfs\" \"get_fs_type+...$size\""
 is "modprobe did not find it" "$(newest outcome) $(newest result)" "exit $NOT_FOUND"
 
 # The outcome.
@@ -113,15 +116,18 @@ is "off" "$(newest outcome) $(newest result) $(newest helper) $(newest queue_us)
 echo "$HELPER" >"$MODPROBE"
 name=0123456789012345678901234567890123456789012345678901234567890
 ask w "$name" >/dev/null
-is "toolong" "$(newest outcome) $(newest result) $(newest name)" "toolong $ENAMETOOLONG \"${name:0:55}\""
+is "toolong" "$(newest outcome) $(newest result) $(newest name)" \
+	"toolong $ENAMETOOLONG \"${name:0:55}\""
 
 # Chains.
 use_helper
 /kmod_rs/ask w again-child >/dev/null
 await helpers_gone
-is "loop" "$(recent | grep -m 1 outcome=loop | field chain)" '"again-child -> again-child -> again-child"'
+is "loop" "$(recent | grep -m 1 outcome=loop | field chain)" \
+	'"again-child -> again-child -> again-child"'
 is "and its result" "$(recent | grep -m 1 outcome=loop | field result)" "$ELOOP"
-is "the chain of the one before" "$(recent | tail -n 2 | head -n 1 | field chain)" '"again-child -> again-child"'
+is "the chain of the one before" "$(recent | tail -n 2 | head -n 1 | field chain)" \
+	'"again-child -> again-child"'
 
 # The times.
 ask w sleep-300 >/dev/null
@@ -139,7 +145,8 @@ be_patient
 ask_in_background w exit-7
 await in_queue 1
 kill_asker "$ASKER"
-is "killed in the queue" "$(newest outcome) $(newest result) $(newest helper)" "killed $ERESTARTSYS -"
+is "killed in the queue" "$(newest outcome) $(newest result) $(newest helper)" \
+	"killed $ERESTARTSYS -"
 ask_in_background w hold-0
 await in_queue 1
 open_gate
@@ -153,7 +160,8 @@ close_gate
 ask_in_background w hold-exit-4
 event start hold-exit-4
 kill_asker "$ASKER"
-is "killed" "$(newest outcome) $(newest result) $(newest helper) $(newest helper_us)" "killed $ERESTARTSYS $EVENT_PID -"
+is "killed" "$(newest outcome) $(newest result) $(newest helper) $(newest helper_us)" \
+	"killed $ERESTARTSYS $EVENT_PID -"
 is "it is in flight" "$(in_flight | field seq)" "$(newest seq)"
 open_gate
 await helpers_gone
@@ -165,7 +173,8 @@ echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 seq=$(newest seq)
 ask n algif_hash >/dev/null
 await loaded "$((seq + 1))" algif_hash
-is "a module of one that does not wait" "$(newest result) $(newest helper_us) $(newest modules | grep -c algif_hash)" "0 - 1"
+is "a module of one that does not wait" \
+	"$(newest result) $(newest helper_us) $(newest modules | grep -c algif_hash)" "0 - 1"
 modprobe -r algif_hash
 
 finish

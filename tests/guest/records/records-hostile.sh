@@ -32,13 +32,17 @@ is "wait" "$(newest wait)" 1
 is "seq" "$(recent | field seq)" 1
 
 is "two events" "$(grep -c 'request_[a-z]*: ' "$TRACING/trace")" 2
-is "one of them the beginning" "$(sed -n 's/^ *request_begin: //p' "$TRACING/trace" | field name)" "\"$SHOWN\""
-is "the other the end" "$(sed -n 's/^ *request_end: //p' "$TRACING/trace" | field name)" "\"$SHOWN\""
+is "one of them the beginning" "$(sed -n 's/^ *request_begin: //p' "$TRACING/trace" | field name)" \
+	"\"$SHOWN\""
+is "the other the end" "$(sed -n 's/^ *request_end: //p' "$TRACING/trace" | field name)" \
+	"\"$SHOWN\""
 is "no line is longer or shorter" "$(grep -v -e '^#' -e '^ *request_begin: seq=.*chain=-$' -e '^ *request_end: seq=.*helper_us=[0-9]*$' "$TRACING/trace")" ""
 
 is "the log" "$(log | grep -c '^kmod_rs: request ')" 1
-is "with both in one word" "$(log | sed -n "s/^kmod_rs: request \(.*\)\[[0-9]*\] uid 0).*/\1/p")" "$ONE_WORD (a\x22\x0aseq=9\x20\x5c"
-is "the environment" "$(sed -n 's/.*KMOD_REQUESTER_COMM=//p' /tmp/description)" 'a\x22\x0aseq=9\x20\x5c'
+is "with both in one word" "$(log | sed -n "s/^kmod_rs: request \(.*\)\[[0-9]*\] uid 0).*/\1/p")" \
+	"$ONE_WORD (a\x22\x0aseq=9\x20\x5c"
+is "the environment" "$(sed -n 's/.*KMOD_REQUESTER_COMM=//p' /tmp/description)" \
+	'a\x22\x0aseq=9\x20\x5c'
 
 echo 1 >"$TRACING/options/context-info"
 echo 0 >"$TRACING/events/kmod_rs/enable"

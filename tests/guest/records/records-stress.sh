@@ -17,8 +17,10 @@ READERS=3
 OUTCOMES='loaded|exit|signal|errno|denied|shared|loop|timeout|killed|started|off|toolong'
 TEXT='"[^"]*"'
 LINE="seq=[0-9]+ t=[0-9]+[.][0-9]{6} name=$TEXT wait=[01] pid=[0-9]+ tgid=[0-9]+ comm=$TEXT uid=[0-9]+ \
-loginuid=([0-9]+|-) userns=(initial|other) nspid=[0-9]+ cgroup=$TEXT call_site=$TEXT chain=($TEXT|-) \
-helper=([0-9]+|-) queue_us=([0-9]+|-) helper_us=([0-9]+|-) outcome=($OUTCOMES|-) result=(-?[0-9]+|-) modules=($TEXT|-)"
+loginuid=([0-9]+|-) userns=(initial|other) nspid=[0-9]+ cgroup=$TEXT call_site=$TEXT \
+chain=($TEXT|-) \
+helper=([0-9]+|-) queue_us=([0-9]+|-) helper_us=([0-9]+|-) outcome=($OUTCOMES|-) \
+result=(-?[0-9]+|-) modules=($TEXT|-)"
 # The values that go together in the requests of this test that have returned, and in those that
 # have not.
 RETURNED="name=\"q-[0-9]+\" (wait=1 .* helper=[0-9]+ queue_us=[0-9]+ helper_us=[0-9]+ outcome=loaded result=0|\
@@ -70,7 +72,8 @@ follower() {
 
 # many N ANSWER: all tasks together make that many requests.
 many() {
-	/kmod_rs/load --tasks="$TASKS" --rounds="$(($1 / TASKS / 2))" "w q-% $2" "n q-% $2" 2>/tmp/asked
+	/kmod_rs/load --tasks="$TASKS" --rounds="$(($1 / TASKS / 2))" "w q-% $2" "n q-% $2" \
+		2>/tmp/asked
 }
 
 # Prints how many requests the last call of many() made.
@@ -122,14 +125,16 @@ field seq </tmp/followed | sort | uniq -d >>/tmp/twice
 is "no torn line" "$(sort /tmp/torn | uniq | head -n 5)" ""
 holds "one reader followed: $(wc -l </tmp/followed) records" [ -s /tmp/followed ]
 is "none twice in one reading" "$(head -n 5 /tmp/twice)" ""
-holds "all readers read: $(cat /tmp/readings.* | xargs) times" [ "$(sort -n /tmp/readings.* | head -n 1)" -gt 20 ]
+holds "all readers read: $(cat /tmp/readings.* | xargs) times" [ \
+	"$(sort -n /tmp/readings.* | head -n 1)" -gt 20 ]
 
 total=$((asked + without + $(asked)))
 is "each is counted" "$(stat_of requests)" "$total"
 is "the outcomes add up" "$(sum)" "$total"
 is "those without a helper" "$(stat_of off)" "$without"
 is "those that did not wait" "$(stat_of started)" "$(((total - without) / 2))"
-is "each that had one has a time" "$(counted queue) $(counted helper)" "$((total - without)) $(((total - without) / 2))"
+is "each that had one has a time" "$(counted queue) $(counted helper)" \
+	"$((total - without)) $(((total - without) / 2))"
 is "none was lost" "$(stat_of records_lost) $(recent | wc -l)" "0 256"
 is "the memory is what it was" "$(stat_of records_bytes)" "$full"
 if has_kmemleak; then

@@ -34,7 +34,8 @@ ask na exit-3 >/dev/null
 is "patch on: none yet" "$(log | grep -c 'WARNING: ')" "$WARNINGS"
 ask_from_async_work
 is "patch on: one warning" "$RESULT" "0 768 768, 1"
-matches "it is for the entry of the module" "$(log | grep 'WARNING: ' | tail -n 1)" 'kmod_rs_request_module\+'
+matches "it is for the entry of the module" "$(log | grep 'WARNING: ' | tail -n 1)" \
+	'kmod_rs_request_module\+'
 
 patch off
 patch on

@@ -38,7 +38,8 @@ others() {
 set_up() {
 	local cache
 	for cache in /sys/kernel/slab/*; do
-		[[ $cache == */kmemleak_* || $cache == */debug_objects_cache ]] || echo 1 >"$cache/failslab"
+		[[ $cache == */kmemleak_* || $cache == */debug_objects_cache ]] ||
+			echo 1 >"$cache/failslab"
 	done
 	echo Y >"$SLAB/cache-filter"
 	# By default only allocations that may not sleep fail.

@@ -56,7 +56,8 @@ takes() {
 refuses() {
 	local before
 	before=$(<"$KNOB")
-	is "$NAME refuses ${1:0:21}" "$(write_to "$KNOB" "$1"$'\n')|$(<"$KNOB")" "Invalid argument|$before"
+	is "$NAME refuses ${1:0:21}" "$(write_to "$KNOB" "$1"$'\n')|$(<"$KNOB")" \
+		"Invalid argument|$before"
 }
 
 # may_not_write WHO VALUE SAID COMMAND...: run by the command, the write fails with SAID, and the
@@ -82,9 +83,11 @@ test_permissions() {
 		# This holds also for the value that is there already, and for one that nobody may
 		# write: the writer is checked first.
 		for value in "$OTHER" "$DEFAULT" '[^x'; do
-			may_not_write "root without CAP_SYS_MODULE" "$value" "Operation not permitted" without_capability sys_module
+			may_not_write "root without CAP_SYS_MODULE" "$value" \
+				"Operation not permitted" without_capability sys_module
 		done
-		may_not_write "root of another user namespace" "$OTHER" "Operation not permitted" unshare --user --map-root-user
+		may_not_write "root of another user namespace" "$OTHER" "Operation not permitted" \
+			unshare --user --map-root-user
 	fi
 }
 

@@ -48,8 +48,10 @@ echo 0 >"$EVENT"
 : >"$TRACING/trace"
 echo 1 >"$TRACING/events/kmod_rs/request_denied/enable"
 ask w deny-a >/dev/null
-is "its record" "$(newest name) $(newest outcome) $(newest result) $(newest helper)" "\"deny-a\" denied $EACCES -"
-is "its event" "$(sed -n 's/.* request_denied: //p' "$TRACING/trace")" "seq=$(newest seq) name=\"deny-a\" result=$EACCES rule=-"
+is "its record" "$(newest name) $(newest outcome) $(newest result) $(newest helper)" \
+	"\"deny-a\" denied $EACCES -"
+is "its event" "$(sed -n 's/.* request_denied: //p' "$TRACING/trace")" \
+	"seq=$(newest seq) name=\"deny-a\" result=$EACCES rule=-"
 echo 0 >"$TRACING/events/kmod_rs/request_denied/enable"
 
 for how in off on; do

@@ -27,11 +27,13 @@ PROCESSES=$(processes)
 is "all were started" "$(flood "$CALLS" 2>/tmp/load)" "no other answers"
 is "and asked for" "$(</tmp/load)" "# asked $CALLS times, answered $CALLS times"
 holds "no helper is left over" await helpers_gone
-if await processes_gone "$PROCESSES"; then pass "nor any other process"; else fail "nor any other process" "$(ps ax)"; fi
+if await processes_gone "$PROCESSES"; then \
+	pass "nor any other process"; else fail "nor any other process" "$(ps ax)"; fi
 is "nor a reference" "$(</sys/module/kmod_rs/refcnt)" "$references"
 if has_kmemleak; then
 	for what in "objects in caches" Slab MemAvailable; do
-		ktap_test_skip "$what: kmemleak, which looks for what is lost, has memory of its own"
+		ktap_test_skip \
+			"$what: kmemleak, which looks for what is lost, has memory of its own"
 	done
 else
 	await nothing_grown $((CALLS / 2))

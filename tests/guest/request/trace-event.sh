@@ -75,7 +75,8 @@ ask_in_background w exit-4
 await in_queue 1
 echo 100 >"$KNOBS/busy_timeout_ms"
 ask w exit-5 >/dev/null
-is "none for those in the queue, nor for who gives up" "$(traced)" "hold-0 wait=1 call_site=ask [kmod_ask]"
+is "none for those in the queue, nor for who gives up" "$(traced)" \
+	"hold-0 wait=1 call_site=ask [kmod_ask]"
 open_gate
 answer_of "$ASKER" >/dev/null
 is "when it gets its slot" "$(traced)" "exit-4 wait=1 call_site=ask [kmod_ask]"

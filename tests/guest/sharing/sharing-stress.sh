@@ -17,12 +17,15 @@ echo 4 >"$LIMIT"
 # then.
 count_calls call_usermodehelper_exec
 is "each failure is younger than its question" \
-	"$(/kmod_rs/load --tasks=16 --rounds="$(often 32)" 'w serial-x fresh' 2>/tmp/load)" "no other answers"
-matches "each question is answered" "$(</tmp/load)" '^# asked ([0-9]+) times, answered ([0-9]+) times$'
+	"$(/kmod_rs/load --tasks=16 --rounds="$(often 32)" 'w serial-x fresh' 2>/tmp/load)" \
+	"no other answers"
+matches "each question is answered" "$(</tmp/load)" \
+	'^# asked ([0-9]+) times, answered ([0-9]+) times$'
 is "once" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
 asked=${BASH_REMATCH[1]} helpers=$(calls call_usermodehelper_exec)
 forget_calls
-holds "$asked questions cost $helpers helpers: less than half as many" [ "$((2 * helpers))" -lt "$asked" ]
+holds "$asked questions cost $helpers helpers: less than half as many" [ "$((2 * helpers))" -lt \
+	"$asked" ]
 
 is "also while leaders and followers are killed" \
 	"$(/kmod_rs/load --tasks=16 --kills="$(often 300)" 'w serial-x fresh' 'n serial-x 0' 2>/dev/null)" "no other answers"
@@ -31,7 +34,8 @@ holds "nobody waits" in_queue 0
 
 # Everything that can happen to a few targets, at once.
 is "everything at once" "$(/kmod_rs/load --tasks=24 --kills="$(often 300)" \
-	'w exit-3 768' 'w serial-y fresh' 'n exit-0 0' 'w sleep-5-exit-4 1024' 'w exit-0 0' 'w signal-9 9' \
+	'w exit-3 768' 'w serial-y fresh' 'n exit-0 0' 'w sleep-5-exit-4 1024' 'w exit-0 0' \
+	'w signal-9 9' \
 	'w exit-3-% 768' 'n serial-y 0' 2>/dev/null)" "no other answers"
 await helpers_gone
 

@@ -129,7 +129,8 @@ for i in 1 2 3; do
 	ask_in_background w exit-5
 	FOLLOWERS+=("$ASKER")
 done
-is "the leader gives up: the others too, each when it has led" "$(answers_of "${FOLLOWERS[@]}")" "$ETIME $ETIME $ETIME"
+is "the leader gives up: the others too, each when it has led" "$(answers_of "${FOLLOWERS[@]}")" \
+	"$ETIME $ETIME $ETIME"
 open_gate
 await helpers_gone
 is "and no helper ran" "$(starts exit-5)" 0
@@ -322,7 +323,8 @@ patch on
 use_silent_helper
 echo 4 >"$LIMIT"
 is "asked and killed" "$(/kmod_rs/load --tasks=16 --kills="$(often 400)" \
-	'w exit-3 768' 'n exit-0 0' 'w sleep-5-exit-4 1024' 'w exit-0 0' 'w signal-9 9' 'n exit-3 0')" "no other answers"
+	'w exit-3 768' 'n exit-0 0' 'w sleep-5-exit-4 1024' 'w exit-0 0' 'w signal-9 9' \
+	'n exit-3 0')" "no other answers"
 await helpers_gone
 holds "nobody waits" in_queue 0
 slots_are_there 4
