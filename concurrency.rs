@@ -6,7 +6,7 @@
 //! differences:
 //!
 //! - the wait for a slot can be killed;
-//! - nested requests go first, and users take turns;
+//! - nested requests go first, and accounts take turns;
 //! - a request gives up only if no slot has been given back for `busy_timeout_ms`;
 //! - this time and the limit can be changed.
 //!
@@ -89,17 +89,17 @@ pub(crate) struct Claim {
     /// Whether the request is nested. It goes first then, because a helper that holds a slot may be
     /// waiting for it.
     pub(crate) is_nested: bool,
-    /// The user whose turn it takes.
-    pub(crate) uid: u32,
+    /// The number of the account whose turn it takes.
+    pub(crate) account: u64,
 }
 
-/// A place in the queue: nested requests first, then by user, then in the order of arrival.
+/// A place in the queue: nested requests first, then by account, then in the order of arrival.
 ///
 /// This is the order of the fields.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     is_outermost: bool,
-    uid: u32,
+    account: u64,
     ticket: u64,
 }
 
@@ -108,8 +108,8 @@ struct Queue {
     waiters: RBTree<Place, Arc<Waiter>>,
     /// The ticket of the next request that arrives.
     next_ticket: u64,
-    /// The user who got the last slot that was handed over.
-    last_uid: u32,
+    /// The account that got the last slot that was handed over.
+    last_account: u64,
     /// When a slot was last handed over, or was given back with the queue locked.
     last_given_back: Instant<Monotonic>,
 }
@@ -117,13 +117,13 @@ struct Queue {
 impl Queue {
     /// Returns the place of the request that gets the next slot; [`None`] if the queue is empty.
     ///
-    /// Nested requests go first. Among them, and among the others, users take turns in the order of
-    /// their ids, beginning after the user who got the last slot.
+    /// Nested requests go first. Among them, and among the others, accounts take turns in the order
+    /// of their numbers, beginning after the account that got the last slot.
     fn next(&self) -> Option<Place> {
         let first = *self.waiters.cursor_front()?.current().0;
         let after_last = Place {
             is_outermost: first.is_outermost,
-            uid: self.last_uid.saturating_add(1),
+            account: self.last_account.saturating_add(1),
             ticket: 0,
         };
         let next = self
@@ -188,7 +188,7 @@ impl Slots {
                 Queue {
                     waiters: RBTree::new(),
                     next_ticket: 0,
-                    last_uid: 0,
+                    last_account: 0,
                     last_given_back: Instant::now(),
                 },
                 "kmod_rs::Slots::queue"
@@ -288,7 +288,7 @@ impl Slots {
         let Some(waiter) = queue.waiters.remove(&place) else {
             return;
         };
-        queue.last_uid = place.uid;
+        queue.last_account = place.account;
 
         // INVARIANT: One entry was removed, and `queue` is locked.
         self.load.add(Load::ONE_WAITING.wrapping_neg(), Relaxed);
@@ -330,7 +330,7 @@ impl Slots {
 
             let place = Place {
                 is_outermost: !claim.is_nested,
-                uid: claim.uid,
+                account: claim.account,
                 ticket: queue.next_ticket,
             };
             queue.next_ticket += 1;
@@ -433,7 +433,7 @@ mod tests {
 
     const CLAIM: Claim = Claim {
         is_nested: false,
-        uid: 0,
+        account: 0,
     };
 
     fn load(slots: &Slots) -> (u32, u32) {
@@ -491,18 +491,18 @@ mod tests {
     }
 
     /// Returns the tickets of requests with these places in the order in which they get slots.
-    fn order(places: &[(bool, u32)]) -> Result<KVec<u64>> {
+    fn order(places: &[(bool, u64)]) -> Result<KVec<u64>> {
         let mut order = KVec::new();
         let mut queue = Queue {
             waiters: RBTree::new(),
             next_ticket: 0,
-            last_uid: 0,
+            last_account: 0,
             last_given_back: Instant::now(),
         };
-        for (ticket, (is_nested, uid)) in places.iter().enumerate() {
+        for (ticket, (is_nested, account)) in places.iter().enumerate() {
             let place = Place {
                 is_outermost: !is_nested,
-                uid: *uid,
+                account: *account,
                 // CAST: Small.
                 ticket: ticket as u64,
             };
@@ -518,7 +518,7 @@ mod tests {
         }
         while let Some(place) = queue.next() {
             queue.waiters.remove(&place);
-            queue.last_uid = place.uid;
+            queue.last_account = place.account;
             order.push(place.ticket, GFP_KERNEL)?;
         }
         Ok(order)
@@ -538,7 +538,7 @@ mod tests {
             (false, 5),
             (false, 0),
             (false, 0),
-            (false, u32::MAX),
+            (false, u64::MAX),
         ];
         assert_eq!(&*order(&many)?, [0, 5, 3, 1, 4, 2]);
         Ok(())

@@ -63,7 +63,10 @@ use crate::{
         modprobe_path::ModprobePath,
         module::OnStack,
         private_symbols::PrivateSymbols,
-        requester::Requester,
+        requester::{
+            Account,
+            Requester, //
+        },
         security,
         trace, //
     }, //
@@ -126,7 +129,7 @@ impl Kmod {
         // 1. The requester, and the chain of the request. The record begins here, so that a request
         // that is refused has one, too.
         let requester = Requester::current();
-        let chain = self.helpers.chain_of_current(requester.uid());
+        let chain = self.helpers.chain_of_current(Account::current());
         let helper_env = self.settings.helper_env.load(Relaxed) != 0;
         let record = self.records.begin(
             &request.name,
@@ -286,7 +289,7 @@ impl Kmod {
     fn take_slot(&self, serving: &Serving<'_>, target: &Target) -> Result<Slot, NoSlot> {
         let slot = self.slots.take(Claim {
             is_nested: serving.chain.is_nested(),
-            uid: serving.chain.uid(),
+            account: serving.chain.account().number(),
         });
         if let Err(NoSlot::Busy) = slot {
             messages::no_slot(&self.slots, &self.helpers, target.name(), serving.requester);

@@ -10,7 +10,8 @@ use crate::{
     records::record::Record,
     wrappers::{
         name::Name,
-        pid::ThreadGroup, //
+        pid::ThreadGroup,
+        requester::Account, //
     }, //
 };
 use core::iter;
@@ -68,8 +69,8 @@ pub(crate) struct Helper {
     name: Name,
     /// The thread group that it is.
     group: ThreadGroup,
-    /// The user who made the outermost request of the chain, in the initial user namespace.
-    uid: u32,
+    /// The account of the outermost request of the chain.
+    account: Account,
     /// How many helpers the chain has, including this one; at most [`MAX_CHAIN`].
     length: u32,
     /// The closest helper that its request descends from.
@@ -95,7 +96,7 @@ impl Helper {
             Self {
                 name,
                 group: ThreadGroup::current().ok_or(ESRCH)?,
-                uid: chain.uid,
+                account: chain.account,
                 length: chain.length() + 1,
                 parent,
                 record,
@@ -134,8 +135,8 @@ impl Drop for Helper {
 /// The chain of a request.
 #[derive(Clone)]
 pub(crate) struct Chain {
-    /// The user who made the outermost request of the chain, in the initial user namespace.
-    uid: u32,
+    /// The account of the outermost request of the chain.
+    account: Account,
     /// The closest helper, and whether it makes the request itself (and not a descendant of it).
     /// [`None`] if the request is not nested.
     nested: Option<(Arc<Helper>, bool)>,
@@ -146,15 +147,18 @@ pub(crate) struct Chain {
 pub(crate) struct Loop;
 
 impl Chain {
-    /// Returns the empty chain of a request that `uid` makes and that descends from no helper.
-    pub(crate) fn outermost(uid: u32) -> Self {
-        Self { uid, nested: None }
+    /// Returns the empty chain of a request that descends from no helper.
+    pub(crate) fn outermost(account: Account) -> Self {
+        Self {
+            account,
+            nested: None,
+        }
     }
 
     /// Returns the chain of a request that `helper` makes `by_itself`, or a descendant of it makes.
     pub(crate) fn nested(helper: Arc<Helper>, by_itself: bool) -> Self {
         Self {
-            uid: helper.uid,
+            account: helper.account,
             nested: Some((helper, by_itself)),
         }
     }
@@ -164,9 +168,9 @@ impl Chain {
         self.nested.is_some()
     }
 
-    /// Returns the user who made the outermost request of the chain.
-    pub(crate) fn uid(&self) -> u32 {
-        self.uid
+    /// Returns the account that the request is on: that of the outermost request of the chain.
+    pub(crate) fn account(&self) -> Account {
+        self.account
     }
 
     /// Returns [`Loop`] if a request for `name` is part of a loop.
@@ -297,7 +301,7 @@ mod tests {
     use super::*;
     use kernel::str::CString;
 
-    const UID: u32 = 1000;
+    const ACCOUNT: Account = Account::of_user(1000);
 
     fn name(name: &CStr) -> Result<Name> {
         Ok(Name::new(name))
@@ -305,7 +309,7 @@ mod tests {
 
     /// Returns the chain of a request by a child of the last of these helpers, which all run.
     fn chain(names: &[&CStr]) -> Result<Chain> {
-        let mut chain = Chain::outermost(UID);
+        let mut chain = Chain::outermost(ACCOUNT);
         for helper in names {
             chain = Chain::nested(Helper::current(name(helper)?, &chain, None)?, false);
         }
@@ -355,7 +359,7 @@ mod tests {
     fn a_helper_does_not_wait_for_its_own_name() -> Result {
         let limits = Limits::new();
         let (a, b) = (name(c"a")?, name(c"b")?);
-        let helper = Helper::current(a, &Chain::outermost(UID), None)?;
+        let helper = Helper::current(a, &Chain::outermost(ACCOUNT), None)?;
         let chain = Chain::nested(helper, true);
         assert_eq!(chain.check(&a, true, &limits), Err(Loop));
         assert_eq!(chain.check(&a, false, &limits), Ok(()));
@@ -365,7 +369,7 @@ mod tests {
 
     #[test]
     fn the_outermost_user_counts() -> Result {
-        assert_eq!(chain(&[c"a", c"b"])?.uid(), UID);
+        assert_eq!(chain(&[c"a", c"b"])?.account(), ACCOUNT);
         assert!(!chain(&[])?.is_nested());
         assert!(chain(&[c"a"])?.is_nested());
         Ok(())

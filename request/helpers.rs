@@ -13,7 +13,8 @@ use crate::{
     },
     wrappers::{
         name::Name,
-        pid, //
+        pid,
+        requester::Account, //
     }, //
 };
 use kernel::{
@@ -163,16 +164,16 @@ impl Helpers {
         }
     }
 
-    /// Returns the chain of a request that the current task, which is of user `uid`, makes.
+    /// Returns the chain of a request that the current task makes. `account` is that of the task.
     ///
     /// Also removes unattended helpers whose processes are gone.
     ///
     /// Context: in a task, with interrupts enabled. Takes `inner`.
-    pub(crate) fn chain_of_current(&self, uid: u32) -> Chain {
+    pub(crate) fn chain_of_current(&self, account: Account) -> Chain {
         // ORDERING: A helper enters itself before it can make a request or have a child that does.
         // So a task that descends from a helper sees that the table is not empty.
         if self.is_empty.load(Relaxed) {
-            return Chain::outermost(uid);
+            return Chain::outermost(account);
         }
         self.change(|inner| {
             inner.prune();
@@ -180,7 +181,7 @@ impl Helpers {
                 let running = inner.running.get(&group)?;
                 Some(Chain::nested(running.helper.clone(), generation == 0))
             })
-            .unwrap_or_else(|| Chain::outermost(uid))
+            .unwrap_or_else(|| Chain::outermost(account))
         })
     }
 
@@ -349,14 +350,14 @@ mod tests {
     fn who_descends_from_a_helper_is_nested() -> Result {
         let helpers = Helpers::new()?;
         let name = Name::new(c"a");
-        assert!(!helpers.chain_of_current(1).is_nested());
+        assert!(!helpers.chain_of_current(Account::of_user(1)).is_nested());
 
         let tracker = helpers.track();
-        assert!(!helpers.chain_of_current(1).is_nested());
-        tracker.start(name, &Chain::outermost(7), None)?;
-        let chain = helpers.chain_of_current(1);
+        assert!(!helpers.chain_of_current(Account::of_user(1)).is_nested());
+        tracker.start(name, &Chain::outermost(Account::of_user(7)), None)?;
+        let chain = helpers.chain_of_current(Account::of_user(1));
         assert!(chain.is_nested());
-        assert_eq!(chain.uid(), 7);
+        assert_eq!(chain.account(), Account::of_user(7));
         assert!(helpers.summary().has(&name));
         assert!(helpers
             .helper_of_current()
@@ -364,7 +365,7 @@ mod tests {
 
         // Its process still runs, so the table keeps it.
         drop(tracker);
-        assert!(helpers.chain_of_current(1).is_nested());
+        assert!(helpers.chain_of_current(Account::of_user(1)).is_nested());
         assert!(helpers.summary().names[0].is_none());
         Ok(())
     }

@@ -37,6 +37,7 @@ void kmod_rs_events_module_loaded(u64 seq, const char *name, const char *module)
 u32 kmod_rs_requester_loginuid(void);			/* requester.rs */
 bool kmod_rs_requester_is_in_init_userns(void);		/* requester.rs */
 int kmod_rs_requester_nspid(void);			/* requester.rs */
+u64 kmod_rs_requester_account(void);			/* requester.rs */
 void kmod_rs_requester_cgroup(char *buffer, size_t size); /* requester.rs */
 void kmod_rs_symbol(char *buffer, size_t size,
 		    unsigned long address);		/* requester.rs */

@@ -10,11 +10,13 @@
 #include <linux/cgroup.h>
 #include <linux/cred.h>
 #include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/sprintf.h>
 #include <linux/string.h>
+#include <linux/uidgid.h>
 #include <linux/user_namespace.h>
 
 #include "kmod_rs.h"
@@ -51,6 +53,53 @@ bool kmod_rs_requester_is_in_init_userns(void)
 int kmod_rs_requester_nspid(void)
 {
 	return task_pid_vnr(current);
+}
+
+/* The kinds of accounts, in the upper half of the number of one. */
+#define KMOD_RS_ACCOUNT_USER		(0ULL << 32)
+#define KMOD_RS_ACCOUNT_KERNEL		(1ULL << 32)
+#define KMOD_RS_ACCOUNT_CONTAINER	(2ULL << 32)
+
+/*
+ * The person behind a user namespace: the user who made the outermost one. If
+ * that was root, who makes them for others, the user who is root in it.
+ */
+static kuid_t kmod_rs_owner(const struct user_namespace *ns)
+{
+	kuid_t root;
+
+	while (ns->level > 1)
+		ns = ns->parent;
+	root = make_kuid((struct user_namespace *)ns, 0);
+	return uid_eq(ns->owner, GLOBAL_ROOT_UID) && uid_valid(root) ? root : ns->owner;
+}
+
+/**
+ * kmod_rs_requester_account - get the account that requests of the current task are on
+ *
+ * Whatever ids a person has by a user namespace of their own (/etc/subuid), they
+ * are on one account; so are all users of a container that has a pid namespace
+ * and no user namespace of its own. What decides is what the task cannot choose:
+ * its objective credentials, and the namespaces that it is in.
+ *
+ * Context: any in which there is a current task.
+ * Return: the number of the account.
+ */
+u64 kmod_rs_requester_account(void)
+{
+	const struct cred *cred = current_real_cred();
+	const struct pid_namespace *ns = task_active_pid_ns(current);
+
+	if (current->flags & PF_KTHREAD)
+		return KMOD_RS_ACCOUNT_KERNEL;
+	if (cred->user_ns != &init_user_ns)
+		return KMOD_RS_ACCOUNT_USER | __kuid_val(kmod_rs_owner(cred->user_ns));
+	if (!ns || ns == &init_pid_ns)
+		return KMOD_RS_ACCOUNT_USER | __kuid_val(cred->uid);
+
+	while (ns->level > 1)
+		ns = ns->parent;
+	return KMOD_RS_ACCOUNT_CONTAINER | ns->ns.inum;
 }
 
 #ifdef CONFIG_CGROUPS

@@ -35,6 +35,9 @@ extern "C" {
     fn kmod_rs_requester_nspid() -> c_int;
 
     /// See requester.c.
+    fn kmod_rs_requester_account() -> u64;
+
+    /// See requester.c.
     fn kmod_rs_requester_cgroup(buffer: *mut c_char, size: usize);
 
     /// See requester.c.
@@ -124,6 +127,32 @@ impl fmt::Display for Requester {
             self.pid,
             self.uid,
         ))
+    }
+}
+
+/// The account that a request is on when requests take turns: a person, a container, or the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Account(u64);
+
+impl Account {
+    /// Returns the account of a user of the initial user namespace.
+    #[cfg_attr(not(CONFIG_KUNIT = "y"), expect(dead_code, reason = "for tests"))]
+    pub(crate) const fn of_user(uid: u32) -> Self {
+        // CAST: It is wider.
+        Self(uid as u64)
+    }
+
+    /// Returns the account of the current task.
+    ///
+    /// Context: any with a task.
+    pub(crate) fn current() -> Self {
+        // SAFETY: May be called wherever there is a task.
+        Self(unsafe { kmod_rs_requester_account() })
+    }
+
+    /// Returns the number of the account. Different accounts have different numbers.
+    pub(crate) fn number(self) -> u64 {
+        self.0
     }
 }
 

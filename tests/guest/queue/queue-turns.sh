@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # While several users wait for slots, the slots go to them in turn, so that a user who makes many
-# requests does not keep the others waiting. Requests of helpers go first.
+# requests does not keep the others waiting. All ids of a person count as one user, and so do all
+# users of a container. Requests of helpers go first.
 
 . "$(dirname "$0")/lib.sh"
-plan 8
+plan 11
 
 # queue_as UID NAME: makes a request as this user, which waits behind $QUEUED others. Its process
 # must not take events from the test, nor keep the gate closed.
@@ -35,6 +36,26 @@ order() {
 use_helper
 patch on
 
+# take_one: leaves one slot, and takes it.
+take_one() {
+	echo 1 >"$LIMIT"
+	close_gate
+	hold 1
+	QUEUED=0
+}
+
+has_own_userns() {
+	[[ $(readlink "/proc/$1/ns/user") != "$(readlink /proc/self/ns/user)" ]]
+}
+
+# queue_in NAMESPACE NAME COMMAND...: makes a request in that namespace, by way of the
+# command.
+queue_in() {
+	nsenter "$1" "${@:3}" /kmod_rs/ask w "$2" >/dev/null 8>&- 9>&- &
+	QUEUED=$((QUEUED + 1))
+	await in_queue "$QUEUED"
+}
+
 # One user makes many requests, then other users come.
 echo 1 >"$LIMIT"
 close_gate
@@ -62,8 +83,52 @@ await helpers_gone
 matches "the one after the first of them, or before" "$(order | tr ' ' '\n' | grep -n once)" \
 	'^[12]:'
 
-# A request of a helper goes ahead of the requests that wait for a slot, also of those of its own
-# user.
+# The subordinate ids of a person are one account.
+use_helper
+take_one
+setpriv --reuid=1000 --regid=1000 --clear-groups unshare --user sleep 10000 8>&- 9>&- &
+person=$!
+await has_own_userns "$person"
+echo "0 100000 100" | tee "/proc/$person/uid_map" >"/proc/$person/gid_map"
+for i in 1 2 3 4; do
+	queue_in --user="/proc/$person/ns/user" "s-$i" setpriv --reuid="$i" --keep-groups
+done
+queue_as 0 root
+open_gate
+kill "$person"
+wait
+is "a person's subordinate ids have one turn" "$(order)" "s-1 root s-2 s-3 s-4"
+
+# Kernel threads are not root.
+use_helper
+take_one
+for i in 1 2 3; do
+	ask_in_background wk "k-$i"
+	QUEUED=$((QUEUED + 1))
+	await in_queue "$QUEUED"
+done
+queue_as 0 root
+open_gate
+wait
+is "kernel threads have one turn" "$(order)" "k-1 root k-2 k-3"
+
+# A container without a user namespace is one account, whatever users it has.
+use_helper
+take_one
+unshare --pid --fork sleep 10000 8>&- 9>&- &
+await pgrep -P $!
+container=$(pgrep -P $!)
+disown # It ends when all others have.
+for i in 1 2 3; do
+	queue_in --pid="/proc/$container/ns/pid" "p-$i" setpriv --reuid="$((1000 * i))" --clear-groups
+done
+queue_as 0 root
+open_gate
+wait
+kill -9 "$container"
+is "a container has one turn" "$(order)" "p-1 root p-2 p-3"
+
+# A helper that asks goes ahead of who waits for a slot, also of its own user.
 take_both
 queue_as 0 child-exit-5
 for i in 1 2; do queue_as 0 "c-$i"; done

@@ -27,7 +27,7 @@ use std::sync::Arc;
 /// All tasks are of one user, so they are served in the order of their arrival.
 const CLAIM: Claim = Claim {
     is_nested: false,
-    uid: 0,
+    account: 0,
 };
 
 fn slots(limit: u32) -> Arc<Slots> {
