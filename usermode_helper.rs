@@ -89,7 +89,7 @@ impl WaitStatus {
     pub(crate) const SUCCESS: Self = Self(0);
 
     /// Converts a number of the C code, where a negative number is an errno.
-    fn from_raw(raw: c_int) -> Result<Self> {
+    pub(crate) fn from_raw(raw: c_int) -> Result<Self> {
         if raw < 0 {
             Err(Error::from_errno(raw))
         } else {

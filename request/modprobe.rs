@@ -92,8 +92,39 @@ impl Command for Modprobe {
         if let Some(record) = &this.record {
             record.helper_ended(result);
         }
-        if let Some(leader) = this.leader.take() {
-            leader.tell(result);
+        match this.leader.take() {
+            Some(leader) if is_about_the_target(result) => leader.tell(result),
+            // A follower leads, if there is one.
+            leader => drop(leader),
         }
+    }
+}
+
+/// Returns whether how a helper ended says something about its target.
+///
+/// If it was killed by a signal (the OOM killer's, `helper_timeout_ms`), or if there was no memory,
+/// that concerns this one helper, and another one may fare better.
+fn is_about_the_target(result: Result<WaitStatus>) -> bool {
+    match result {
+        Ok(status) => !status.is_signal(),
+        Err(error) => error != ENOMEM && error != EAGAIN,
+    }
+}
+
+#[kunit_tests(kmod_rs_modprobe)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_status_and_an_errno_of_exec_are_answers() -> Result {
+        // exit(0), exit(1), exit(255); execve() says -ENOENT, -EACCES.
+        for raw in [0, 1 << 8, 255 << 8, -2, -13] {
+            assert!(is_about_the_target(WaitStatus::from_raw(raw)));
+        }
+        // SIGKILL, SIGSEGV with a core dump; -ENOMEM, -EAGAIN.
+        for raw in [9, 0x8b, -12, -11] {
+            assert!(!is_about_the_target(WaitStatus::from_raw(raw)));
+        }
+        Ok(())
     }
 }

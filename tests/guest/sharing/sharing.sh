@@ -8,7 +8,7 @@
 # shellcheck disable=SC2034 # For lib.sh.
 DEFAULTS=1
 . "$(dirname "$0")/lib.sh"
-plan 57
+plan 59
 
 # lead HOW NAME: makes a request whose helper waits at the gate.
 lead() {
@@ -94,6 +94,19 @@ follow 4 w exit-3
 open_gate
 is "one failure for all who asked before" "$(answers_of "${FOLLOWERS[@]}")" "768 768 768 768"
 is "of one helper" "$(starts exit-3)" 1
+
+# --- A helper that is killed: that says nothing about what it was to load ---
+
+queue_up
+follow 4 w hold-killed
+pkill -f -- '-- hold-0$'
+event start hold-killed
+kill -9 "$EVENT_PID"
+event start hold-killed
+open_gate
+is "the death of a helper is the answer of one request" \
+	"$(answers_of "${FOLLOWERS[@]}" | tr ' ' '\n' | sort | xargs)" "0 0 0 9"
+is "the others had one helper" "$(starts hold-killed)" 0
 
 # --- Programs that cannot be executed ---
 
