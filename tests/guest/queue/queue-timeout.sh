@@ -19,11 +19,11 @@ timed() {
 	TOOK=$(($(now) - start))
 }
 
-# waited LEAST MOST: true if the newest request waited so many milliseconds for a slot, as the
-# kernel measured it. How long the rest of a request takes depends on the machine.
+# waited: how many milliseconds the newest request waited for a slot, as the kernel measured it.
+# How long the rest of a request takes depends on the machine. So does how late a request notices
+# that its time is over: there is no upper bound.
 waited() {
-	WAITED=$(($(newest queue_us) / 1000))
-	(($1 <= WAITED && WAITED < $2))
+	echo $(($(newest queue_us) / 1000))
 }
 
 use_helper
@@ -39,17 +39,19 @@ await helpers_gone
 
 patch on
 is "the default is that of C" "$(<"$KNOBS/busy_timeout_ms")" 5000
-echo 1500 >"$KNOBS/busy_timeout_ms"
+echo 7000 >"$KNOBS/busy_timeout_ms"
 echo 1 >"$LIMIT"
 close_gate
 hold 1
 timed w exit-0
 is "patch on: -ETIME" "$ANSWER" "$ETIME"
-holds "after 1500 ms, and not the usual 5000" waited 1500 5000
+WAITED=$(waited)
+holds "after 7000 ms, and not the usual 5000: $WAITED ms" [ "$WAITED" -ge 7000 ]
 # The queue has stood still for that long already.
 timed n exit-0
 is "also for one that does not wait for modprobe" "$ANSWER" "$ETIME"
-holds "whose own wait counts: 1500 ms" waited 1500 5000
+WAITED=$(waited)
+holds "whose own wait counts: $WAITED ms" [ "$WAITED" -ge 7000 ]
 open_gate
 await helpers_gone
 
