@@ -4,6 +4,8 @@
 # Each knob of sysctl.rs has a file, and there is no other file. The test checks the permissions,
 # the default and who may write to it. Both ends of its range are accepted. A value beyond them is
 # refused and leaves the old value. The effects of the values are tested elsewhere.
+#
+# Debug: --full
 
 # shellcheck disable=SC2034 # For lib.sh.
 DEFAULTS=1 NO_KMOD_ASK=1
