@@ -7,7 +7,7 @@ SHELL := /bin/bash
 MODULE := kmod-rs.ko
 RELEASE ?= $(shell uname -r)
 DESTDIR ?=
-FOLDERS := request firewall records livepatch wrappers
+FOLDERS := $(sort $(dir $(wildcard */*.rs)))
 INSTALL_DIR := $(DESTDIR)/lib/modules/$(RELEASE)/updates
 
 export KDIR KERNEL T DEBUG GUESTS ROUNDS SOAK_MINUTES FUZZ_MINUTES SEED BOOTS BUSY
@@ -103,5 +103,5 @@ give-back:
 .PHONY: clean
 clean:
 	rm -f *.ko *.mod *.mod.c modules.order Module.symvers
-	rm -f $(foreach folder,. $(FOLDERS),$(addprefix $(folder)/,*.o .*.o .*.cmd))
+	rm -f $(foreach folder,./ $(FOLDERS),$(addprefix $(folder),*.o .*.o .*.cmd))
 	rm -rf out

@@ -15,8 +15,8 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# The folders that have sources, besides the top.
-FOLDERS=(./request ./firewall ./records ./livepatch ./wrappers)
+# The folders that have sources, besides the top: those with Rust files.
+mapfile -t FOLDERS < <(cd "$TOP" && printf './%s\n' */*.rs | xargs dirname | sort -u)
 
 # List the sources in the current directory, without files that a build may have left.
 sources() {
