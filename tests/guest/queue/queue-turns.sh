@@ -57,10 +57,7 @@ queue_in() {
 }
 
 # One user makes many requests, then other users come.
-echo 1 >"$LIMIT"
-close_gate
-hold 1
-QUEUED=0
+take_one
 for i in 1 2 3 4; do queue_as 1000 "a-$i"; done
 for i in 1 2; do queue_as 2000 "b-$i"; done
 queue_as 0 root
@@ -69,8 +66,7 @@ wait
 is "users take turns" "$(order)" "a-1 b-1 root a-2 b-2 a-3 a-4"
 
 # A user who makes many requests, and one who makes a single request.
-close_gate
-hold 1
+take_one
 /kmod_rs/load --tasks=100 --rounds=1 'w sleep-20-% 0' >/tmp/load 2>&1 8>&- 9>&- &
 load=$!
 await in_queue 100
