@@ -38,10 +38,8 @@ use kernel::{
         SpinLock, //
     },
     time::{
-        msecs_to_jiffies,
         Delta,
         Instant,
-        Jiffies,
         Monotonic, //
     }, //
 };
@@ -75,14 +73,6 @@ impl Load {
     }
 }
 
-/// A request in the queue, as the task that hands it a slot sees it.
-#[pin_data]
-struct Waiter {
-    /// Completed by the task that hands over a slot.
-    #[pin]
-    granted: Completion,
-}
-
 /// What decides about the place of a request in the queue.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Claim {
@@ -103,11 +93,38 @@ struct Place {
     ticket: u64,
 }
 
+/// A request that waits: for a slot in [`Slots::wait`] or, meanwhile or instead, for something
+/// else.
+pub(crate) struct Waiting {
+    /// Its place in the queue, also when it leaves the queue and comes back.
+    place: Place,
+    /// When it began to wait.
+    since: Instant<Monotonic>,
+    /// Completed for it to look again what it has to do.
+    woken: Arc<Completion>,
+}
+
+impl Waiting {
+    /// Returns what wakes the request.
+    pub(crate) fn woken(&self) -> &Arc<Completion> {
+        &self.woken
+    }
+
+    /// Returns a number that no other request has. Requests are numbered as they begin to wait.
+    pub(crate) fn ticket(&self) -> u64 {
+        self.place.ticket
+    }
+
+    /// Returns how long the request has waited.
+    pub(crate) fn elapsed(&self) -> Delta {
+        self.since.elapsed()
+    }
+}
+
 /// The requests that wait for a slot.
 struct Queue {
-    waiters: RBTree<Place, Arc<Waiter>>,
-    /// The ticket of the next request that arrives.
-    next_ticket: u64,
+    /// What wakes each of them.
+    waiters: RBTree<Place, Arc<Completion>>,
     /// The account that got the last slot that was handed over.
     last_account: u64,
     /// When a slot was last handed over, or was given back with the queue locked.
@@ -150,6 +167,8 @@ pub(crate) struct Slots {
     load: Atomic<u64>,
     limit: Atomic<u32>,
     busy_timeout_ms: Atomic<u32>,
+    /// The ticket of the next request that begins to wait.
+    next_ticket: Atomic<u64>,
     #[pin]
     queue: SpinLock<Queue>,
 }
@@ -184,10 +203,10 @@ impl Slots {
             load: Atomic::new(0),
             limit: Atomic::new(MAX_KMOD_CONCURRENT),
             busy_timeout_ms: Atomic::new(BUSY_TIMEOUT_MS),
+            next_ticket: Atomic::new(0),
             queue <- new_spinlock!(
                 Queue {
                     waiters: RBTree::new(),
-                    next_ticket: 0,
                     last_account: 0,
                     last_given_back: Instant::now(),
                 },
@@ -236,16 +255,37 @@ impl Slots {
 
     /// Takes a slot, and waits for one if all are in use.
     ///
-    /// Returns [`NoSlot::Busy`] if the request has waited for [`Self::busy_timeout_ms`] and no slot
-    /// was given back for as long, [`NoSlot::Killed`] if the requester was killed while it waited,
-    /// or [`NoSlot::NoMemory`].
+    /// Returns the errors of [`Self::wait`].
     ///
     /// Context: may sleep; the caller may hold mutexes. Takes `queue`.
     pub(crate) fn take(self: &Arc<Self>, claim: Claim) -> Result<Slot, NoSlot> {
-        match self.try_take() {
-            Some(slot) => Ok(slot),
-            None => self.queue_up(claim),
+        if let Some(slot) = self.try_take() {
+            return Ok(slot);
         }
+        let waiting = self.waiting(claim)?;
+        loop {
+            if let Some(slot) = self.wait(&waiting, || true)? {
+                return Ok(slot);
+            }
+        }
+    }
+
+    /// Describes a request that begins to wait now.
+    ///
+    /// Returns [`AllocError`] if there is no memory.
+    ///
+    /// Context: may sleep.
+    pub(crate) fn waiting(&self, claim: Claim) -> Result<Waiting, AllocError> {
+        Ok(Waiting {
+            place: Place {
+                is_outermost: !claim.is_nested,
+                account: claim.account,
+                // ORDERING: Only the number matters.
+                ticket: self.next_ticket.fetch_add(1, Relaxed),
+            },
+            since: Instant::now(),
+            woken: Arc::pin_init(Completion::new(), GFP_KERNEL).map_err(|_| AllocError)?,
+        })
     }
 
     fn load(&self) -> Load {
@@ -262,7 +302,9 @@ impl Slots {
     }
 
     /// Takes a slot if one is free and the queue is empty.
-    fn try_take(self: &Arc<Self>) -> Option<Slot> {
+    ///
+    /// Context: any. Takes no lock.
+    pub(crate) fn try_take(self: &Arc<Self>) -> Option<Slot> {
         loop {
             let load = self.load();
             if load.waiting() > 0 || load.in_use() >= self.limit() {
@@ -285,7 +327,7 @@ impl Slots {
         let Some(place) = queue.next() else {
             return;
         };
-        let Some(waiter) = queue.waiters.remove(&place) else {
+        let Some(woken) = queue.waiters.remove(&place) else {
             return;
         };
         queue.last_account = place.account;
@@ -293,95 +335,92 @@ impl Slots {
         // INVARIANT: One entry was removed, and `queue` is locked.
         self.load.add(Load::ONE_WAITING.wrapping_neg(), Relaxed);
         queue.last_given_back = Instant::now();
-        waiter.granted.complete();
+        woken.complete();
     }
 
-    /// Joins the queue, and waits for a slot.
-    fn queue_up(self: &Arc<Self>, claim: Claim) -> Result<Slot, NoSlot> {
-        let waiter = Arc::pin_init(
-            pin_init!(Waiter {
-                granted <- Completion::new(),
-            }),
-            GFP_KERNEL,
-        )
-        .map_err(|_| NoSlot::NoMemory)?;
-        let node = RBTreeNodeReservation::new(GFP_KERNEL).map_err(|_| NoSlot::NoMemory)?;
+    /// Joins the queue, and waits for a slot as long as `is_wanted` returns true.
+    ///
+    /// `is_wanted` is called before each sleep, and after the last one, without a lock. Returns [`None`] if it returned
+    /// false. A slot may be returned in spite of that, because one was handed over just then.
+    ///
+    /// Returns [`NoSlot::Busy`] if the request has waited for [`Self::busy_timeout_ms`] and no slot
+    /// was given back for as long, [`NoSlot::Killed`] if the requester was killed while it waited,
+    /// or [`NoSlot::NoMemory`].
+    ///
+    /// Context: may sleep; the caller may hold mutexes. Takes `queue`.
+    pub(crate) fn wait(
+        self: &Arc<Self>,
+        waiting: &Waiting,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Option<Slot>, NoSlot> {
         let timeout = Delta::from_millis(self.busy_timeout_ms().into());
-
-        let place = {
-            let mut queue = self.queue.lock();
-
-            loop {
-                // A slot may have been given back in the meantime.
-                if let Some(slot) = self.try_take() {
-                    return Ok(slot);
-                }
-                let load = self.load();
-                // Or after `try_take()` has looked. Then look again.
-                if load.waiting() == 0 && load.in_use() < self.limit() {
-                    continue;
-                }
-                // INVARIANT: The entry is made below, before `queue` is unlocked. From here on, a
-                // task that gives a slot back sees that the queue is not empty.
-                if self.update(load, load.0 + Load::ONE_WAITING) {
-                    break;
-                }
-            }
-
-            let place = Place {
-                is_outermost: !claim.is_nested,
-                account: claim.account,
-                ticket: queue.next_ticket,
-            };
-            queue.next_ticket += 1;
-            queue.waiters.insert(node.into_node(place, waiter.clone()));
-            place
-        };
-
-        let mut patience = timeout;
-        loop {
-            let result = waiter.granted.wait_killable_timeout(jiffies_ceil(patience));
-            if result == WaitResult::Completed {
-                break;
-            }
-
-            let mut queue = self.queue.lock();
-            if result == WaitResult::TimedOut {
-                // The time starts again whenever a slot is given back. The request itself has
-                // waited for all of it, because the first wait was that long.
-                let idle = queue.last_given_back.elapsed();
-                if idle < timeout {
-                    patience = timeout - idle;
-                    continue;
-                }
-            }
-
-            // Leave the queue, unless a slot was handed over just now.
-            if queue.waiters.remove(&place).is_some() {
-                // INVARIANT: One entry was removed, and `queue` is locked.
-                self.load.add(Load::ONE_WAITING.wrapping_neg(), Relaxed);
-                return Err(match result {
-                    WaitResult::Killed => NoSlot::Killed,
-                    _ => NoSlot::Busy,
-                });
-            }
-            if result == WaitResult::Killed {
-                drop(queue);
-                // INVARIANT: The task that handed the slot over left it counted.
-                //
-                // Dropping the slot passes it on.
-                drop(Slot {
-                    slots: self.clone(),
-                });
-                return Err(NoSlot::Killed);
-            }
-            break;
+        if let slot @ Some(_) = self.enter(waiting)? {
+            return Ok(slot);
         }
 
-        // INVARIANT: The task that handed the slot over left it counted.
-        Ok(Slot {
-            slots: self.clone(),
-        })
+        let mut woken_by = WaitResult::Completed;
+        loop {
+            let is_wanted = is_wanted();
+
+            let mut queue = self.queue.lock();
+            if queue.waiters.get(&waiting.place).is_none() {
+                drop(queue);
+                // INVARIANT: The task that handed the slot over left it counted.
+                let slot = Slot {
+                    slots: self.clone(),
+                };
+                return match woken_by {
+                    // Dropping the slot passes it on.
+                    WaitResult::Killed => Err(NoSlot::Killed),
+                    _ => Ok(Some(slot)),
+                };
+            }
+            // The time starts again whenever a slot is given back.
+            let idle = waiting.elapsed().min(queue.last_given_back.elapsed());
+            let answer = match woken_by {
+                WaitResult::Killed => Err(NoSlot::Killed),
+                _ if !is_wanted => Ok(None),
+                WaitResult::TimedOut if idle >= timeout => Err(NoSlot::Busy),
+                _ => {
+                    drop(queue);
+                    let patience = Delta::max(timeout - idle, Delta::ZERO);
+                    woken_by = waiting.woken.wait_killable_timeout(patience);
+                    continue;
+                }
+            };
+
+            queue.waiters.remove(&waiting.place);
+            // INVARIANT: One entry was removed, and `queue` is locked.
+            self.load.add(Load::ONE_WAITING.wrapping_neg(), Relaxed);
+            return answer;
+        }
+    }
+
+    /// Takes a slot if one is free and the queue is empty; otherwise joins the queue.
+    fn enter(self: &Arc<Self>, waiting: &Waiting) -> Result<Option<Slot>, AllocError> {
+        let node = RBTreeNodeReservation::new(GFP_KERNEL).map_err(|_| AllocError)?;
+        let mut queue = self.queue.lock();
+
+        loop {
+            // A slot may have been given back in the meantime.
+            if let slot @ Some(_) = self.try_take() {
+                return Ok(slot);
+            }
+            let load = self.load();
+            // Or after `try_take()` has looked. Then look again.
+            if load.waiting() == 0 && load.in_use() < self.limit() {
+                continue;
+            }
+            // INVARIANT: The entry is made below, before `queue` is unlocked. From here on, a task
+            // that gives a slot back sees that the queue is not empty.
+            if self.update(load, load.0 + Load::ONE_WAITING) {
+                break;
+            }
+        }
+        queue
+            .waiters
+            .insert(node.into_node(waiting.place, waiting.woken.clone()));
+        Ok(None)
     }
 
     /// Gives a slot back: hands it over to the next request in the queue, or makes it free.
@@ -418,13 +457,6 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.slots.give_back();
     }
-}
-
-/// Converts a time to jiffies, rounded up; the result is at least 1.
-fn jiffies_ceil(time: Delta) -> Jiffies {
-    // CAST: Not negative, and at most what `busy_timeout_ms` was. A part of a millisecond is cut
-    // off, which the last jiffy makes up for.
-    msecs_to_jiffies(time.as_millis() as u32) + 1
 }
 
 #[kunit_tests(kmod_rs_concurrency)]
@@ -495,7 +527,6 @@ mod tests {
         let mut order = KVec::new();
         let mut queue = Queue {
             waiters: RBTree::new(),
-            next_ticket: 0,
             last_account: 0,
             last_given_back: Instant::now(),
         };
@@ -506,15 +537,10 @@ mod tests {
                 // CAST: Small.
                 ticket: ticket as u64,
             };
-            let waiter = Arc::pin_init(
-                pin_init!(Waiter {
-                    granted <- Completion::new(),
-                }),
-                GFP_KERNEL,
-            )?;
+            let woken = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
             queue
                 .waiters
-                .try_create_and_insert(place, waiter, GFP_KERNEL)?;
+                .try_create_and_insert(place, woken, GFP_KERNEL)?;
         }
         while let Some(place) = queue.next() {
             queue.waiters.remove(&place);
@@ -548,13 +574,6 @@ mod tests {
     fn nested_requests_go_first_on_the_account_of_their_user() -> Result {
         let many = [(false, 5), (false, 7), (true, 5), (true, 5), (true, 6)];
         assert_eq!(&*order(&many)?, [2, 4, 3, 1, 0]);
-        Ok(())
-    }
-
-    #[test]
-    fn waits_are_rounded_up() -> Result {
-        assert!(jiffies_ceil(Delta::from_nanos(1)) >= 1);
-        assert!(jiffies_ceil(Delta::from_millis(20)) > msecs_to_jiffies(20));
         Ok(())
     }
 }

@@ -36,6 +36,7 @@ use self::{
     settings::Settings,
     sharing::{
         Followed,
+        Follower,
         Leader,
         Role,
         Sharing, //
@@ -110,10 +111,10 @@ impl Kmod {
         Ok(Self {
             settings,
             firewall,
-            slots,
             helpers,
             records,
-            sharing: Arc::pin_init(Sharing::new(), GFP_KERNEL)?,
+            sharing: Arc::pin_init(Sharing::new(slots.clone()), GFP_KERNEL)?,
+            slots,
             module_request: trace::ModuleRequest::find()?,
             symbols,
         })
@@ -176,7 +177,7 @@ impl Kmod {
 
         match self.share(serving, &target)? {
             Source::Shared(outcome) => Ok(Answer::Shared(outcome)),
-            Source::Own(leader) => self.run(serving, target, leader),
+            Source::Own(leader, slot) => self.run(serving, target, leader, slot),
         }
     }
 
@@ -227,49 +228,84 @@ impl Kmod {
         Ok(Target::new(*name, path)?)
     }
 
-    /// Takes step 6: whose answer does the request get? A follower waits here.
+    /// Takes steps 6 and 7: whose answer does the request get? It waits here, for a slot or for its
+    /// leader's helper.
     #[inline(never)]
     fn share(&self, serving: &Serving<'_>, target: &Target) -> Result<Source, Refusal> {
         if let Some(record) = serving.record {
             record.queued();
         }
+        let claim = Claim {
+            is_nested: serving.chain.is_nested(),
+            account: serving.chain.account().number(),
+        };
         // A nested request must not wait for the helper of another request, which may be waiting
         // for it. A helper that is told of its request runs for this request only.
-        if serving.chain.is_nested()
-            || serving.helper_env
-            || self.settings.coalesce.load(Relaxed) == 0
-        {
-            return Ok(Source::Own(None));
-        }
+        let shares = !serving.chain.is_nested()
+            && !serving.helper_env
+            && self.settings.coalesce.load(Relaxed) != 0;
 
-        let follower = match self.sharing.join(target, serving.request.wait)? {
-            Role::Leader(leader) => return Ok(Source::Own(Some(leader))),
-            Role::Alone => return Ok(Source::Own(None)),
+        // 6. Sharing.
+        let role = match (shares, serving.request.wait) {
+            (false, _) => Role::Alone,
+            (true, true) => self.sharing.join(target, claim)?,
+            (true, false) => self.sharing.join_unwaiting(target, claim)?,
+        };
+
+        // 7. A slot.
+        let source = match role {
+            Role::Leader(leader, slot) => Ok(Source::Own(Some(leader), slot)),
+            Role::Follower(follower) => self.follow(serving, target, follower),
             Role::Served => {
                 self.trace(serving);
-                return Ok(Source::Shared(Ok(WaitStatus::SUCCESS)));
+                Ok(Source::Shared(Ok(WaitStatus::SUCCESS)))
             }
-            Role::Follower(follower) => follower,
+            Role::Alone => self.slots.take(claim).map(|slot| {
+                let leader = shares.then(|| self.sharing.alone(target)).flatten();
+                Source::Own(leader, slot)
+            }),
         };
-        self.trace(serving);
-        match follower.wait(self.settings.coalesce_timeout_ms.load(Relaxed)) {
-            Followed::Outcome(outcome) => Ok(Source::Shared(outcome)),
-            Followed::Leader(leader) => Ok(Source::Own(Some(leader))),
-            Followed::Alone => Ok(Source::Own(None)),
-            Followed::Killed => Err(Refusal::Killed),
+        match &source {
+            Err(NoSlot::Busy) => {
+                messages::no_slot(&self.slots, &self.helpers, target.name(), serving.requester);
+            }
+            Ok(Source::Own(..)) => {
+                if let Some(record) = serving.record {
+                    record.dequeued();
+                }
+            }
+            _ => (),
         }
+        Ok(source?)
     }
 
-    /// Takes steps 7 to 9: runs a helper.
+    /// Waits as a follower.
+    fn follow(
+        &self,
+        serving: &Serving<'_>,
+        target: &Target,
+        follower: Follower,
+    ) -> Result<Source, NoSlot> {
+        let timeout_ms = self.settings.coalesce_timeout_ms.load(Relaxed);
+
+        Ok(match follower.wait(timeout_ms, || self.trace(serving))? {
+            Followed::Outcome(outcome) => {
+                self.trace(serving);
+                Source::Shared(outcome)
+            }
+            Followed::Leader(leader, slot) => Source::Own(Some(leader), slot),
+            Followed::Alone(slot) => Source::Own(self.sharing.alone(target), slot),
+        })
+    }
+
+    /// Takes steps 8 and 9: runs a helper.
     fn run(
         &self,
         serving: &Serving<'_>,
         target: Target,
         leader: Option<Leader>,
+        slot: Slot,
     ) -> Result<Answer, Refusal> {
-        // 7. A slot.
-        let slot = self.take_slot(serving, &target)?;
-
         // 8. The kernel's own trace event.
         self.trace(serving);
 
@@ -282,24 +318,6 @@ impl Kmod {
             usermode_helper::run(modprobe, Wait::Exec, serving.on_stack)?;
             Ok(Answer::Started)
         }
-    }
-
-    /// Takes a slot, and waits for one if all are in use.
-    #[inline(never)]
-    fn take_slot(&self, serving: &Serving<'_>, target: &Target) -> Result<Slot, NoSlot> {
-        let slot = self.slots.take(Claim {
-            is_nested: serving.chain.is_nested(),
-            account: serving.chain.account().number(),
-        });
-        if let Err(NoSlot::Busy) = slot {
-            messages::no_slot(&self.slots, &self.helpers, target.name(), serving.requester);
-        }
-        let slot = slot?;
-
-        if let Some(record) = serving.record {
-            record.dequeued();
-        }
-        Ok(slot)
     }
 
     /// Creates the helper; not inlined, so that its frame is gone while the helper runs.

@@ -75,7 +75,7 @@ static KNOBS: [Knob; 16] = [
         At(|s| &s.settings.limits.chain_limit)).up_to(chain::MAX_CHAIN),
     number(KMOD_RS, c"coalesce",             0..=1,                 1, OWNER,
         At(|s| &s.settings.coalesce)),
-    number(KMOD_RS, c"coalesce_timeout_ms",  1..=3_600_000,     5_000, OWNER,
+    number(KMOD_RS, c"coalesce_timeout_ms",  1..=3_600_000,     2_000, OWNER,
         At(|s| &s.settings.coalesce_timeout_ms)),
     number(KMOD_RS, c"helper_timeout_ms",    0..=3_600_000,         0, OWNER,
         At(|s| &s.settings.helper_timeout_ms)),

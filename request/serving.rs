@@ -7,6 +7,7 @@ use super::{
     sharing::Leader, //
 };
 use crate::{
+    concurrency::Slot,
     records::recorder::InFlight,
     usermode_helper::WaitStatus,
     wrappers::{
@@ -54,6 +55,6 @@ pub(crate) struct Serving<'a> {
 pub(crate) enum Source {
     /// From the leader's helper. This is the answer.
     Shared(Result<WaitStatus>),
-    /// From a helper of its own. A leader also answers its followers.
-    Own(Option<Leader>),
+    /// From a helper of its own, which runs in this slot. A leader also answers its followers.
+    Own(Option<Leader>, Slot),
 }

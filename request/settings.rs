@@ -15,7 +15,7 @@ pub(crate) struct Settings {
     pub(crate) helper_timeout_ms: Atomic<u32>,
     /// Whether equal requests share a helper: 0 or 1.
     pub(crate) coalesce: Atomic<u32>,
-    /// How long a follower waits for its leader before it runs its own helper, in milliseconds; at
+    /// How long a follower waits for its leaders before it runs its own helper, in milliseconds; at
     /// least 1.
     pub(crate) coalesce_timeout_ms: Atomic<u32>,
     /// Whether helpers are told of their requests in their environment: 0 or 1.
@@ -32,7 +32,7 @@ impl Settings {
         Self {
             helper_timeout_ms: Atomic::new(0),
             coalesce: Atomic::new(1),
-            coalesce_timeout_ms: Atomic::new(5000),
+            coalesce_timeout_ms: Atomic::new(2000),
             helper_env: Atomic::new(0),
             log_requests: Atomic::new(0),
             limits: chain::Limits::new(),

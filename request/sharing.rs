@@ -3,29 +3,42 @@
 //! Equal requests share a helper.
 //!
 //! Serves the same purpose as `kernel/module/dups.c` (`CONFIG_MODULE_DEBUG_AUTOLOAD_DUPS`), but
-//! differs from it in two ways: no result is kept after the helper has ended, and a request does
-//! not get the failure of a helper that was executed before the request was made.
+//! keeps to one rule, which that file does not: what a request is told is what a helper of its own,
+//! executed when the request was made or later, could have told it. So no answer is kept after the
+//! helper has ended, and a request does not get the failure of a helper that was executed before
+//! the request was made.
 //!
-//! The first of several equal requests is their leader: it takes a slot and runs a helper. The
-//! others are its followers: they wait, and get the leader's answer. A leader and its followers are
-//! a run.
+//! Each of several equal requests waits for a slot at its own place in the queue, so none waits
+//! longer because it shares. The first to get a slot is their leader, and runs a helper. The others
+//! leave the queue, and are its followers: they get the leader's answer. A leader and its followers
+//! are a run.
 //!
 //! - If the helper succeeds, all followers get its answer.
 //! - If it fails, the early followers get its answer: those that came before it was executed. The
-//!   first of the others, the late ones, becomes the leader.
-//! - If the leader leaves before its helper is executed, for whatever reason, the first follower
-//!   becomes the leader.
+//!   others, the late ones, are without a leader.
+//! - If the leader leaves before its helper is executed, for whatever reason, or if the end of the
+//!   helper is no answer for others, all followers are without a leader.
+//! - Followers without a leader wait for a slot again. The first to get one is the next leader.
+//! - If a follower has waited too long for its leaders, the run is closed: its followers, and the
+//!   requests that come, run a helper each. This ends when none of the run's helpers is left.
 //!
 //! A request that does not wait is never a leader. It follows a leader until the helper is about to
 //! be executed.
 
 use crate::{
+    concurrency::{
+        Claim,
+        NoSlot,
+        Slot,
+        Slots,
+        Waiting, //
+    },
     request::target::Target,
     usermode_helper::WaitStatus,
     wrappers::wait::{
         Completion,
         WaitResult, //
-    }, //
+    },
 };
 use core::mem;
 use kernel::{
@@ -41,20 +54,25 @@ use kernel::{
         SetOnce,
         SpinLock, //
     },
-    time::msecs_to_jiffies, //
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
 };
 
 /// How many locks there are, so that requests for different names rarely wait for the same one.
 const BUCKETS: usize = 64;
+
+/// How many followers are woken between two looks at their run, so that its lock is held briefly.
+const BATCH: usize = 8;
 
 /// What a follower is told.
 #[derive(Clone, Copy)]
 enum Message {
     /// The leader's answer. For a follower that does not wait: the helper was started.
     Outcome(Result<WaitStatus>),
-    /// There is no leader any more, and this follower is to become it.
-    Lead,
-    /// There is no leader any more, and this follower does not wait, so it cannot become it.
+    /// The run is closed or, for a follower that does not wait, has no leader.
     Alone,
 }
 
@@ -62,8 +80,7 @@ enum Message {
 #[pin_data]
 struct Mailbox {
     message: SetOnce<Message>,
-    #[pin]
-    arrived: Completion,
+    woken: Arc<Completion>,
 }
 
 impl Mailbox {
@@ -72,7 +89,7 @@ impl Mailbox {
     /// Done once, by the task that has removed the follower from its [`Run`].
     fn tell(&self, message: Message) {
         self.message.populate(message);
-        self.arrived.complete();
+        self.woken.complete();
     }
 }
 
@@ -86,13 +103,29 @@ fn tell_all(followers: &Followers, message: Message) {
     }
 }
 
-/// The followers of a leader.
+/// Moves all followers to `to`.
+fn move_all(from: &mut Followers, to: &mut Followers) {
+    if to.is_empty() {
+        mem::swap(from, to);
+    }
+    while let Some(first) = from.cursor_front_mut() {
+        to.insert(first.remove_current().1);
+    }
+}
+
+/// Equal requests: those that have a slot, and the others.
 ///
 /// # Invariants
 ///
-/// A run in the table has one [`Leader`], or one follower that was told to become it.
+/// - `leaders` is the number of [`Leader`]s of the run. It is at most 1 while the run is not closed.
+/// - A run in the table has a leader, or a follower that waits.
+/// - A run that is closed, or has no leader, has no followers in `late` and `unwaiting`. If it is
+///   closed, it has none in `early` either.
 struct Run {
-    /// Whether the helper is about to be executed, or has been.
+    leaders: u32,
+    /// Whether the run is closed: its leaders have no followers.
+    is_closed: bool,
+    /// Whether the leader's helper is about to be executed, or has been.
     is_started: bool,
     /// Followers that wait for the helper to exit, and came before it was about to be executed.
     early: Followers,
@@ -105,6 +138,8 @@ struct Run {
 impl Run {
     fn new() -> Self {
         Self {
+            leaders: 0,
+            is_closed: false,
             is_started: false,
             early: RBTree::new(),
             late: RBTree::new(),
@@ -112,59 +147,66 @@ impl Run {
         }
     }
 
-    /// Tells the first follower that waits to become the leader.
-    ///
-    /// If there are only late followers, they become early ones. Returns false if there are none.
-    fn elect(&mut self) -> bool {
-        self.is_started = false;
-        if self.early.is_empty() {
-            mem::swap(&mut self.early, &mut self.late);
-        }
-        let Some(first) = self.early.cursor_front_mut() else {
-            return false;
-        };
-        let (_, mailbox) = first.remove_current().1.to_key_value();
+    /// Returns whether a leader of the run can have followers.
+    fn has_leader(&self) -> bool {
+        self.leaders > 0
+    }
 
-        mailbox.tell(Message::Lead);
-        true
+    /// Returns the followers that `ticket` is one of.
+    fn followers_with(&mut self, ticket: u64) -> Option<&mut Followers> {
+        [&mut self.early, &mut self.late, &mut self.unwaiting]
+            .into_iter()
+            .find(|followers| followers.get(&ticket).is_some())
     }
 }
 
 /// The runs of the targets that share a lock.
 struct Bucket {
     runs: RBTree<Target, Run>,
-    /// The ticket of the next follower. A bucket never uses a ticket twice.
-    next_ticket: u64,
 }
 
 /// The runs of all targets.
 #[pin_data]
 pub(crate) struct Sharing {
+    slots: Arc<Slots>,
     #[pin]
     buckets: [SpinLock<Bucket>; BUCKETS],
 }
 
 /// What a request is among those that are equal to it.
 pub(crate) enum Role {
-    /// It runs a helper, and answers its followers.
-    Leader(Leader),
-    /// It waits for the leader.
+    /// It has a slot, runs a helper, and answers its followers.
+    Leader(Leader, Slot),
+    /// It waits, see [`Follower::wait`].
     Follower(Follower),
     /// It does not wait, and the leader's helper has been started: it succeeds.
     Served,
-    /// It does not wait, and there is no leader: it runs a helper without followers.
+    /// It runs a helper without followers: the run is closed or, if the request does not wait, has
+    /// no leader.
     Alone,
 }
 
+/// What a follower finds when it looks at its run.
+enum View {
+    /// It has this message.
+    Told(Message),
+    /// It has been removed from the run, and gets its message in a moment.
+    Removed,
+    /// There is a leader.
+    Following,
+    /// There is no leader.
+    Leaderless,
+}
+
 impl Sharing {
-    /// Creates an initialiser for a table without runs.
-    pub(crate) fn new() -> impl PinInit<Self> {
+    /// Creates an initialiser for a table without runs, whose leaders have these slots.
+    pub(crate) fn new(slots: Arc<Slots>) -> impl PinInit<Self> {
         pin_init!(Self {
+            slots,
             buckets <- pin_init::pin_init_array_from_fn(|_| {
                 new_spinlock!(
                     Bucket {
                         runs: RBTree::new(),
-                        next_ticket: 0,
                     },
                     "kmod_rs::Sharing::buckets"
                 )
@@ -172,76 +214,121 @@ impl Sharing {
         })
     }
 
-    /// Joins the run of a target, or begins one.
+    /// Joins the run of a target, or begins one. The request waits for its helper to exit.
     ///
-    /// `wait` says whether the request waits for its helper to exit. Returns [`ENOMEM`].
+    /// The request is the leader if there is none and a slot is free. Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
-    pub(crate) fn join(self: &Arc<Self>, target: &Target, wait: bool) -> Result<Role> {
-        loop {
-            if wait {
-                if let Some(leader) = self.try_lead(target)? {
-                    return Ok(Role::Leader(leader));
-                }
-            }
-            match self.try_follow(target, wait)? {
-                Some(role) => return Ok(role),
-                None if !wait => return Ok(Role::Alone),
-                // The run ended between the two calls, so try again.
-                None => (),
-            }
+    pub(crate) fn join(self: &Arc<Self>, target: &Target, claim: Claim) -> Result<Role> {
+        if let Some(role) = self.try_lead(target)? {
+            return Ok(role);
         }
+        self.follow(target, claim, true)
     }
 
-    /// Begins a run as its leader; returns [`None`] if there is a run already.
-    fn try_lead(self: &Arc<Self>, target: &Target) -> Result<Option<Leader>> {
+    /// Joins the run of a target. The request does not wait for its helper to exit.
+    ///
+    /// Returns [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn join_unwaiting(self: &Arc<Self>, target: &Target, claim: Claim) -> Result<Role> {
+        match self.lock(target).runs.get(target) {
+            Some(run) if run.has_leader() && !run.is_closed => (),
+            _ => return Ok(Role::Alone),
+        }
+        self.follow(target, claim, false)
+    }
+
+    /// Counts a request that runs a helper without followers, and has a slot for it.
+    ///
+    /// Returns [`None`] if the run is not closed any more: it need not be counted then.
+    ///
+    /// Context: any but interrupts. Takes the lock of a bucket.
+    pub(crate) fn alone(self: &Arc<Self>, target: &Target) -> Option<Leader> {
+        let mut bucket = self.lock(target);
+        let run = bucket.runs.get_mut(target).filter(|run| run.is_closed)?;
+
+        // INVARIANT: The leader that is counted here is the one that is returned.
+        run.leaders += 1;
+        Some(Leader::new(self, target))
+    }
+
+    /// Takes the lead, and a slot, if there is no leader and a slot is free.
+    ///
+    /// Returns [`None`] if the request has to follow or to wait for a slot.
+    fn try_lead(self: &Arc<Self>, target: &Target) -> Result<Option<Role>> {
         let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let mut bucket = self.lock(target);
 
-        if bucket.runs.get(target).is_some() {
+        let is_new = match bucket.runs.get(target) {
+            Some(run) if run.is_closed => return Ok(Some(Role::Alone)),
+            Some(run) if run.has_leader() => return Ok(None),
+            Some(_) => false,
+            None => true,
+        };
+        let Some(slot) = self.slots.try_take() else {
             return Ok(None);
+        };
+        if is_new {
+            // INVARIANT: The run gets its leader below.
+            bucket
+                .runs
+                .insert(place.into_node(target.clone(), Run::new()));
         }
-        // INVARIANT: The run gets its leader below, before the bucket is unlocked.
-        bucket
-            .runs
-            .insert(place.into_node(target.clone(), Run::new()));
-        Ok(Some(Leader::new(self, target)))
+        if let Some(run) = bucket.runs.get_mut(target) {
+            // INVARIANT: The leader that is counted here is the one that is returned.
+            run.leaders += 1;
+        }
+        drop(bucket);
+
+        if !is_new {
+            self.wake(target);
+        }
+        Ok(Some(Role::Leader(Leader::new(self, target), slot)))
     }
 
-    /// Joins a run as a follower, if there is something to wait for; returns [`None`] if there is
-    /// no run.
-    fn try_follow(self: &Arc<Self>, target: &Target, wait: bool) -> Result<Option<Role>> {
+    /// Joins the run of a target as a follower, or begins a run that has no leader yet.
+    ///
+    /// Returns another role if there is nothing to wait for.
+    fn follow(self: &Arc<Self>, target: &Target, claim: Claim, wait: bool) -> Result<Role> {
+        let waiting = self.slots.waiting(claim)?;
+        let woken = waiting.woken().clone();
         let mailbox = Arc::pin_init(
             pin_init!(Mailbox {
                 message: SetOnce::new(),
-                arrived <- Completion::new(),
+                woken,
             }),
             GFP_KERNEL,
         )?;
+        let run_place = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
+        let place = place.into_node(waiting.ticket(), mailbox.clone());
 
         let mut bucket = self.lock(target);
-        let Bucket { runs, next_ticket } = &mut *bucket;
-        let Some(run) = runs.get_mut(target) else {
-            return Ok(None);
+        if wait && bucket.runs.get(target).is_none() {
+            // INVARIANT: The run gets its follower below.
+            bucket
+                .runs
+                .insert(run_place.into_node(target.clone(), Run::new()));
+        }
+        let Some(run) = bucket.runs.get_mut(target).filter(|run| !run.is_closed) else {
+            return Ok(Role::Alone);
         };
         let followers = match (wait, run.is_started) {
             (true, false) => &mut run.early,
             (true, true) => &mut run.late,
-            (false, false) => &mut run.unwaiting,
-            (false, true) => return Ok(Some(Role::Served)),
+            (false, false) if run.has_leader() => &mut run.unwaiting,
+            (false, false) => return Ok(Role::Alone),
+            (false, true) => return Ok(Role::Served),
         };
-        let ticket = *next_ticket;
+        followers.insert(place);
 
-        *next_ticket += 1;
-        followers.insert(place.into_node(ticket, mailbox.clone()));
-
-        Ok(Some(Role::Follower(Follower {
+        Ok(Role::Follower(Follower {
             sharing: self.clone(),
             target: target.clone(),
-            ticket,
+            waiting,
             mailbox,
-        })))
+        }))
     }
 
     fn lock(&self, target: &Target) -> SpinLockGuard<'_, Bucket> {
@@ -249,7 +336,35 @@ impl Sharing {
         self.buckets[target.hash() as usize % BUCKETS].lock()
     }
 
-    /// Ends the lead of a leader: tells its followers the answer, or makes one of them the leader.
+    /// Wakes the early followers, which have got a leader or lost it.
+    fn wake(&self, target: &Target) {
+        let mut next = 0;
+        loop {
+            let mut batch = [const { None }; BATCH];
+            {
+                let bucket = self.lock(target);
+                let Some(run) = bucket.runs.get(target) else {
+                    return;
+                };
+                for woken in &mut batch {
+                    let Some(cursor) = run.early.cursor_lower_bound(&next) else {
+                        break;
+                    };
+                    let (ticket, mailbox) = cursor.current();
+                    next = *ticket + 1;
+                    *woken = Some(mailbox.woken.clone());
+                }
+            }
+            for woken in &batch {
+                match woken {
+                    Some(woken) => woken.complete(),
+                    None => return,
+                }
+            }
+        }
+    }
+
+    /// Ends the lead of a leader: tells its followers the answer, or leaves them without a leader.
     ///
     /// `outcome` is what was given to [`Leader::tell`], if it was called.
     fn end(&self, target: &Target, outcome: Option<Result<WaitStatus>>) {
@@ -260,35 +375,43 @@ impl Sharing {
         // What became of a helper that was not going to be executed is no answer for others.
         let outcome = outcome.filter(|_| run.is_started);
 
-        // The followers that are told the outcome even if it is a failure.
+        run.leaders -= 1;
+        run.is_started = false;
+
+        // The followers that are told the outcome. The others become, or are, early ones.
         let mut told = RBTree::new();
+        let mut alone = RBTree::new();
         if outcome.is_some() {
             mem::swap(&mut told, &mut run.early);
         }
-
-        // INVARIANT: Either a follower is told to become the leader, or the run is removed.
-        if outcome == Some(Ok(WaitStatus::SUCCESS)) || !run.elect() {
-            let run = bucket.runs.remove_node(target);
-            drop(bucket);
-
-            if let Some((_, run)) = run.map(|node| node.to_key_value()) {
-                if let Some(outcome) = outcome {
-                    tell_all(&run.late, Message::Outcome(outcome));
-                }
-                tell_all(&run.unwaiting, Message::Alone);
-            }
-        } else {
-            drop(bucket);
+        if outcome == Some(Ok(WaitStatus::SUCCESS)) {
+            move_all(&mut run.late, &mut told);
         }
+        move_all(&mut run.late, &mut run.early);
+        mem::swap(&mut alone, &mut run.unwaiting);
+
+        let are_left = !run.early.is_empty();
+        let run = if run.leaders == 0 && !are_left {
+            bucket.runs.remove_node(target)
+        } else {
+            None
+        };
+        drop(bucket);
+        drop(run);
+
         if let Some(outcome) = outcome {
             tell_all(&told, Message::Outcome(outcome));
+        }
+        tell_all(&alone, Message::Alone);
+        if are_left {
+            self.wake(target);
         }
     }
 }
 
 /// The duty to answer the followers of a run.
 ///
-/// If it is dropped without an answer, the first follower becomes the leader.
+/// If it is dropped without an answer, the followers are without a leader.
 pub(crate) struct Leader {
     sharing: Arc<Sharing>,
     target: Target,
@@ -334,12 +457,14 @@ impl Drop for Leader {
     }
 }
 
-/// A request that follows a leader; see [`Follower::wait`].
+/// A request that follows a leader, or waits for a slot to become one.
+///
+/// If it is dropped, it leaves the run.
 #[must_use]
 pub(crate) struct Follower {
     sharing: Arc<Sharing>,
     target: Target,
-    ticket: u64,
+    waiting: Waiting,
     mailbox: Arc<Mailbox>,
 }
 
@@ -348,75 +473,144 @@ pub(crate) enum Followed {
     /// The leader's answer.
     Outcome(Result<WaitStatus>),
     /// It is the leader now.
-    Leader(Leader),
-    /// It runs a helper of its own, without followers.
-    Alone,
-    /// The requester was killed.
-    Killed,
+    Leader(Leader, Slot),
+    /// It runs a helper without followers, for which it has a slot.
+    Alone(Slot),
 }
 
 impl Follower {
-    /// Waits for the leader, for at most `timeout_ms` milliseconds.
+    /// Waits for an answer or for a slot, and for leaders for at most `timeout_ms` milliseconds.
     ///
-    /// The limit ends the wait even if the leader's helper waits for this request, through a lock,
-    /// a module or another helper that this module does not know of. See "Sharing" in
-    /// Documentation/design.rst.
+    /// Calls `following` when there is a leader, possibly several times.
+    ///
+    /// When this time is over, the run is closed. So the wait for a leader ends even if the
+    /// leader's helper waits for this request, through a lock, a module or another helper that this
+    /// module does not know of. See "Sharing" in Documentation/design.rst.
+    ///
+    /// Returns the errors of [`Slots::wait`].
     ///
     /// Context: may sleep; the caller may hold mutexes.
-    pub(crate) fn wait(self, timeout_ms: u32) -> Followed {
+    pub(crate) fn wait(self, timeout_ms: u32, following: impl Fn()) -> Result<Followed, NoSlot> {
+        let slots = &self.sharing.slots;
+        let mut patience = Delta::from_millis(timeout_ms.into());
+
         loop {
-            let mailbox = &self.mailbox;
-            match mailbox
-                .arrived
-                .wait_killable_timeout(msecs_to_jiffies(timeout_ms))
-            {
-                WaitResult::Completed => (),
-                WaitResult::TimedOut if self.leave() => return Followed::Alone,
-                WaitResult::Killed if self.leave() => return Followed::Killed,
-                // The follower is not in the run any more: it has a message, or gets one in a
-                // moment.
-                WaitResult::TimedOut => (),
-                WaitResult::Killed => {
-                    // If it was told to lead, the message is there: it was left while the bucket
-                    // was locked, which `leave()` has locked since. No other message asks for
-                    // anything.
-                    if let Some(Message::Lead) = mailbox.message.copy() {
-                        // Passes the duty on.
-                        drop(self.become_leader());
+            match self.look() {
+                View::Told(Message::Outcome(outcome)) => return Ok(Followed::Outcome(outcome)),
+                View::Told(Message::Alone) => {
+                    if let Some(slot) = slots.wait(&self.waiting, || true)? {
+                        return Ok(Followed::Alone(slot));
                     }
-                    return Followed::Killed;
                 }
-            }
-            match mailbox.message.copy() {
-                Some(Message::Outcome(outcome)) => return Followed::Outcome(outcome),
-                Some(Message::Lead) => return Followed::Leader(self.become_leader()),
-                Some(Message::Alone) => return Followed::Alone,
-                None => (),
+                View::Leaderless => {
+                    let is_leaderless = || matches!(self.look(), View::Leaderless);
+                    if let Some(slot) = slots.wait(&self.waiting, is_leaderless)? {
+                        if let Some(leader) = self.lead() {
+                            return Ok(Followed::Leader(leader, slot));
+                        }
+                    }
+                }
+                View::Following if patience <= Delta::ZERO => self.close(),
+                View::Following => {
+                    following();
+                    self.sleep(&mut patience)?;
+                }
+                View::Removed => self.sleep(&mut patience)?,
             }
         }
     }
 
-    /// Becomes the leader, as it was told to. To be called once.
-    fn become_leader(&self) -> Leader {
-        Leader::new(&self.sharing, &self.target)
+    /// Sleeps until the follower is woken or its patience, which becomes shorter, is at its end.
+    fn sleep(&self, patience: &mut Delta) -> Result<(), NoSlot> {
+        let start = Instant::<Monotonic>::now();
+        let time = Delta::max(*patience, Delta::from_millis(1));
+
+        if self.waiting.woken().wait_killable_timeout(time) == WaitResult::Killed {
+            return Err(NoSlot::Killed);
+        }
+        *patience -= start.elapsed();
+        Ok(())
     }
 
-    /// Leaves the run.
-    ///
-    /// Returns false if the follower is not in the run any more: it has a message, or gets one in a
-    /// moment.
-    fn leave(&self) -> bool {
+    /// Looks at the run.
+    fn look(&self) -> View {
+        if let Some(message) = self.mailbox.message.copy() {
+            return View::Told(message);
+        }
         let mut bucket = self.sharing.lock(&self.target);
         let Some(run) = bucket.runs.get_mut(&self.target) else {
-            return false;
+            return View::Removed;
         };
-        let mailbox = run
-            .early
-            .remove(&self.ticket)
-            .or_else(|| run.late.remove(&self.ticket))
-            .or_else(|| run.unwaiting.remove(&self.ticket));
+        if run.followers_with(self.waiting.ticket()).is_none() {
+            View::Removed
+        } else if run.has_leader() {
+            View::Following
+        } else {
+            View::Leaderless
+        }
+    }
 
-        mailbox.is_some()
+    /// Takes the lead, if the follower is in the run and there is no leader.
+    fn lead(&self) -> Option<Leader> {
+        let mut bucket = self.sharing.lock(&self.target);
+        let run = bucket.runs.get_mut(&self.target)?;
+        if run.has_leader() {
+            return None;
+        }
+        let node = run.early.remove_node(&self.waiting.ticket())?;
+
+        // INVARIANT: The leader that is counted here is the one that is returned.
+        run.leaders += 1;
+        drop(bucket);
+        drop(node);
+
+        self.sharing.wake(&self.target);
+        Some(Leader::new(&self.sharing, &self.target))
+    }
+
+    /// Closes the run, if the follower is in it and there is a leader: all followers are told.
+    ///
+    /// A follower that does not wait only leaves.
+    fn close(&self) {
+        let mut alone = RBTree::new();
+        {
+            let mut bucket = self.sharing.lock(&self.target);
+            let Some(run) = bucket.runs.get_mut(&self.target) else {
+                return;
+            };
+            let ticket = self.waiting.ticket();
+            if let Some(node) = run.unwaiting.remove_node(&ticket) {
+                alone.insert(node);
+            } else if run.has_leader() && run.followers_with(ticket).is_some() {
+                run.is_closed = true;
+                mem::swap(&mut alone, &mut run.early);
+                move_all(&mut run.late, &mut alone);
+                move_all(&mut run.unwaiting, &mut alone);
+            }
+        }
+        tell_all(&alone, Message::Alone);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let ticket = self.waiting.ticket();
+        let mut bucket = self.sharing.lock(&self.target);
+        let Some(run) = bucket.runs.get_mut(&self.target) else {
+            return;
+        };
+        let Some(followers) = run.followers_with(ticket) else {
+            return;
+        };
+        let node = followers.remove_node(&ticket);
+        // INVARIANT: A run without a leader has early followers only; the last one takes it along.
+        let run = if run.leaders == 0 && run.early.is_empty() {
+            bucket.runs.remove_node(&self.target)
+        } else {
+            None
+        };
+        drop(bucket);
+        drop((node, run));
     }
 }
 
@@ -432,9 +626,14 @@ mod tests {
     const FAILURE: Result<WaitStatus> = Err(EIO);
     /// Longer than any test takes.
     const FOLLOW_MS: u32 = 60_000;
+    const CLAIM: Claim = Claim {
+        is_nested: false,
+        account: 0,
+    };
 
     fn sharing() -> Result<Arc<Sharing>> {
-        Arc::pin_init(Sharing::new(), GFP_KERNEL)
+        let slots = Arc::pin_init(Slots::new(), GFP_KERNEL)?;
+        Arc::pin_init(Sharing::new(slots), GFP_KERNEL)
     }
 
     fn target(name: &CStr) -> Result<Target> {
@@ -445,34 +644,46 @@ mod tests {
     }
 
     fn lead(sharing: &Arc<Sharing>, target: &Target) -> Result<Leader> {
-        match sharing.join(target, true)? {
-            Role::Leader(leader) => Ok(leader),
+        match sharing.join(target, CLAIM)? {
+            Role::Leader(leader, _) => Ok(leader),
             _ => Err(EINVAL),
         }
     }
 
-    fn follow(sharing: &Arc<Sharing>, target: &Target, wait: bool) -> Result<Follower> {
-        match sharing.join(target, wait)? {
+    fn follow(sharing: &Arc<Sharing>, target: &Target) -> Result<Follower> {
+        match sharing.join(target, CLAIM)? {
             Role::Follower(follower) => Ok(follower),
             _ => Err(EINVAL),
         }
     }
 
-    fn has_outcome(follower: Follower, expected: Result<WaitStatus>) -> bool {
-        matches!(follower.wait(FOLLOW_MS), Followed::Outcome(outcome) if outcome == expected)
+    fn wait(follower: Follower, timeout_ms: u32) -> Result<Followed> {
+        follower.wait(timeout_ms, || ()).map_err(|_| EINVAL)
     }
 
-    fn is_told(follower: &Follower) -> bool {
-        follower.mailbox.message.copy().is_some()
+    fn has_outcome(follower: Follower, expected: Result<WaitStatus>) -> bool {
+        matches!(wait(follower, FOLLOW_MS), Ok(Followed::Outcome(outcome)) if outcome == expected)
+    }
+
+    /// Awaits that the follower becomes the leader.
+    fn leads(follower: Follower) -> Result<Leader> {
+        match wait(follower, FOLLOW_MS)? {
+            Followed::Leader(leader, _) => Ok(leader),
+            _ => Err(EINVAL),
+        }
+    }
+
+    fn is_alone(sharing: &Arc<Sharing>, target: &Target) -> bool {
+        matches!(sharing.join(target, CLAIM), Ok(Role::Alone))
     }
 
     #[test]
     fn success_is_for_all() -> Result {
         let (sharing, a) = (sharing()?, target(c"a")?);
         let leader = lead(&sharing, &a)?;
-        let early = follow(&sharing, &a, true)?;
+        let early = follow(&sharing, &a)?;
         leader.started();
-        let late = follow(&sharing, &a, true)?;
+        let late = follow(&sharing, &a)?;
         leader.tell(Ok(WaitStatus::SUCCESS));
         assert!(has_outcome(early, Ok(WaitStatus::SUCCESS)));
         assert!(has_outcome(late, Ok(WaitStatus::SUCCESS)));
@@ -486,27 +697,19 @@ mod tests {
     fn failure_is_for_those_who_came_before_the_search() -> Result {
         let (sharing, a) = (sharing()?, target(c"a")?);
         let leader = lead(&sharing, &a)?;
-        let early = follow(&sharing, &a, true)?;
+        let early = follow(&sharing, &a)?;
         leader.started();
-        let late = [
-            follow(&sharing, &a, true)?,
-            follow(&sharing, &a, true)?,
-            follow(&sharing, &a, true)?,
-        ];
+        let late = [follow(&sharing, &a)?, follow(&sharing, &a)?];
         leader.tell(FAILURE);
         assert!(has_outcome(early, FAILURE));
 
-        // The first late follower runs a helper for all of them.
-        let [first, second, third] = late;
-        assert!(!is_told(&second) && !is_told(&third));
-        let Followed::Leader(leader) = first.wait(FOLLOW_MS) else {
-            return Err(EINVAL);
-        };
-        let newcomer = follow(&sharing, &a, true)?;
+        // The first late follower to get a slot runs a helper for all of them.
+        let [first, second] = late;
+        let leader = leads(first)?;
+        let newcomer = follow(&sharing, &a)?;
         leader.started();
         leader.tell(FAILURE);
         assert!(has_outcome(second, FAILURE));
-        assert!(has_outcome(third, FAILURE));
         assert!(has_outcome(newcomer, FAILURE));
         assert!(lead(&sharing, &a).is_ok());
         Ok(())
@@ -516,49 +719,114 @@ mod tests {
     fn a_leader_that_leaves_is_replaced() -> Result {
         let (sharing, a) = (sharing()?, target(c"a")?);
         let leader = lead(&sharing, &a)?;
-        let first = follow(&sharing, &a, true)?;
-        let second = follow(&sharing, &a, true)?;
+        let first = follow(&sharing, &a)?;
+        let second = follow(&sharing, &a)?;
         drop(leader);
-        let Followed::Leader(leader) = first.wait(FOLLOW_MS) else {
-            return Err(EINVAL);
-        };
+        let leader = leads(second)?;
         // The helper could not be started, so this is not the answer for others.
         leader.tell(FAILURE);
-        assert!(matches!(second.wait(FOLLOW_MS), Followed::Leader(_)));
+        assert!(leads(first).is_ok());
+        assert!(lead(&sharing, &a).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn an_end_that_is_no_answer_leaves_all_without_a_leader() -> Result {
+        let (sharing, a) = (sharing()?, target(c"a")?);
+        let leader = lead(&sharing, &a)?;
+        let early = follow(&sharing, &a)?;
+        leader.started();
+        let late = follow(&sharing, &a)?;
+        drop(leader);
+        let leader = leads(late)?;
+        leader.started();
+        leader.tell(FAILURE);
+        assert!(has_outcome(early, FAILURE));
+        Ok(())
+    }
+
+    #[test]
+    fn all_wait_for_a_slot_and_the_first_leads() -> Result {
+        let (sharing, a) = (sharing()?, target(c"a")?);
+        sharing.slots.set_limit(1);
+        let busy = sharing.slots.try_take();
+        let first = follow(&sharing, &a)?;
+        let second = follow(&sharing, &a)?;
+        assert!(matches!(first.look(), View::Leaderless));
+
+        // A newcomer leads, if it gets the slot.
+        drop(busy);
+        let leader = lead(&sharing, &a)?;
+        assert!(matches!(first.look(), View::Following));
+        assert!(first.lead().is_none());
+        drop(leader);
+        let leader = leads(second)?;
+        leader.started();
+        leader.tell(Ok(WaitStatus::SUCCESS));
+        assert!(has_outcome(first, Ok(WaitStatus::SUCCESS)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_run_that_takes_too_long_is_closed() -> Result {
+        let (sharing, a) = (sharing()?, target(c"a")?);
+        let leader = lead(&sharing, &a)?;
+        let early = follow(&sharing, &a)?;
+        leader.started();
+        let late = follow(&sharing, &a)?;
+        assert!(matches!(wait(late, 1)?, Followed::Alone(_)));
+        let alone = sharing.alone(&a);
+        assert!(alone.is_some());
+        assert!(matches!(wait(early, FOLLOW_MS)?, Followed::Alone(_)));
+        assert!(is_alone(&sharing, &a));
+        assert!(matches!(sharing.join_unwaiting(&a, CLAIM)?, Role::Alone));
+
+        // It is open again when none of its helpers is left.
+        leader.tell(FAILURE);
+        assert!(is_alone(&sharing, &a));
+        drop(alone);
+        assert!(sharing.alone(&a).is_none());
+        assert!(lead(&sharing, &a).is_ok());
         Ok(())
     }
 
     #[test]
     fn who_does_not_wait_waits_for_the_start() -> Result {
         let (sharing, a) = (sharing()?, target(c"a")?);
-        assert!(matches!(sharing.join(&a, false)?, Role::Alone));
+        let join = || sharing.join_unwaiting(&a, CLAIM);
+        assert!(matches!(join()?, Role::Alone));
 
         let leader = lead(&sharing, &a)?;
-        let follower = follow(&sharing, &a, false)?;
-        assert!(!is_told(&follower));
+        let Role::Follower(follower) = join()? else {
+            return Err(EINVAL);
+        };
+        assert!(follower.mailbox.message.copy().is_none());
         leader.started();
         assert!(has_outcome(follower, Ok(WaitStatus::SUCCESS)));
-        assert!(matches!(sharing.join(&a, false)?, Role::Served));
+        assert!(matches!(join()?, Role::Served));
         drop(leader);
 
         let leader = lead(&sharing, &a)?;
-        let follower = follow(&sharing, &a, false)?;
+        let Role::Follower(follower) = join()? else {
+            return Err(EINVAL);
+        };
         drop(leader);
-        assert!(matches!(follower.wait(FOLLOW_MS), Followed::Alone));
-        assert!(matches!(sharing.join(&a, false)?, Role::Alone));
+        assert!(matches!(wait(follower, FOLLOW_MS)?, Followed::Alone(_)));
+        assert!(matches!(join()?, Role::Alone));
         Ok(())
     }
 
     #[test]
-    fn a_follower_that_leaves_is_not_elected() -> Result {
+    fn the_last_who_leaves_takes_the_run_along() -> Result {
         let (sharing, a) = (sharing()?, target(c"a")?);
         let leader = lead(&sharing, &a)?;
-        let first = follow(&sharing, &a, true)?;
-        let second = follow(&sharing, &a, true)?;
-        assert!(first.leave());
-        assert!(!first.leave());
+        let first = follow(&sharing, &a)?;
+        let second = follow(&sharing, &a)?;
         drop(leader);
-        assert!(matches!(second.wait(FOLLOW_MS), Followed::Leader(_)));
+        drop(first);
+        assert!(sharing.lock(&a).runs.get(&a).is_some());
+        drop(second);
+        assert!(sharing.lock(&a).runs.get(&a).is_none());
         Ok(())
     }
 
@@ -569,7 +837,10 @@ mod tests {
             lead(&sharing, &target(c"a")?)?,
             lead(&sharing, &target(c"b")?)?,
         ];
-        assert!(matches!(sharing.join(&target(c"c")?, false)?, Role::Alone));
+        assert!(matches!(
+            sharing.join_unwaiting(&target(c"c")?, CLAIM)?,
+            Role::Alone
+        ));
         drop(leaders);
         Ok(())
     }

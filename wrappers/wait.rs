@@ -13,7 +13,11 @@
 use kernel::{
     bindings,
     prelude::*,
-    time::Jiffies,
+    time::{
+        msecs_to_jiffies,
+        Delta,
+        Jiffies, //
+    },
     types::Opaque, //
 };
 
@@ -29,6 +33,8 @@ pub(crate) enum WaitResult {
 }
 
 /// A completion, for one task that waits and can be killed.
+///
+/// Each [`Self::complete`] ends one wait.
 ///
 /// See also [`kernel::sync::Completion`].
 ///
@@ -67,11 +73,14 @@ impl Completion {
         unsafe { bindings::complete(self.inner.get()) };
     }
 
-    /// Waits until the completion is completed, `timeout` jiffies have passed, or the current task
-    /// is killed.
+    /// Waits until the completion is completed, the time is over, or the current task is killed.
+    ///
+    /// The time is at least `timeout`, which is not negative, and less than 50 days.
     ///
     /// Context: may sleep.
-    pub(crate) fn wait_killable_timeout(&self, timeout: Jiffies) -> WaitResult {
+    pub(crate) fn wait_killable_timeout(&self, timeout: Delta) -> WaitResult {
+        let timeout = jiffies_ceil(timeout);
+
         // SAFETY: By the type invariant `inner` is initialised.
         let left =
             unsafe { bindings::wait_for_completion_killable_timeout(self.inner.get(), timeout) };
@@ -83,5 +92,24 @@ impl Completion {
             0 => WaitResult::TimedOut,
             _ => WaitResult::Killed,
         }
+    }
+}
+
+/// Converts a time to jiffies, rounded up; the result is at least 1.
+fn jiffies_ceil(time: Delta) -> Jiffies {
+    // CAST: By the requirement of the caller it fits. A part of a millisecond is cut off, which the
+    // last jiffy makes up for.
+    msecs_to_jiffies(time.as_millis() as u32) + 1
+}
+
+#[kunit_tests(kmod_rs_wait)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_rounded_up() -> Result {
+        assert!(jiffies_ceil(Delta::from_nanos(1)) >= 1);
+        assert!(jiffies_ceil(Delta::from_millis(20)) > msecs_to_jiffies(20));
+        Ok(())
     }
 }

@@ -6,6 +6,11 @@
 
 use crate::{
     check,
+    concurrency::{
+        Claim,
+        NoSlot,
+        Slots, //
+    },
     request::{
         target::Target,
         sharing::{
@@ -34,8 +39,15 @@ const FOLLOW_MS: u32 = 1;
 /// The target of all requests.
 const TARGET: Target = Target(1);
 
+/// All requests are of one user.
+const CLAIM: Claim = Claim {
+    is_nested: false,
+    account: 0,
+};
+
 /// The helpers that are run, and their outcome.
 struct Helpers {
+    slots: Arc<Slots>,
     sharing: Arc<Sharing>,
     /// What all of them end with.
     outcome: Result<WaitStatus>,
@@ -45,8 +57,11 @@ struct Helpers {
 
 impl Helpers {
     fn new(outcome: Result<WaitStatus>) -> Arc<Self> {
+        let slots = Arc::pin_init(Slots::new(), GFP_KERNEL).unwrap();
+
         Arc::new(Self {
-            sharing: Arc::pin_init(Sharing::new(), GFP_KERNEL).unwrap(),
+            slots: slots.clone(),
+            sharing: Arc::pin_init(Sharing::new(slots), GFP_KERNEL).unwrap(),
             outcome,
             executed: AtomicU32::new(0),
         })
@@ -64,40 +79,49 @@ impl Helpers {
         self.outcome
     }
 
-    /// Makes a request that waits, as request.rs does. `None` if it was killed.
-    fn ask(&self) -> Option<Result<WaitStatus>> {
-        match self.sharing.join(&TARGET, true).unwrap() {
-            Role::Leader(leader) => Some(self.run(Some(leader))),
-            Role::Follower(follower) => match follower.wait(FOLLOW_MS) {
-                Followed::Outcome(outcome) => Some(outcome),
-                Followed::Leader(leader) => Some(self.run(Some(leader))),
-                Followed::Alone => Some(self.run(None)),
-                Followed::Killed => None,
+    /// Makes a request that waits, as request.rs does.
+    fn ask(&self) -> Result<Result<WaitStatus>, NoSlot> {
+        let (leader, _slot) = match self.sharing.join(&TARGET, CLAIM).unwrap() {
+            Role::Leader(leader, slot) => (Some(leader), slot),
+            Role::Follower(follower) => match follower.wait(FOLLOW_MS, || ())? {
+                Followed::Outcome(outcome) => return Ok(outcome),
+                Followed::Leader(leader, slot) => (Some(leader), slot),
+                Followed::Alone(slot) => (self.sharing.alone(&TARGET), slot),
             },
-            Role::Served | Role::Alone => panic!("it waits"),
-        }
+            Role::Alone => {
+                let slot = self.slots.take(CLAIM)?;
+                (self.sharing.alone(&TARGET), slot)
+            }
+            Role::Served => panic!("it waits"),
+        };
+        Ok(self.run(leader))
     }
 
-    /// Checks that nobody leads or follows any more.
+    /// Checks that nobody leads or follows any more, and that no slot is in use.
     fn assert_idle(&self) {
-        assert!(matches!(
-            self.sharing.join(&TARGET, false).unwrap(),
-            Role::Alone
-        ));
+        let Role::Leader(leader, slot) = self.sharing.join(&TARGET, CLAIM).unwrap() else {
+            panic!("there is a run");
+        };
+        drop((leader, slot));
+        let all: Vec<_> = (0..self.slots.limit())
+            .map(|_| self.slots.try_take().unwrap())
+            .collect();
+        drop(all);
     }
 }
 
 /// Tasks make equal requests: each gets the outcome of a helper that was executed after the request
 /// was made, or that succeeded.
-fn ask_at_once(tasks: u32, outcome: Result<WaitStatus>) {
+fn ask_at_once(tasks: u32, limit: u32, outcome: Result<WaitStatus>) {
     check(move || {
         let helpers = Helpers::new(outcome);
+        helpers.slots.set_limit(limit);
         let threads: Vec<_> = (0..tasks)
             .map(|_| {
                 let helpers = helpers.clone();
                 thread::spawn(move || {
                     let before = helpers.executed.load(Ordering::SeqCst);
-                    assert!(helpers.ask() == Some(outcome));
+                    assert!(helpers.ask() == Ok(outcome));
                     let after = helpers.executed.load(Ordering::SeqCst);
                     assert!(outcome == Ok(WaitStatus::SUCCESS) || after > before);
                 })
@@ -112,17 +136,22 @@ fn ask_at_once(tasks: u32, outcome: Result<WaitStatus>) {
 
 #[test]
 fn two_tasks_share_success() {
-    ask_at_once(2, Ok(WaitStatus::SUCCESS));
+    ask_at_once(2, 2, Ok(WaitStatus::SUCCESS));
 }
 
 #[test]
 fn two_tasks_share_failure() {
-    ask_at_once(2, Ok(WaitStatus(256)));
+    ask_at_once(2, 2, Ok(WaitStatus(256)));
+}
+
+#[test]
+fn two_tasks_share_failure_and_a_slot() {
+    ask_at_once(2, 1, Ok(WaitStatus(256)));
 }
 
 #[test]
 fn three_tasks_share_failure() {
-    ask_at_once(3, Ok(WaitStatus(256)));
+    ask_at_once(3, 3, Ok(WaitStatus(256)));
 }
 
 /// Something happens to a follower while its leader ends. The follower behind it is served,
@@ -130,7 +159,8 @@ fn three_tasks_share_failure() {
 fn leave(happens: fn()) {
     check(move || {
         let helpers = Helpers::new(Ok(WaitStatus(256)));
-        let Role::Leader(leader) = helpers.sharing.join(&TARGET, true).unwrap() else {
+        helpers.slots.set_limit(1);
+        let Role::Leader(leader, slot) = helpers.sharing.join(&TARGET, CLAIM).unwrap() else {
             panic!("there is no other");
         };
         let victim = {
@@ -142,10 +172,11 @@ fn leave(happens: fn()) {
         };
         let next = {
             let helpers = helpers.clone();
-            thread::spawn(move || assert!(helpers.ask().is_some()))
+            thread::spawn(move || assert!(helpers.ask().is_ok()))
         };
         happens();
         drop(leader);
+        drop(slot);
         victim.join().unwrap();
         next.join().unwrap();
         helpers.assert_idle();
@@ -157,6 +188,7 @@ fn a_follower_is_killed() {
     leave(wait::kill);
 }
 
+/// Its leader takes too long, so it closes the run; or it gets no slot.
 #[test]
 fn a_follower_has_waited_long_enough() {
     leave(wait::time_out);
@@ -171,16 +203,16 @@ fn a_follower_does_not_wait() {
             let helpers = helpers.clone();
             thread::spawn(move || helpers.ask())
         };
-        match helpers.sharing.join(&TARGET, false).unwrap() {
+        match helpers.sharing.join_unwaiting(&TARGET, CLAIM).unwrap() {
             Role::Follower(follower) => {
                 assert!(matches!(
-                    follower.wait(FOLLOW_MS),
-                    Followed::Outcome(Ok(WaitStatus::SUCCESS))
+                    follower.wait(FOLLOW_MS, || ()),
+                    Ok(Followed::Outcome(Ok(WaitStatus::SUCCESS)))
                 ));
             }
             Role::Served => (),
             Role::Alone => (),
-            Role::Leader(_) => panic!("it does not wait"),
+            Role::Leader(..) => panic!("it does not wait"),
         }
         let _ = leader.join().unwrap();
         helpers.assert_idle();

@@ -48,7 +48,7 @@ pub mod init {
     }
 }
 
-/// Takes `field: value` and `field <- initialiser`.
+/// Takes `field: value`, `field` and `field <- initialiser`.
 #[macro_export]
 macro_rules! pin_init {
     (@fields $type:ident [$($done:tt)*]) => {
@@ -60,6 +60,9 @@ macro_rules! pin_init {
     (@fields $type:ident [$($done:tt)*] $field:ident <- $init:expr, $($rest:tt)*) => {
         $crate::pin_init!(@fields $type
             [$($done)* $field: $crate::init::PinInit::init($init),] $($rest)*)
+    };
+    (@fields $type:ident [$($done:tt)*] $field:ident, $($rest:tt)*) => {
+        $crate::pin_init!(@fields $type [$($done)* $field,] $($rest)*)
     };
     ($type:ident { $($fields:tt)* }) => {
         $crate::pin_init!(@fields $type [] $($fields)*)
@@ -332,8 +335,8 @@ pub mod sync {
             /// Writes.
             fn store(self, repr: &Self::Repr);
 
-            /// Adds.
-            fn add(self, repr: &Self::Repr);
+            /// Adds, and returns what was there before.
+            fn fetch_add(self, repr: &Self::Repr) -> Self;
 
             /// Replaces `old` by `self`.
             fn replace(self, old: Self, repr: &Self::Repr) -> Result<Self, Self>;
@@ -356,8 +359,8 @@ pub mod sync {
                         repr.store(self, Ordering::Relaxed);
                     }
 
-                    fn add(self, repr: &$repr) {
-                        repr.fetch_add(self, Ordering::Relaxed);
+                    fn fetch_add(self, repr: &$repr) -> Self {
+                        repr.fetch_add(self, Ordering::Relaxed)
                     }
 
                     fn replace(self, old: Self, repr: &$repr) -> Result<Self, Self> {
@@ -388,7 +391,12 @@ pub mod sync {
 
             /// Adds.
             pub fn add(&self, value: T, _: Relaxed) {
-                value.add(&self.0);
+                value.fetch_add(&self.0);
+            }
+
+            /// Adds, and returns what was there before.
+            pub fn fetch_add(&self, value: T, _: Relaxed) -> T {
+                value.fetch_add(&self.0)
             }
 
             /// Compares and exchanges.
@@ -407,7 +415,10 @@ pub mod time {
     use loom::sync::Mutex;
     use std::{
         marker::PhantomData,
-        ops::Sub, //
+        ops::{
+            Sub,
+            SubAssign, //
+        },
     };
 
     loom::lazy_static! {
@@ -417,14 +428,6 @@ pub mod time {
     /// Lets time pass.
     pub fn advance(time: Delta) {
         *NOW.lock().expect("no task panics with the clock") += time.0;
-    }
-
-    /// The time unit of waits.
-    pub type Jiffies = usize;
-
-    /// Converts milliseconds to jiffies.
-    pub fn msecs_to_jiffies(msecs: u32) -> Jiffies {
-        msecs as usize
     }
 
     /// The only clock.
@@ -455,14 +458,12 @@ pub mod time {
     }
 
     impl Delta {
+        /// No time.
+        pub const ZERO: Self = Self(0);
+
         /// From milliseconds.
         pub fn from_millis(millis: i64) -> Self {
             Self(millis * 1_000_000)
-        }
-
-        /// In milliseconds.
-        pub fn as_millis(self) -> i64 {
-            self.0 / 1_000_000
         }
     }
 
@@ -471,6 +472,12 @@ pub mod time {
 
         fn sub(self, other: Self) -> Self {
             Self(self.0 - other.0)
+        }
+    }
+
+    impl SubAssign for Delta {
+        fn sub_assign(&mut self, other: Self) {
+            self.0 -= other.0;
         }
     }
 }

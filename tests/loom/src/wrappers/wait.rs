@@ -7,8 +7,7 @@ use kernel::{
     init::PinInit,
     time::{
         self,
-        Delta,
-        Jiffies, //
+        Delta, //
     },
 };
 use loom::sync::{
@@ -63,30 +62,35 @@ pub(crate) fn time_out() {
 }
 
 pub(crate) struct Completion {
-    completed: Mutex<bool>,
+    /// How many waits it ends.
+    completed: Mutex<u32>,
 }
 
 impl Completion {
     pub(crate) fn new() -> impl PinInit<Self> {
         || Self {
-            completed: Mutex::new(false),
+            completed: Mutex::new(0),
         }
     }
 
     pub(crate) fn complete(&self) {
         // Waiters look at it with `FATE` locked, so they cannot miss it.
         let fate = fate();
-        *self.completed.lock().expect("no task panics with it") = true;
+        *self.completed.lock().expect("no task panics with it") += 1;
         drop(fate);
         CHANGED.notify_all();
     }
 
-    pub(crate) fn wait_killable_timeout(&self, _timeout: Jiffies) -> WaitResult {
+    pub(crate) fn wait_killable_timeout(&self, _timeout: Delta) -> WaitResult {
         let victim = IS_VICTIM.with(|victim| victim.get());
         let mut fate = fate();
         loop {
-            if *self.completed.lock().expect("no task panics with it") {
-                return WaitResult::Completed;
+            {
+                let mut completed = self.completed.lock().expect("no task panics with it");
+                if *completed > 0 {
+                    *completed -= 1;
+                    return WaitResult::Completed;
+                }
             }
             if victim && fate.killed {
                 return WaitResult::Killed;
