@@ -34,6 +34,8 @@ use crate::{
         helpers::Helpers,
         module_watcher::ModuleWatcher,
         settings::Settings,
+        sharing::Sharing,
+        unloads::Unloads,
         Kmod, //
     },
     sysctl::Knobs,
@@ -79,7 +81,7 @@ struct KmodRs {
     #[pin]
     _autoloaded: debugfs::File<autoloaded::List>,
     #[pin]
-    _watcher: notifier::Registration<ModuleWatcher>,
+    _watcher: notifier::Registration<notifier::Modules<ModuleWatcher>>,
     _livepatch: Livepatch,
     _directory: Arc<debugfs::Directory>,
 }
@@ -95,6 +97,10 @@ impl kernel::InPlaceModule for KmodRs {
         let settings = Arc::new(Settings::new(), GFP_KERNEL);
         let firewall = symbols.and_then(Firewall::new);
         let helpers = Helpers::new();
+        let sharing = slots
+            .clone()
+            .and_then(|slots| Arc::pin_init(Sharing::new(slots), GFP_KERNEL));
+        let unloads = symbols.and_then(Unloads::new);
         // 7.2 gives a reference, 7.3 the value.
         let recorder = Recorder::new(*Borrow::<u32>::borrow(&module_parameters::records.value()));
         let autoloaded = recorder.clone().and_then(Autoloaded::new);
@@ -104,9 +110,10 @@ impl kernel::InPlaceModule for KmodRs {
             Kmod::new(
                 settings.clone()?,
                 firewall.clone()?,
-                slots.clone()?,
+                sharing.clone()?,
                 helpers.clone()?,
                 Records::new(recorder.clone()?, autoloaded.clone()?),
+                unloads.clone()?,
                 symbols?,
             )
         };
@@ -122,10 +129,11 @@ impl kernel::InPlaceModule for KmodRs {
             _latency <- debugfs::File::new(directory.clone()?, recorder::Latency(recorder?)),
             _autoloaded <-
                 debugfs::File::new(directory.clone()?, autoloaded::List(autoloaded.clone()?)),
-            _watcher <- notifier::Registration::new(ModuleWatcher {
+            _watcher <- notifier::Registration::new(notifier::Modules(ModuleWatcher {
                 helpers: helpers?,
                 autoloaded: autoloaded?,
-            }),
+                unloads: unloads?,
+            })),
             _directory: directory?,
             // Requests arrive before this returns, and need all of the above.
             //

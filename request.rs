@@ -15,8 +15,9 @@ mod modprobe;
 pub(crate) mod module_watcher;
 mod serving;
 pub(crate) mod settings;
-mod sharing;
+pub(crate) mod sharing;
 mod target;
+pub(crate) mod unloads;
 
 pub(crate) use self::serving::Request;
 
@@ -28,7 +29,10 @@ use self::{
     deadline::Timeout,
     environment::Environment,
     helpers::Helpers,
-    modprobe::Modprobe,
+    modprobe::{
+        Ending,
+        Modprobe, //
+    },
     serving::{
         Serving,
         Source, //
@@ -41,7 +45,8 @@ use self::{
         Role,
         Sharing, //
     },
-    target::Target, //
+    target::Target,
+    unloads::Unloads, //
 };
 use crate::{
     concurrency::{
@@ -82,6 +87,10 @@ use kernel::{
     }, //
 };
 
+/// How many helpers a request may have: each but the last one may have missed a module that was
+/// being unloaded.
+const MAX_HELPERS: u32 = 6;
+
 /// What all requests use.
 pub(crate) struct Kmod {
     settings: Arc<Settings>,
@@ -90,6 +99,7 @@ pub(crate) struct Kmod {
     helpers: Arc<Helpers>,
     records: Records,
     sharing: Arc<Sharing>,
+    unloads: Arc<Unloads>,
     module_request: trace::ModuleRequest,
     symbols: PrivateSymbols,
 }
@@ -97,15 +107,16 @@ pub(crate) struct Kmod {
 impl Kmod {
     /// Creates a value from its parts.
     ///
-    /// Returns [`ENOENT`] if the kernel has no tracepoint `module:module_request`, or [`ENOMEM`].
+    /// Returns [`ENOENT`] if the kernel has no tracepoint `module:module_request`.
     ///
     /// Context: may sleep.
     pub(crate) fn new(
         settings: Arc<Settings>,
         firewall: Arc<Firewall>,
-        slots: Arc<Slots>,
+        sharing: Arc<Sharing>,
         helpers: Arc<Helpers>,
         records: Records,
+        unloads: Arc<Unloads>,
         symbols: PrivateSymbols,
     ) -> Result<Self> {
         Ok(Self {
@@ -113,8 +124,9 @@ impl Kmod {
             firewall,
             helpers,
             records,
-            sharing: Arc::pin_init(Sharing::new(slots.clone()), GFP_KERNEL)?,
-            slots,
+            slots: sharing.slots().clone(),
+            sharing,
+            unloads,
             module_request: trace::ModuleRequest::find()?,
             symbols,
         })
@@ -174,10 +186,23 @@ impl Kmod {
     /// Takes the steps between the beginning and the end of the record.
     fn serve(&self, serving: &Serving<'_>) -> Result<Answer, Refusal> {
         let target = self.permit(serving)?;
+        let mut helpers_left = MAX_HELPERS;
 
-        match self.share(serving, &target)? {
-            Source::Shared(outcome) => Ok(Answer::Shared(outcome)),
-            Source::Own(leader, slot) => self.run(serving, target, leader, slot),
+        loop {
+            let (leader, slot) = match self.share(serving, &target)? {
+                Source::Shared(outcome) => return Ok(Answer::Shared(outcome)),
+                Source::Own(leader, slot) => (leader, slot),
+            };
+            let ending = self.run(serving, target.clone(), leader, slot)?;
+            let answer = match serving.request.wait {
+                true => Answer::Helper(ending.result?),
+                false => ending.result.map(|_| Answer::Started)?,
+            };
+            // A module that was leaving can be loaded when it has left.
+            helpers_left -= 1;
+            if !ending.may_have_missed || helpers_left == 0 || !self.unloads.wait() {
+                return Ok(answer);
+            }
         }
     }
 
@@ -305,19 +330,17 @@ impl Kmod {
         target: Target,
         leader: Option<Leader>,
         slot: Slot,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Ending> {
         // 8. The kernel's own trace event.
         self.trace(serving);
 
         // 9. The helper.
         let modprobe = self.modprobe(serving, target, leader, slot)?;
-        if serving.request.wait {
-            let status = usermode_helper::run(modprobe, Wait::Exit, serving.on_stack)?;
-            Ok(Answer::Helper(status))
-        } else {
-            usermode_helper::run(modprobe, Wait::Exec, serving.on_stack)?;
-            Ok(Answer::Started)
-        }
+        let wait = match serving.request.wait {
+            true => Wait::Exit,
+            false => Wait::Exec,
+        };
+        usermode_helper::run(modprobe, wait, serving.on_stack)
     }
 
     /// Creates the helper; not inlined, so that its frame is gone while the helper runs.
@@ -347,6 +370,8 @@ impl Kmod {
                 tracker: self.helpers.track(),
                 environment,
                 record: serving.record.cloned(),
+                mark: serving.request.wait.then(|| self.unloads.mark()),
+                unloads: self.unloads.clone(),
                 _slot: slot,
             },
             GFP_KERNEL,

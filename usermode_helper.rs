@@ -45,6 +45,9 @@ pub(crate) const MAX_STRINGS: usize = 9;
 ///
 /// A command that [`run`] cannot hand to the kernel is dropped without that.
 pub(crate) trait Command: Send + Sync + 'static {
+    /// What [`run`] returns when the helper has ended.
+    type Ending;
+
     /// Returns the path of the program.
     fn path(&self) -> &CStr;
 
@@ -63,10 +66,17 @@ pub(crate) trait Command: Send + Sync + 'static {
 
     /// Called when the helper has ended, or could not be started.
     ///
-    /// `result` is what [`run`] returns, or would have returned if the caller had not been killed.
+    /// `result` is the wait status of the program, which for [`Wait::Exec`] is success if the program
+    /// was executed, or why there is none:
+    ///
+    /// - [`ENOMEM`],
+    /// - [`EBUSY`] if helpers are disabled (early boot, suspend),
+    /// - what [`Command::starting`] returned if it failed,
+    /// - what fork(2) or execve(2) would return if the process could not be created or the program
+    ///   could not be executed.
     ///
     /// Context: may sleep.
-    fn ended(this: KBox<Self>, result: Result<WaitStatus>);
+    fn ended(this: KBox<Self>, result: Result<WaitStatus>) -> Self::Ending;
 }
 
 /// What the caller waits for. The wait ends early if the caller is killed.
@@ -150,16 +160,11 @@ unsafe fn let_go<C>(data: *mut Invocation<C>) -> Option<KBox<Invocation<C>>> {
 
 /// Runs `command` and waits as `wait` says.
 ///
-/// Returns the wait status of the program, which for [`Wait::Exec`] is success if the program was
-/// executed, or
+/// Returns what [`Command::ended`] returns, or
 ///
 /// - [`ENOMEM`],
 /// - [`E2BIG`] for more than [`MAX_STRINGS`] strings,
-/// - [`ERESTARTSYS`] if the caller was killed: the helper runs on,
-/// - [`EBUSY`] if helpers are disabled (early boot, suspend),
-/// - what [`Command::starting`] returned if it failed,
-/// - what fork(2) or execve(2) would return if the process could not be created or the program
-///   could not be executed.
+/// - [`ERESTARTSYS`] if the caller was killed: the helper runs on.
 ///
 /// `on_stack` proves that the module is not unloaded during the call.
 ///
@@ -171,7 +176,7 @@ pub(crate) fn run<C: Command>(
     command: KBox<C>,
     wait: Wait,
     on_stack: &OnStack<'_>,
-) -> Result<WaitStatus> {
+) -> Result<C::Ending> {
     let mut invocation = KBox::init(
         init!(Invocation {
             argv: [ptr::null_mut(); MAX_STRINGS + 1],
@@ -237,17 +242,21 @@ pub(crate) fn run<C: Command>(
     let result = WaitStatus::from_raw(ret);
 
     // SAFETY: This is the caller's pointer, which is not used again. `cleanup()` has the other one.
-    if let Some(invocation) = unsafe { let_go(data) } {
+    let ending = unsafe { let_go(data) }.map(|invocation| {
         // If the caller was killed, only the kernel knows how the helper ended. Otherwise the
         // caller knows more: if helpers are disabled, it has -EBUSY, and the kernel 0.
         let known = match result {
             Err(ERESTARTSYS) => WaitStatus::from_raw(invocation.retval),
             result => result,
         };
-        end(invocation, known);
-    }
+        end(invocation, known)
+    });
 
-    result
+    // A caller that was not killed is the last to let go: the kernel calls `cleanup()` first.
+    match (result, ending) {
+        (Err(ERESTARTSYS), _) | (_, None) => Err(ERESTARTSYS),
+        (_, Some(ending)) => Ok(ending),
+    }
 }
 
 /// Waits until no task is in a callback of a helper any more.
@@ -282,8 +291,8 @@ fn fill<'a>(
 
 /// Tells the command how its helper ended, and drops the rest.
 #[inline(never)]
-fn end<C: Command>(invocation: KBox<Invocation<C>>, result: Result<WaitStatus>) {
-    C::ended(KBox::into_inner(invocation).command, result);
+fn end<C: Command>(invocation: KBox<Invocation<C>>, result: Result<WaitStatus>) -> C::Ending {
+    C::ended(KBox::into_inner(invocation).command, result)
 }
 
 /// Tells the command that its program is about to be executed.

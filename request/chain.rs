@@ -77,6 +77,8 @@ pub(crate) struct Helper {
     parent: Option<Arc<Helper>>,
     /// The record of its request, if there is one.
     record: Option<Arc<Record>>,
+    /// Whether a module has appeared that was loaded by it, or by a descendant of it.
+    loaded: Atomic<bool>,
 }
 
 impl Helper {
@@ -100,6 +102,7 @@ impl Helper {
                 length: chain.length() + 1,
                 parent,
                 record,
+                loaded: Atomic::new(false),
             },
             GFP_KERNEL,
         )?)
@@ -113,6 +116,17 @@ impl Helper {
     /// Returns the thread group that the helper is.
     pub(crate) fn group(&self) -> &ThreadGroup {
         &self.group
+    }
+
+    /// Notes that a module has appeared that was loaded by the helper, or by a descendant of it.
+    pub(crate) fn has_loaded(&self) {
+        // ORDERING: A program that waits for the load, and exits, has seen it.
+        self.loaded.store(true, Relaxed);
+    }
+
+    /// Returns whether a module has appeared that was loaded by the helper, or by a descendant.
+    pub(crate) fn loaded_any(&self) -> bool {
+        self.loaded.load(Relaxed)
     }
 
     /// Returns the record of the helper's request, if there is one.

@@ -260,6 +260,13 @@ impl Tracker {
         self.helper.populate(helper);
         Ok(())
     }
+
+    /// Returns whether the helper was started, and a module has appeared that it has loaded.
+    pub(crate) fn has_loaded(&self) -> bool {
+        self.helper
+            .as_ref()
+            .is_some_and(|helper| helper.loaded_any())
+    }
 }
 
 impl Drop for Tracker {

@@ -10,7 +10,11 @@ use super::{
     environment::Environment,
     helpers::Tracker,
     sharing::Leader,
-    target::Target, //
+    target::Target,
+    unloads::{
+        Mark,
+        Unloads, //
+    }, //
 };
 use crate::{
     concurrency::Slot,
@@ -21,7 +25,10 @@ use crate::{
     },
     wrappers::requester::Requester, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 
 /// The environment of each helper: that of the C code.
 const MODPROBE_ENV: [&CStr; 3] = [
@@ -50,11 +57,25 @@ pub(crate) struct Modprobe {
     pub(crate) environment: Option<Environment>,
     /// The record of the request, if there is one.
     pub(crate) record: Option<InFlight>,
+    /// When the helper began to run, if the request waits for it to exit.
+    pub(crate) mark: Option<Mark>,
+    /// What is known of unloads.
+    pub(crate) unloads: Arc<Unloads>,
     /// The slot of the helper.
     pub(crate) _slot: Slot,
 }
 
+/// How the helper of a request ended.
+pub(crate) struct Ending {
+    /// The wait status of the program, or why there is none.
+    pub(crate) result: Result<WaitStatus>,
+    /// Whether the helper may have missed a module that was being unloaded.
+    pub(crate) may_have_missed: bool,
+}
+
 impl Command for Modprobe {
+    type Ending = Ending;
+
     fn path(&self) -> &CStr {
         self.target.path()
     }
@@ -88,14 +109,23 @@ impl Command for Modprobe {
         Ok(())
     }
 
-    fn ended(mut this: KBox<Self>, result: Result<WaitStatus>) {
+    fn ended(mut this: KBox<Self>, result: Result<WaitStatus>) -> Ending {
+        let is_overlapped = this.mark.is_some_and(|mark| this.unloads.overlap(mark));
+
         if let Some(record) = &this.record {
             record.helper_ended(result);
         }
         match this.leader.take() {
-            Some(leader) if is_about_the_target(result) => leader.tell(result),
-            // A follower leads, if there is one.
+            Some(leader) if is_about_the_target(result) && !is_overlapped => leader.tell(result),
+            // The followers are without a leader, if there are any.
             leader => drop(leader),
+        }
+
+        let has_exited = result.is_ok_and(|status| !status.is_signal());
+        let has_loaded = result == Ok(WaitStatus::SUCCESS) && this.tracker.has_loaded();
+        Ending {
+            result,
+            may_have_missed: is_overlapped && has_exited && !has_loaded,
         }
     }
 }

@@ -214,6 +214,11 @@ impl Sharing {
         })
     }
 
+    /// Returns the slots of the leaders.
+    pub(crate) fn slots(&self) -> &Arc<Slots> {
+        &self.slots
+    }
+
     /// Joins the run of a target, or begins one. The request waits for its helper to exit.
     ///
     /// The request is the leader if there is none and a slot is free. Returns [`ENOMEM`].

@@ -46,5 +46,6 @@ void kmod_rs_symbol(char *buffer, size_t size,
 int kmod_rs_security_kernel_module_request(char *name);	/* security.rs */
 bool kmod_rs_has_capability_noaudit(void *task, int capability); /* requester.rs */
 extern char *const kmod_rs_modprobe_path;		/* modprobe_path.rs */
+extern struct list_head *const kmod_rs_modules;		/* module_list.rs */
 
 #endif /* KMOD_RS_H */

@@ -61,3 +61,10 @@ SYM_DATA_START(kmod_rs_modprobe_path)
 	.quad	".klp.tombstone.modprobe_path"
 	KLP_RELOC .Lmodprobe_path, modprobe_path, 0, R_X86_64_64
 SYM_DATA_END(kmod_rs_modprobe_path)
+
+/* struct list_head *const kmod_rs_modules */
+SYM_DATA_START(kmod_rs_modules)
+.Lmodules:
+	.quad	".klp.tombstone.modules"
+	KLP_RELOC .Lmodules, modules, 0, R_X86_64_64
+SYM_DATA_END(kmod_rs_modules)

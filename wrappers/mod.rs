@@ -11,6 +11,7 @@ pub(crate) mod glob;
 pub(crate) mod log;
 pub(crate) mod modprobe_path;
 pub(crate) mod module;
+pub(crate) mod module_list;
 pub(crate) mod name;
 pub(crate) mod notifier;
 pub(crate) mod pid;

@@ -18,42 +18,95 @@ use kernel::{
     types::Opaque, //
 };
 
+/// What the kernel notifies a watcher of.
+///
+/// # Safety
+///
+/// `REGISTER` and `UNREGISTER` enter a block into one of the kernel's lists, and remove it.
+/// `UNREGISTER` returns when the block's callback is not called any more. [`Self::notify`] may be
+/// called with what the callbacks of this list are called with.
+pub(crate) unsafe trait Notified: Send + Sync + 'static {
+    /// Enters a block into the list.
+    const REGISTER: unsafe extern "C" fn(*mut bindings::notifier_block) -> c_int;
+
+    /// Removes a block from the list.
+    const UNREGISTER: unsafe extern "C" fn(*mut bindings::notifier_block) -> c_int;
+
+    /// Passes a notification on to the watcher.
+    ///
+    /// # Safety
+    ///
+    /// Must only be called by the kernel, with the arguments of a notification of this list.
+    unsafe fn notify(&self, event: c_ulong, data: *mut c_void);
+}
+
 /// The callbacks of a watcher of modules.
-pub(crate) trait Watch: Send + Sync + 'static {
+pub(crate) trait WatchModules: Send + Sync + 'static {
     /// Called when the current task has initialised the module `name`.
     ///
     /// Context: may sleep. The kernel holds the rwsem of its notifier list for reading.
     fn live(&self, name: &CStr);
 
-    /// Called when the module `name` is unloaded, or could not be initialised.
+    /// Called when the module `name` is unloaded (`is_unload`), or could not be initialised.
     ///
     /// Context: may sleep. The kernel holds the rwsem of its notifier list for reading.
-    fn going(&self, name: &CStr);
+    fn going(&self, name: &CStr, is_unload: bool);
 }
 
-/// The registration of a watcher, which is called as long as this value lives.
+/// Notifies a watcher of modules.
+pub(crate) struct Modules<T>(pub(crate) T);
+
+// SAFETY: The two functions are those of the list of module notifiers. `unregister` takes the rwsem
+// of the list for writing.
+unsafe impl<T: WatchModules> Notified for Modules<T> {
+    const REGISTER: unsafe extern "C" fn(*mut bindings::notifier_block) -> c_int =
+        bindings::register_module_notifier;
+    const UNREGISTER: unsafe extern "C" fn(*mut bindings::notifier_block) -> c_int =
+        bindings::unregister_module_notifier;
+
+    unsafe fn notify(&self, event: c_ulong, data: *mut c_void) {
+        let module = data.cast::<bindings::module>();
+        // SAFETY: By the requirement `data` is a valid module; its name is a C string and does not
+        // change.
+        let name = unsafe { CStr::from_char_ptr((&raw const (*module).name).cast()) };
+
+        // CAST: A `c_ulong` is wider than the numbers of the states.
+        if event == bindings::module_state_MODULE_STATE_LIVE as c_ulong {
+            self.0.live(name);
+        } else if event == bindings::module_state_MODULE_STATE_GOING as c_ulong {
+            // The last reference of a module that is unloaded is gone. One that could not be
+            // initialised has its first one.
+            //
+            // SAFETY: By the requirement the module is valid.
+            let is_unload = unsafe { bindings::module_refcount(module) } < 0;
+            self.0.going(name, is_unload);
+        }
+    }
+}
+
+/// The registration of a watcher, which is notified as long as this value lives.
 ///
 /// # Invariants
 ///
-/// `block` is in the kernel's list of module notifiers, and its callback is [`Self::call`].
+/// `block` is in the list of `T`, and its callback is [`Self::call`].
 #[pin_data(PinnedDrop)]
-pub(crate) struct Registration<T: Watch> {
+pub(crate) struct Registration<T: Notified> {
     watcher: T,
     #[pin]
     block: Opaque<bindings::notifier_block>,
 }
 
-// SAFETY: `unregister_module_notifier()` may be called by any task, and `T` is `Send`.
-unsafe impl<T: Watch> Send for Registration<T> {}
+// SAFETY: The functions of `T` may be called by any task, and `T` is `Send`.
+unsafe impl<T: Notified> Send for Registration<T> {}
 
 // SAFETY: No method takes a shared reference. The callback runs in any task and shares `T`, which
 // is `Sync`.
-unsafe impl<T: Watch> Sync for Registration<T> {}
+unsafe impl<T: Notified> Sync for Registration<T> {}
 
-impl<T: Watch> Registration<T> {
+impl<T: Notified> Registration<T> {
     /// Registers a watcher.
     ///
-    /// Returns the error of `register_module_notifier()`.
+    /// Returns the error of the kernel's function.
     ///
     /// Context: may sleep; must not be called by a watcher.
     pub(crate) fn new(watcher: T) -> impl PinInit<Self, Error> {
@@ -70,7 +123,7 @@ impl<T: Watch> Registration<T> {
                 // above.
                 to_result(unsafe {
                     slot.write(block);
-                    bindings::register_module_notifier(slot)
+                    T::REGISTER(slot)
                 })
             }),
         })
@@ -80,40 +133,32 @@ impl<T: Watch> Registration<T> {
     ///
     /// # Safety
     ///
-    /// Must only be called by the kernel's module loader, as the callback of `block`, which must be
-    /// that of a `Registration<T>`. `module` must point to a `struct module`.
+    /// Must only be called by the kernel, as the callback of `block`, which must be that of a
+    /// `Registration<T>`, with the arguments of a notification of the list of `T`.
     unsafe extern "C" fn call(
         block: *mut bindings::notifier_block,
-        state: c_ulong,
-        module: *mut c_void,
+        event: c_ulong,
+        data: *mut c_void,
     ) -> c_int {
         // SAFETY: By the requirement `block` is a field of a `Registration<T>`. That lives for this
-        // call, as `unregister_module_notifier()` waits for the end of it. By the requirement
-        // `module` is valid; its name is a C string and does not change.
-        let (registration, name) = unsafe {
+        // call, as `T::UNREGISTER` waits for the end of it. The other arguments are what `notify()`
+        // requires.
+        unsafe {
             let block = block.cast::<Opaque<bindings::notifier_block>>();
-            (
-                &*kernel::container_of!(block, Self, block),
-                CStr::from_char_ptr((&raw const (*module.cast::<bindings::module>()).name).cast()),
-            )
-        };
-
-        // CAST: A `c_ulong` is wider than the numbers of the states.
-        if state == bindings::module_state_MODULE_STATE_LIVE as c_ulong {
-            registration.watcher.live(name);
-        } else if state == bindings::module_state_MODULE_STATE_GOING as c_ulong {
-            registration.watcher.going(name);
+            let registration = &*kernel::container_of!(block, Self, block);
+            registration.watcher.notify(event, data);
         }
         bindings::NOTIFY_DONE as c_int
     }
 }
 
 #[pinned_drop]
-impl<T: Watch> PinnedDrop for Registration<T> {
+impl<T: Notified> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant `block` is in the list. The function takes the rwsem of the
-        // list for writing, so the callback does not run any more when it returns. It fails only
-        // for a block that is not in the list.
-        let _ = unsafe { bindings::unregister_module_notifier(self.block.get()) };
+        // It fails only for a block that is not in the list.
+        //
+        // SAFETY: By the type invariant `block` is in the list. The callback does not run any more
+        // when this returns.
+        let _ = unsafe { T::UNREGISTER(self.block.get()) };
     }
 }

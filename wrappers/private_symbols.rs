@@ -3,6 +3,7 @@
 //! Proof that the private symbols of the kernel, which ksyms.S refers to, can be used.
 
 use kernel::{
+    bindings,
     ffi::c_char,
     prelude::*, //
 };
@@ -13,6 +14,9 @@ extern "C" {
     ///
     /// See ksyms.S.
     static kmod_rs_modprobe_path: *const c_char;
+
+    /// The address of the kernel's `modules`. See ksyms.S.
+    static kmod_rs_modules: *const bindings::list_head;
 }
 
 /// Proof that the private symbols can be used.
@@ -47,5 +51,10 @@ impl PrivateSymbols {
     pub(crate) fn modprobe_path(self) -> *const c_char {
         // SAFETY: As in `find()`.
         unsafe { kmod_rs_modprobe_path }
+    }
+    /// Returns the head of the kernel's list of modules, which is never freed.
+    pub(crate) fn modules(self) -> *const bindings::list_head {
+        // SAFETY: As in `find()`.
+        unsafe { kmod_rs_modules }
     }
 }
