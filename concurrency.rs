@@ -51,6 +51,10 @@ pub(crate) const MAX_KMOD_CONCURRENT: u32 = 50;
 /// in seconds.
 pub(crate) const BUSY_TIMEOUT_MS: u32 = 5000;
 
+/// How long a request waits at most while the system is being suspended, in milliseconds: as long as
+/// in the C code.
+const SUSPEND_TIMEOUT_MS: i64 = 5000;
+
 /// The number of slots in use and the number of requests in the queue.
 ///
 /// Both are in one word, so that "take a slot if the queue is empty" and "give a slot back if the
@@ -169,6 +173,8 @@ pub(crate) struct Slots {
     busy_timeout_ms: Atomic<u32>,
     /// The ticket of the next request that begins to wait.
     next_ticket: Atomic<u64>,
+    /// Whether the system is being suspended: 0 or 1.
+    suspending: Atomic<u32>,
     #[pin]
     queue: SpinLock<Queue>,
 }
@@ -204,6 +210,7 @@ impl Slots {
             limit: Atomic::new(MAX_KMOD_CONCURRENT),
             busy_timeout_ms: Atomic::new(BUSY_TIMEOUT_MS),
             next_ticket: Atomic::new(0),
+            suspending: Atomic::new(0),
             queue <- new_spinlock!(
                 Queue {
                     waiters: RBTree::new(),
@@ -251,6 +258,39 @@ impl Slots {
     /// Requests that are in the queue already keep the old time.
     pub(crate) fn set_busy_timeout_ms(&self, timeout: u32) {
         self.busy_timeout_ms.store(timeout, Relaxed);
+    }
+
+    /// Sets whether the system is being suspended. Then a request waits for at most
+    /// [`SUSPEND_TIMEOUT_MS`].
+    ///
+    /// Context: any but interrupts. Takes `queue`.
+    pub(crate) fn set_suspending(&self, suspending: bool) {
+        // ORDERING: The lock below orders this store. A request in the queue is woken, and looks
+        // again. One that joins the queue later sees what is stored here.
+        self.suspending.store(suspending.into(), Relaxed);
+
+        for woken in self.queue.lock().waiters.values() {
+            woken.complete();
+        }
+    }
+
+    /// Returns whether the system is being suspended, and a request has waited too long for that.
+    ///
+    /// Context: any.
+    pub(crate) fn holds_suspend_up(&self, waiting: &Waiting) -> bool {
+        self.suspending.load(Relaxed) != 0
+            && waiting.elapsed() >= Delta::from_millis(SUSPEND_TIMEOUT_MS)
+    }
+
+    /// Returns how long a request may sleep that would otherwise sleep for `patience`.
+    ///
+    /// Context: any.
+    pub(crate) fn patience(&self, waiting: &Waiting, patience: Delta) -> Delta {
+        if self.suspending.load(Relaxed) == 0 {
+            return patience;
+        }
+        let left = Delta::from_millis(SUSPEND_TIMEOUT_MS) - waiting.elapsed();
+        patience.min(left).max(Delta::ZERO)
     }
 
     /// Takes a slot, and waits for one if all are in use.
@@ -344,7 +384,7 @@ impl Slots {
     /// false. A slot may be returned in spite of that, because one was handed over just then.
     ///
     /// Returns [`NoSlot::Busy`] if the request has waited for [`Self::busy_timeout_ms`] and no slot
-    /// was given back for as long, [`NoSlot::Killed`] if the requester was killed while it waited,
+    /// was given back for as long, or if it holds the system's suspend up; [`NoSlot::Killed`] if the requester was killed while it waited,
     /// or [`NoSlot::NoMemory`].
     ///
     /// Context: may sleep; the caller may hold mutexes. Takes `queue`.
@@ -381,9 +421,10 @@ impl Slots {
                 WaitResult::Killed => Err(NoSlot::Killed),
                 _ if !is_wanted => Ok(None),
                 WaitResult::TimedOut if idle >= timeout => Err(NoSlot::Busy),
+                _ if self.holds_suspend_up(waiting) => Err(NoSlot::Busy),
                 _ => {
                     drop(queue);
-                    let patience = Delta::max(timeout - idle, Delta::ZERO);
+                    let patience = self.patience(waiting, Delta::max(timeout - idle, Delta::ZERO));
                     woken_by = waiting.woken.wait_killable_timeout(patience);
                     continue;
                 }

@@ -35,6 +35,7 @@ use crate::{
         module_watcher::ModuleWatcher,
         settings::Settings,
         sharing::Sharing,
+        suspend_watcher::SuspendWatcher,
         unloads::Unloads,
         Kmod, //
     },
@@ -82,6 +83,8 @@ struct KmodRs {
     _autoloaded: debugfs::File<autoloaded::List>,
     #[pin]
     _watcher: notifier::Registration<notifier::Modules<ModuleWatcher>>,
+    #[pin]
+    _suspend_watcher: notifier::Registration<notifier::Suspend<SuspendWatcher>>,
     _livepatch: Livepatch,
     _directory: Arc<debugfs::Directory>,
 }
@@ -134,6 +137,8 @@ impl kernel::InPlaceModule for KmodRs {
                 autoloaded: autoloaded?,
                 unloads: unloads?,
             })),
+            _suspend_watcher <-
+                notifier::Registration::new(notifier::Suspend(SuspendWatcher(sharing?))),
             _directory: directory?,
             // Requests arrive before this returns, and need all of the above.
             //

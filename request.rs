@@ -16,6 +16,7 @@ pub(crate) mod module_watcher;
 mod serving;
 pub(crate) mod settings;
 pub(crate) mod sharing;
+pub(crate) mod suspend_watcher;
 mod target;
 pub(crate) mod unloads;
 

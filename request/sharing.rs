@@ -219,6 +219,21 @@ impl Sharing {
         &self.slots
     }
 
+    /// Wakes all followers, for them to look how long they may wait.
+    ///
+    /// Context: any but interrupts. Takes the locks of the buckets, one after the other.
+    pub(crate) fn wake_all(&self) {
+        for bucket in &self.buckets {
+            for run in bucket.lock().runs.values() {
+                for followers in [&run.early, &run.late, &run.unwaiting] {
+                    followers
+                        .values()
+                        .for_each(|mailbox| mailbox.woken.complete());
+                }
+            }
+        }
+    }
+
     /// Joins the run of a target, or begins one. The request waits for its helper to exit.
     ///
     /// The request is the leader if there is none and a slot is free. Returns [`ENOMEM`].
@@ -526,12 +541,17 @@ impl Follower {
     }
 
     /// Sleeps until the follower is woken or its patience, which becomes shorter, is at its end.
+    ///
+    /// Returns [`NoSlot::Busy`] if the system is to be suspended and waits for this request.
     fn sleep(&self, patience: &mut Delta) -> Result<(), NoSlot> {
         let start = Instant::<Monotonic>::now();
         let time = Delta::max(*patience, Delta::from_millis(1));
+        let time = self.sharing.slots.patience(&self.waiting, time);
 
-        if self.waiting.woken().wait_killable_timeout(time) == WaitResult::Killed {
-            return Err(NoSlot::Killed);
+        match self.waiting.woken().wait_killable_timeout(time) {
+            WaitResult::Killed => return Err(NoSlot::Killed),
+            _ if self.sharing.slots.holds_suspend_up(&self.waiting) => return Err(NoSlot::Busy),
+            _ => (),
         }
         *patience -= start.elapsed();
         Ok(())

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Notifications of modules that appear and go.
+//! Notifications of modules that appear and go, and of the system's suspend.
 //!
 //! The `kernel` crate does not wrap notifiers.
 //!
-//! C header: [`include/linux/module.h`](srctree/include/linux/module.h)
+//! C headers: [`include/linux/module.h`](srctree/include/linux/module.h),
+//! [`include/linux/suspend.h`](srctree/include/linux/suspend.h)
 
 use kernel::{
     bindings,
@@ -80,6 +81,44 @@ unsafe impl<T: WatchModules> Notified for Modules<T> {
             // SAFETY: By the requirement the module is valid.
             let is_unload = unsafe { bindings::module_refcount(module) } < 0;
             self.0.going(name, is_unload);
+        }
+    }
+}
+
+/// The callbacks of a watcher of the system's suspend, to memory or to disk.
+pub(crate) trait WatchSuspend: Send + Sync + 'static {
+    /// Called before tasks are frozen.
+    ///
+    /// Context: may sleep. The kernel holds the rwsem of its notifier list.
+    fn begins(&self);
+
+    /// Called after tasks have been thawed, also if the suspend has failed.
+    ///
+    /// Context: may sleep. The kernel holds the rwsem of its notifier list.
+    fn ended(&self);
+}
+
+/// Notifies a watcher of the system's suspend.
+pub(crate) struct Suspend<T>(pub(crate) T);
+
+// SAFETY: The two functions are those of the list of PM notifiers. `unregister` takes the rwsem of
+// the list for writing.
+unsafe impl<T: WatchSuspend> Notified for Suspend<T> {
+    const REGISTER: unsafe extern "C" fn(*mut bindings::notifier_block) -> c_int =
+        bindings::register_pm_notifier;
+    const UNREGISTER: unsafe extern "C" fn(*mut bindings::notifier_block) -> c_int =
+        bindings::unregister_pm_notifier;
+
+    unsafe fn notify(&self, event: c_ulong, _data: *mut c_void) {
+        // CAST: A `c_ulong` is wider than the numbers of the events.
+        match event as u32 {
+            bindings::PM_SUSPEND_PREPARE
+            | bindings::PM_HIBERNATION_PREPARE
+            | bindings::PM_RESTORE_PREPARE => self.0.begins(),
+            bindings::PM_POST_SUSPEND
+            | bindings::PM_POST_HIBERNATION
+            | bindings::PM_POST_RESTORE => self.0.ended(),
+            _ => (),
         }
     }
 }

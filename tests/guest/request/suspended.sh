@@ -3,12 +3,12 @@
 #
 # While the system is being suspended, no program can be started: requests get -EBUSY. Afterwards
 # they work again. A request that waits for the helper of another one, or for a slot, gets no false
-# success.
+# success, and does not hold the suspend up.
 #
 # Needs: CONFIG_PM_DEBUG
 
 . "$(dirname "$0")/lib.sh"
-plan 8
+plan 13
 
 # suspend HOW NAME...: the kernel stops after freezing the tasks, waits a second and resumes.
 # Meanwhile one kernel thread for each name makes requests all the time. Prints which answers there
@@ -55,6 +55,30 @@ same_as_c waiting "0 $EBUSY 0"
 same_as_c not_waiting "0 $EBUSY 0"
 same_as_c equal "1792 $EBUSY 1792"
 same_as_c queued "1792 $EBUSY 1792"
+
+# --- Requests that would wait for an hour ---
+
+patch on
+be_patient
+echo 1 >"$LIMIT"
+close_gate
+ask_in_background wv hold-suspend
+event start hold-suspend
+# The helper keeps the slot, and its followers.
+kill_asker "$ASKER"
+ask_in_background w hold-suspend
+follower=$ASKER
+ask_in_background w exit-7
+queued=$ASKER
+await in_queue 2
+is "they do not hold the suspend up" "$(write_to /sys/power/state freeze)" ""
+is "a follower is answered" "$(answer_of "$follower")" "$ETIME"
+is "and one in the queue" "$(answer_of "$queued")" "$ETIME"
+ask_in_background w exit-7
+holds "afterwards requests wait again" await in_queue 1
+open_gate
+is "and are answered" "$(answer_of "$ASKER")" 1792
+await helpers_gone
 
 echo none >/sys/power/pm_test
 finish
