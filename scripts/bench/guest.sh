@@ -26,6 +26,8 @@ TASKS=("1 100" "10 10" "100 3" "1000 1")
 SLOW_MS=2000
 # A user without privileges.
 NOBODY=65534
+# How often a module is requested while it is unloaded.
+UNLOADS=200
 
 CONFIG=/etc/modprobe.d/kmod_rs-bench.conf
 
@@ -204,29 +206,97 @@ slot_given() {
 		"$TRACING/trace"
 }
 
-# One user has made requests for 500 names. Measure how long root then waits for a slot. Root's wait
-# for the answer is not measured, because 50 helpers of that user start at the same time.
-measure_turns() {
-	local start load given
+# measure_wait ROW COMMAND...: the command makes some 500 requests for different names. Measure how
+# long root then waits for a slot. Root's wait for the answer is not measured, because 50 helpers
+# start at the same time.
+measure_wait() {
+	local row=$1 start flood given
+	shift
 	echo >"$TRACING/trace"
 	echo mono >"$TRACING/trace_clock"
 	echo 'name == "exit-0"' >"$TRACING/events/module/module_request/filter"
 	echo 1 >"$TRACING/events/module/module_request/enable"
-	setpriv --reuid="$NOBODY" --clear-groups /kmod_rs/load --tasks=500 --rounds=1 \
-		"w sleep-$SLOW_MS-% 0" >/dev/null 2>&1 &
-	load=$!
+	"$@" >/dev/null 2>&1 &
+	flood=$!
 	await queue_is_long
 	start=$(uptime_ms)
-	figure turns-answer "$(ask w exit-0)"
+	figure "$row-answer" "$(ask w exit-0)"
 	given=$(slot_given)
 	# A request that was refused has waited until now.
-	figure turns-ms $((${given:-$(uptime_ms)} - start))
+	figure "$row-ms" $((${given:-$(uptime_ms)} - start))
 	echo 0 >"$TRACING/events/module/module_request/enable"
-	kill "$load"
-	wait "$load" 2>/dev/null
+	pkill -x load
+	wait "$flood" 2>/dev/null
 	# In C, the requests that wait cannot be killed.
 	await load_gone
 	await helpers_gone
+}
+
+one_user() {
+	setpriv --reuid="$NOBODY" --clear-groups /kmod_rs/load --tasks=500 --rounds=1 \
+		"w sleep-$SLOW_MS-% 0"
+}
+
+# As one_user, by 50 subordinate ids of that user.
+subordinate_ids() {
+	local person id
+	setpriv --reuid="$NOBODY" --regid="$NOBODY" --clear-groups unshare --user sleep 10000 &
+	person=$!
+	await has_own_userns "$person"
+	echo "0 100000 100" | tee "/proc/$person/uid_map" >"/proc/$person/gid_map"
+	for ((id = 1; id <= 50; id++)); do
+		nsenter --user="/proc/$person/ns/user" setpriv --reuid="$id" --keep-groups \
+			/kmod_rs/load --tasks=10 --rounds=1 "w sleep-$SLOW_MS-$id-% 0" &
+	done
+	kill "$person"
+	wait
+}
+
+has_own_userns() {
+	[[ $(readlink "/proc/$1/ns/user") != "$(readlink /proc/self/ns/user)" ]]
+}
+
+# One helper for a name hangs. Measure four requests for that name, one after the other, whose own
+# helpers would end at once.
+measure_stuck() {
+	local i start answer
+	cat >/tmp/stuck <<-'EOF'
+		#!/bin/sh
+		mkdir /tmp/stuck-first 2>/dev/null && exec sleep 10000
+		exit 0
+	EOF
+	chmod +x /tmp/stuck
+	echo /tmp/stuck >"$MODPROBE"
+	ask_in_background w stuck
+	await test -d /tmp/stuck-first
+	start=$(now)
+	for i in 1 2 3 4; do
+		answer=$(ask w stuck)
+		[[ $answer == 0 ]] || wrong "request $i beside a helper that hangs: $answer"
+	done
+	figure stuck-ms $(($(now) - start))
+	pkill -x sleep
+	await is_answered "$ASKER"
+	rm -r /tmp/stuck /tmp/stuck-first
+	use_silent_helper
+}
+
+# 50 helpers make a request each. Count how many of these are refused.
+measure_nested() {
+	figure nested-refused "$(/kmod_rs/load --tasks=50 --rounds=1 \
+		"w child-sleep-$SLOW_MS-% 0" 2>/dev/null | answered "$NOT_FOUND")"
+}
+
+# A module is requested and unloaded as fast as possible. Count the requests that fail.
+measure_unloads() {
+	local unloader
+	echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
+	while :; do rmmod dummy; done 2>/dev/null &
+	unloader=$!
+	figure unloads-failed "$(/kmod_rs/load --tasks=1 --rounds="$UNLOADS" 'w dummy 0' 2>/dev/null |
+		answered "$NOT_FOUND")"
+	kill "$unloader"
+	wait "$unloader" 2>/dev/null
 }
 
 load_gone() {
@@ -276,7 +346,11 @@ clock() {
 			measure_loop
 			use_silent_helper
 			measure_queue
-			measure_turns
+			measure_wait turns one_user
+			measure_wait subids subordinate_ids
+			measure_nested
+			measure_stuck
+			measure_unloads
 			echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 		done
 	done
