@@ -7,7 +7,7 @@
 # unloaded.
 
 . "$(dirname "$0")/lib.sh"
-plan 21
+plan 22
 
 MODULE=/kmod_rs/slow_exit.ko
 LOADER=/tmp/loader
@@ -163,27 +163,32 @@ rm /tmp/stays
 # --- As fast as it can be ---
 
 use_silent_helper
-# unloading COMMAND...: runs the command while a module is unloaded again and again.
-unloading() {
+
+# against MODULE COMMAND...: requests the module, which the command unloads again and again.
+# $OTHERS are the answers that were not 0.
+against() {
 	local unloader
-	while :; do rmmod dummy; done 2>/dev/null &
+	while :; do "${@:2}"; done 2>/dev/null &
 	unloader=$!
-	"$@"
+	OTHERS=$(/kmod_rs/load --tasks=1 --rounds="$(often 100)" "w real-$1 0" 2>/dev/null | xargs)
 	kill "$unloader"
 	wait "$unloader" 2>/dev/null
 }
 
 for how in off on; do
 	patch "$how"
-	unloading /kmod_rs/load --tasks=1 --rounds="$(often 100)" 'w real-dummy 0' >/tmp/load 2>/dev/null
-	if [[ $how == off ]]; then
-		ktap_print_msg "C: $(grep -v '^#' </tmp/load | xargs)"
-	else
-		is "requests against rmmod: none fails" "$(</tmp/load)" "no other answers"
-	fi
+	for unload in "dummy rmmod dummy" "blowfish_generic modprobe -qr blowfish_generic"; do
+		# shellcheck disable=SC2086 # Several words.
+		against $unload
+		if [[ $how == off ]]; then
+			ktap_print_msg "C against ${unload#* }: $OTHERS"
+		else
+			is "no request fails against ${unload#* }" "$OTHERS" "no other answers"
+		fi
+	done
 done
 
-[[ ! -d /sys/module/dummy ]] || rmmod dummy
+modprobe -qr dummy blowfish_generic
 rm -f "$LOADER" /tmp/parameters /tmp/load
 holds "it can be unloaded" give_back
 
