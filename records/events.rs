@@ -107,7 +107,7 @@ pub(crate) fn begin(record: &Record) -> Result {
     let userns = text(record::userns(origin.is_in_init_userns))?;
     let cgroup = text(Quoted(origin.cgroup()))?;
     let call_site = text(Quoted(origin.call_site()))?;
-    let chain = text(record.chain())?;
+    let chain = text(record.short_chain())?;
 
     // SAFETY: The arguments are C strings that live until the end of the call, and the event copies
     // them.
@@ -138,7 +138,7 @@ pub(crate) fn begin(record: &Record) -> Result {
 pub(crate) fn end(record: &Record, outcome: Outcome, result: c_int) -> Result {
     let progress = record.progress();
     let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
-    let chain = text(record.chain())?;
+    let chain = text(record.short_chain())?;
     let rule = match record.verdict() {
         Some(verdict) if verdict.ruling == Ruling::Denied => {
             CString::try_from_fmt(fmt!("\"{}\"", verdict.rule))?

@@ -7,6 +7,7 @@
 //! known, possibly after the request has returned: when its helper ends, or when a module appears.
 
 use super::{
+    chain_line::ChainLine,
     outcome::Outcome,
     progress::Progress, //
 };
@@ -173,9 +174,21 @@ impl Record {
         &self.origin
     }
 
+    /// Returns the chain, ready to be shown as a value in a trace event: cut if it is long.
+    pub(crate) fn short_chain(&self) -> impl fmt::Display + '_ {
+        let name = |position| self.name_in_chain(position);
+        QuotedChain(&self.chain, ChainLine::cut(self.chain.len(), name))
+    }
+
     /// Returns the chain, ready to be shown as a value in a line.
-    pub(crate) fn chain(&self) -> QuotedChain<'_> {
-        QuotedChain(self)
+    fn chain(&self) -> impl fmt::Display + '_ {
+        let name = |position| self.name_in_chain(position);
+        QuotedChain(&self.chain, ChainLine::whole(self.chain.len(), name))
+    }
+
+    /// Returns the name at a position of the chain, at whose end is the request itself.
+    fn name_in_chain(&self, position: usize) -> &Name {
+        self.chain.get(position).unwrap_or(&self.name)
     }
 
     /// Returns a copy of what is known of the request so far.
@@ -303,18 +316,16 @@ impl fmt::Display for Seconds {
 
 /// The chain of a request in quotes, with the request's own name at the end; `-` if the request is
 /// not nested.
-pub(crate) struct QuotedChain<'a>(&'a Record);
+///
+/// The first field has the names of the helpers, the second one shows all names.
+struct QuotedChain<'a, T>(&'a [Name], T);
 
-impl fmt::Display for QuotedChain<'_> {
+impl<T: fmt::Display> fmt::Display for QuotedChain<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.chain.is_empty() {
-            return f.write_str("-");
+        match self.0 {
+            [] => f.write_str("-"),
+            _ => f.write_fmt(fmt!("\"{}\"", self.1)),
         }
-        f.write_str("\"")?;
-        for name in &self.0.chain {
-            f.write_fmt(fmt!("{name} -> "))?;
-        }
-        f.write_fmt(fmt!("{}\"", self.0.name))
     }
 }
 

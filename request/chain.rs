@@ -7,7 +7,10 @@
 //! the helpers that the helper's own request descends from. These helpers are its chain.
 
 use crate::{
-    records::record::Record,
+    records::{
+        chain_line::ChainLine,
+        record::Record, //
+    },
     wrappers::{
         name::Name,
         pid::ThreadGroup,
@@ -16,8 +19,6 @@ use crate::{
 };
 use core::iter;
 use kernel::{
-    fmt,
-    fmt::Write as _,
     prelude::*,
     sync::{
         atomic::{
@@ -36,11 +37,6 @@ const CHAIN_LIMIT: u32 = 8;
 
 /// The largest value of [`Limits::chain_limit`], so no chain has more helpers.
 pub(crate) const MAX_CHAIN: u32 = 32;
-
-/// How many bytes of a chain fit into a log line.
-///
-/// printk cuts a line that is longer than 1024 bytes, and its newline is lost.
-const MAX_SHOWN: usize = 700;
 
 /// What counts as a loop.
 pub(crate) struct Limits {
@@ -221,11 +217,17 @@ impl Chain {
     }
 
     /// Returns what shows the chain in a log line, with the request for `name` at its end.
-    pub(crate) fn line_to<'a>(&'a self, name: &'a Name) -> ChainLine<'a> {
-        ChainLine {
-            chain: self,
-            last: name,
-        }
+    pub(crate) fn line_to<'a>(&'a self, name: &'a Name) -> ChainLine<impl Fn(usize) -> &'a Name> {
+        // CAST: At most `MAX_CHAIN`.
+        let length = self.length() as usize;
+
+        ChainLine::cut(length, move |position| {
+            // `names()` has the closest helper's first.
+            let from_the_end = (length - position).checked_sub(1);
+            from_the_end
+                .and_then(|n| self.names().nth(n))
+                .unwrap_or(name)
+        })
     }
 
     fn helper(&self) -> Option<&Arc<Helper>> {
@@ -247,66 +249,6 @@ impl Chain {
         self.helpers()
             .filter(|helper| helper.name == *name && helper.group.has_tasks())
             .count()
-    }
-}
-
-/// The names of a chain and of the request at its end, outermost first, each escaped.
-///
-/// If this is too long for a log line, only the first name and the last two are shown.
-pub(crate) struct ChainLine<'a> {
-    chain: &'a Chain,
-    last: &'a Name,
-}
-
-impl ChainLine<'_> {
-    /// Returns the name at `position`, where 0 is the outermost one.
-    fn name(&self, position: u32) -> &Name {
-        // `helpers()` has the closest one first.
-        //
-        // CAST: At most `MAX_CHAIN`.
-        let from_the_end = (self.chain.length() - position) as usize;
-        match from_the_end.checked_sub(1) {
-            None => self.last,
-            Some(n) => self.chain.helpers().nth(n).map_or(self.last, Helper::name),
-        }
-    }
-
-    /// Returns how many bytes the whole chain takes, and a few more.
-    fn length_shown(&self) -> Result<usize, fmt::Error> {
-        let mut length = Length(0);
-        for position in 0..=self.chain.length() {
-            length.write_fmt(fmt!("{} -> ", self.name(position)))?;
-        }
-        Ok(length.0)
-    }
-}
-
-impl fmt::Display for ChainLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = self.chain.length();
-        let cut = length > 2 && self.length_shown()? > MAX_SHOWN;
-
-        for position in 0..=length {
-            if cut && (1..length - 1).contains(&position) {
-                if position == 1 {
-                    f.write_str(" -> ...")?;
-                }
-                continue;
-            }
-            let separator = if position == 0 { "" } else { " -> " };
-            f.write_fmt(fmt!("{separator}{}", self.name(position)))?;
-        }
-        Ok(())
-    }
-}
-
-/// Counts the bytes that are written to it.
-struct Length(usize);
-
-impl fmt::Write for Length {
-    fn write_str(&mut self, s: &str) -> fmt::Result {
-        self.0 += s.len();
-        Ok(())
     }
 }
 
@@ -404,19 +346,6 @@ mod tests {
             shown(&chain(&[c"a", c"b"])?, c"c d")?.to_bytes(),
             b"a -> b -> c\\x20d"
         );
-        Ok(())
-    }
-
-    /// See [`MAX_SHOWN`].
-    #[test]
-    fn a_chain_is_short_whatever_the_names() -> Result {
-        let long = CString::try_from_fmt(fmt!("{:\u{1}<55}", ""))?;
-        let names = [&*long; MAX_CHAIN as usize];
-        let chain = chain(&names)?;
-        assert_eq!(chain.length(), MAX_CHAIN);
-        let shown = shown(&chain, c"last")?;
-        assert!(shown.to_bytes().len() < MAX_SHOWN);
-        assert!(shown.to_bytes().ends_with(b" -> last"));
         Ok(())
     }
 }

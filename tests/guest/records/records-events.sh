@@ -7,7 +7,7 @@
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"
-plan 20
+plan 24
 
 EVENTS=$TRACING/events/kmod_rs
 ELOOP=-40
@@ -101,6 +101,27 @@ is "one that nobody asked for is not there" "$(field module <"$RECORDS/autoloade
 modprobe -r algif_hash
 live=$(for module in $needed; do [[ ! -d /sys/module/$module ]] || echo "$module"; done | xargs)
 is "those that went are gone" "$(field module <"$RECORDS/autoloaded" | xargs)" "$live"
+
+# In events a long chain is cut. ftrace drops an event that does not fit into a page.
+use_helper
+echo 1000 >"$KNOBS/loop_repeats"
+echo 32 >"$KNOBS/chain_limit"
+: >"$TRACING/trace"
+/kmod_rs/ask w "again-child$(printf '\001%.0s' {1..43})x" >/dev/null
+await helpers_gone
+short() {
+	sed 's/\(\\x01\)\{43\}x/+/g'
+}
+is "32 helpers with hostile names: each request has its events" \
+	"$(grep -c ' request_begin: ' "$TRACING/trace") $(grep -c ' request_loop: ' "$TRACING/trace") $(grep -c ' request_end: ' "$TRACING/trace")" \
+	"33 1 33"
+is "the chain is cut in them" \
+	"$(value request_loop chain | short), $(grep ' request_begin: ' "$TRACING/trace" | tail -n 1 | field chain | short)" \
+	'"again-child+ -> ... -> again-child+ -> again-child+", "again-child+ -> ... -> again-child+ -> again-child+"'
+is "but not in the record" "$(recent | field chain "/outcome=loop/" | tail -n 1 | grep -o again-child | wc -l)" \
+	33
+longest=$(awk '{ if (length($0) > n) n = length($0) } END { print n }' "$TRACING/trace")
+holds "no event has more than $longest bytes" [ "$longest" -lt 2500 ]
 
 echo 0 >"$EVENTS/enable"
 finish
