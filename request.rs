@@ -191,7 +191,13 @@ impl Kmod {
 
         loop {
             let (leader, slot) = match self.share(serving, &target)? {
-                Source::Shared(outcome) => return Ok(Answer::Shared(outcome)),
+                Source::Shared(outcome) => {
+                    if let (Some(record), Ok(_)) = (serving.record, outcome) {
+                        // The leader's helper ran the same program.
+                        record.ran(target.modprobe_path());
+                    }
+                    return Ok(Answer::Shared(outcome));
+                }
                 Source::Own(leader, slot) => (leader, slot),
             };
             let ending = self.run(serving, target.clone(), leader, slot)?;

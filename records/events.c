@@ -38,9 +38,9 @@ void kmod_rs_events_begin(u64 seq, const char *name, bool wait, const char *comm
 }
 
 void kmod_rs_events_end(u64 seq, const char *name, const char *outcome, int result, int helper,
-			s64 queue_us, s64 helper_us)
+			s64 queue_us, s64 helper_us, const char *path)
 {
-	trace_request_end(seq, name, outcome, result, helper, queue_us, helper_us);
+	trace_request_end(seq, name, outcome, result, helper, queue_us, helper_us, path);
 }
 
 void kmod_rs_events_denied(u64 seq, const char *name, int result, const char *rule)

@@ -51,8 +51,8 @@ TRACE_EVENT(request_begin,
 /* A time is -1 if it is not known; the helper is 0 if there was none. */
 TRACE_EVENT(request_end,
 	TP_PROTO(u64 seq, const char *name, const char *outcome, int result, int helper,
-		 s64 queue_us, s64 helper_us),
-	TP_ARGS(seq, name, outcome, result, helper, queue_us, helper_us),
+		 s64 queue_us, s64 helper_us, const char *path),
+	TP_ARGS(seq, name, outcome, result, helper, queue_us, helper_us, path),
 	TP_STRUCT__entry(
 		__field(u64, seq)
 		__string(name, name)
@@ -61,6 +61,7 @@ TRACE_EVENT(request_end,
 		__field(int, helper)
 		__field(s64, queue_us)
 		__field(s64, helper_us)
+		__string(path, path)
 	),
 	TP_fast_assign(
 		__entry->seq = seq;
@@ -70,10 +71,11 @@ TRACE_EVENT(request_end,
 		__entry->helper = helper;
 		__entry->queue_us = queue_us;
 		__entry->helper_us = helper_us;
+		__assign_str(path);
 	),
-	TP_printk("seq=%llu name=%s outcome=%s result=%d helper=%d queue_us=%lld helper_us=%lld",
+	TP_printk("seq=%llu name=%s outcome=%s result=%d helper=%d queue_us=%lld helper_us=%lld path=%s",
 		  __entry->seq, __get_str(name), __get_str(outcome), __entry->result,
-		  __entry->helper, __entry->queue_us, __entry->helper_us)
+		  __entry->helper, __entry->queue_us, __entry->helper_us, __get_str(path))
 );
 
 /* The rule is the firewall's; "-" if a security module denied the request. */

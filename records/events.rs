@@ -61,6 +61,7 @@ extern "C" {
         helper: c_int,
         queue_us: i64,
         helper_us: i64,
+        path: *const c_char,
     );
 
     /// See events.c.
@@ -139,6 +140,7 @@ pub(crate) fn end(record: &Record, outcome: Outcome, result: c_int) -> Result {
     let progress = record.progress();
     let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
     let chain = text(record.short_chain())?;
+    let path = text(record.path())?;
     let rule = match record.verdict() {
         Some(verdict) if verdict.ruling == Ruling::Denied => {
             CString::try_from_fmt(fmt!("\"{}\"", verdict.rule))?
@@ -166,6 +168,7 @@ pub(crate) fn end(record: &Record, outcome: Outcome, result: c_int) -> Result {
             progress.helper.unwrap_or(0),
             queue_us,
             us(progress.helper_time),
+            path.as_char_ptr(),
         );
     }
     Ok(())

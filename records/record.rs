@@ -19,6 +19,7 @@ use crate::{
             Known,
             Quoted, //
         },
+        modprobe_path::ModprobePath,
         name::Name,
         requester::{
             Origin,
@@ -97,6 +98,8 @@ pub(crate) struct Record {
     chain: KVec<Name>,
     /// The verdict of the firewall, if it was asked.
     verdict: SetOnce<Verdict>,
+    /// The path of the program that a helper ran for the request, if one did.
+    path: SetOnce<ModprobePath>,
     /// [`MAX_MODULES`] places for the names of modules, allocated when the first one appears.
     modules: SetOnce<KVec<SetOnce<Name>>>,
     memory: Arc<Memory>,
@@ -136,6 +139,7 @@ impl Record {
                 origin: Origin::current(call_site),
                 chain,
                 verdict: SetOnce::new(),
+                path: SetOnce::new(),
                 modules: SetOnce::new(),
                 memory: memory.clone(),
                 progress <- new_spinlock!(Progress::NONE, "kmod_rs::Record::progress"),
@@ -206,6 +210,21 @@ impl Record {
         self.verdict.copy()
     }
 
+    /// Notes the path of the program that a helper runs for the request: its own or its leader's.
+    ///
+    /// To be called at most once.
+    pub(crate) fn ran(&self, path: &ModprobePath) {
+        if self.path.populate(path.clone()) {
+            self.memory.take(path.bytes());
+        }
+    }
+
+    /// Returns that path, ready to be shown as a value in a line.
+    pub(crate) fn path(&self) -> impl fmt::Display + '_ {
+        let path = self.path.as_ref();
+        Known(path.map(|path| Quoted(path.as_cstr().to_bytes())))
+    }
+
     /// Notes that the request begins to wait, for its leader's helper or for a slot.
     pub(crate) fn queued(&self) {
         let now = Instant::now();
@@ -269,8 +288,10 @@ impl Record {
     /// Returns how many bytes the record takes.
     fn bytes(&self) -> usize {
         let modules = self.modules.as_ref().map_or(0, KVec::capacity);
+        let path = self.path.as_ref().map_or(0, ModprobePath::bytes);
 
         size_of::<Self>()
+            + path
             + self.chain.capacity() * size_of::<Name>()
             + modules * size_of::<SetOnce<Name>>()
     }
@@ -404,19 +425,23 @@ impl fmt::Display for Record {
             Modules(self, progress.modules()),
         ))?;
         // These keys are left out if the firewall was not asked.
-        match self.verdict() {
-            Some(verdict) => f.write_fmt(fmt!(" {verdict}")),
-            None => Ok(()),
+        if let Some(verdict) = self.verdict() {
+            f.write_fmt(fmt!(" {verdict}"))?;
         }
+        // New keys come here, at the end.
+        f.write_fmt(fmt!(" path={}", self.path()))
     }
 }
 
 #[kunit_tests(kmod_rs_record)]
 mod tests {
     use super::*;
-    use crate::firewall::policy::{
-        Rule,
-        Ruling, //
+    use crate::{
+        firewall::policy::{
+            Rule,
+            Ruling, //
+        },
+        wrappers::private_symbols::PrivateSymbols, //
     };
     use kernel::str::CString;
 
@@ -432,6 +457,11 @@ mod tests {
 
     fn ends_with(record: &Record, end: &[u8]) -> Result<bool> {
         Ok(shown(record)?.to_bytes().ends_with(end))
+    }
+
+    /// Returns a path that is not empty, unless automatic loading is off.
+    fn path() -> Result<ModprobePath> {
+        ModprobePath::read(PrivateSymbols::find()?)
     }
 
     #[test]
@@ -454,18 +484,18 @@ mod tests {
         record.answered(Outcome::Started, 0);
         assert!(ends_with(
             &record,
-            b"helper_us=- outcome=started result=0 modules=-"
+            b"helper_us=- outcome=started result=0 modules=- path=-"
         )?);
         record.add_module(Name::new(c"b"));
         assert!(ends_with(
             &record,
-            b"helper_us=- outcome=loaded result=0 modules=\"b\""
+            b"helper_us=- outcome=loaded result=0 modules=\"b\" path=-"
         )?);
         Ok(())
     }
 
     #[test]
-    fn what_the_firewall_said_comes_last() -> Result {
+    fn what_the_firewall_said_comes_after_the_modules() -> Result {
         let record = record(c"a", true)?;
         assert!(record.verdict().is_none());
         record.judged(Verdict {
@@ -475,7 +505,7 @@ mod tests {
         record.answered(Outcome::Denied, EPERM.to_errno());
         assert!(ends_with(
             &record,
-            b"outcome=denied result=-1 modules=- policy=denied rule=\"autoload_deny a*\""
+            b"outcome=denied result=-1 modules=- policy=denied rule=\"autoload_deny a*\" path=-"
         )?);
         Ok(())
     }
@@ -486,7 +516,7 @@ mod tests {
         for _ in 0..MAX_MODULES + 2 {
             record.add_module(Name::new(c"m"));
         }
-        assert!(ends_with(&record, b" m m +2\"")?);
+        assert!(ends_with(&record, b" m m +2\" path=-")?);
         Ok(())
     }
 
@@ -504,11 +534,27 @@ mod tests {
     }
 
     #[test]
+    fn the_program_is_shown_when_it_was_run() -> Result {
+        let record = record(c"a", true)?;
+        assert!(ends_with(&record, b" modules=- path=-")?);
+        let path = path()?;
+        record.ran(&path);
+        let expected = CString::try_from_fmt(fmt!(" path={}", Quoted(path.as_cstr().to_bytes())))?;
+        assert!(ends_with(&record, expected.to_bytes())?);
+        Ok(())
+    }
+
+    #[test]
     fn memory_is_given_back() -> Result {
         let record = record(c"a", true)?;
         let memory = record.memory.clone();
+        let without_path = memory.bytes();
+        record.ran(&path()?);
+        assert_eq!(memory.bytes(), without_path + path()?.bytes() as u64);
+        record.ran(&path()?);
+        assert_eq!(memory.bytes(), without_path + path()?.bytes() as u64);
         record.add_module(Name::new(c"m"));
-        assert!(memory.bytes() > size_of::<Record>() as u64);
+        assert!(memory.bytes() > without_path + path()?.bytes() as u64);
         drop(record);
         assert_eq!(memory.bytes(), 0);
         Ok(())

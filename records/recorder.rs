@@ -20,6 +20,7 @@ use crate::{
     usermode_helper::WaitStatus,
     wrappers::{
         debugfs::Items,
+        modprobe_path::ModprobePath,
         name::Name,
         requester::Requester, //
     }, //
@@ -366,9 +367,15 @@ impl InFlight {
         }
     }
 
-    /// Notes the process id of the helper, which is about to execute the program.
-    pub(crate) fn helper_started(&self, helper: Pid) {
+    /// Notes the process id of the helper, which is about to execute the program at `path`.
+    pub(crate) fn helper_started(&self, helper: Pid, path: &ModprobePath) {
         self.0.record.helper_started(helper);
+        self.ran(path);
+    }
+
+    /// Notes the path of the program that a helper runs for the request: its own or its leader's.
+    pub(crate) fn ran(&self, path: &ModprobePath) {
+        self.0.record.ran(path);
     }
 
     /// Notes that the helper has ended, or could not be run, and counts how long it ran if that is

@@ -96,7 +96,8 @@ impl Command for Modprobe {
         self.tracker
             .start(*self.target.name(), &self.chain, record)?;
         if let Some(record) = &self.record {
-            record.helper_started(Requester::current().tgid());
+            let helper = Requester::current().tgid();
+            record.helper_started(helper, self.target.modprobe_path());
         }
         if let Some(timeout) = &self.timeout {
             timeout.start();

@@ -47,6 +47,11 @@ impl Target {
         self.0.path.as_cstr()
     }
 
+    /// Returns the same path, to be kept.
+    pub(crate) fn modprobe_path(&self) -> &ModprobePath {
+        &self.0.path
+    }
+
     /// Returns a number that is the same for equal targets, and usually another one for other
     /// names.
     pub(crate) fn hash(&self) -> u32 {

@@ -16,12 +16,19 @@ export LC_ALL=C
 # The number of bytes that the kernel accepts, without the newline.
 LONGEST=4095
 
+# A text in a record, and keys of a record with their values. What is in quotes is not taken for a
+# key.
+TEXT='"([^"]*)"'
+KEYS='( [a-z_]+=("[^"]*"|[^ "]*))*'
+
 # Print three fields for each line that counts, with tabs between them: "name", "pattern" or "deny";
 # the rule; the name or the pattern. No value in records or in the log has a tab.
 relevant() {
 	sed -En \
-		-e 's/^seq=.* name="([^"]*)" .* policy=would-be-denied rule="([^"]*)"$/\2\t\1/; t found' \
-		-e 's/^seq=.* policy=allowed rule="autoload_allow ([^"]*)"$/pattern\t\t\1/p; t' \
+		-e "s/^seq=[0-9]+$KEYS name=$TEXT$KEYS policy=would-be-denied rule=$TEXT$KEYS\$/\6\t\3/" \
+		-e 't found' \
+		-e "s/^seq=[0-9]+$KEYS policy=allowed rule=\"autoload_allow ([^\"]*)\"$KEYS\$/pattern\t\t\3/p" \
+		-e t \
 		-e 's/^.*kmod_rs: autoload would be denied: ([^ ]+) .* rule="([^"]*)"$/\2\t\1/; t found' \
 		-e 'd' \
 		-e ':found' \

@@ -423,7 +423,7 @@ nothing_in_flight() {
 
 # loaded SEQ MODULE: true if the module has appeared because of this request.
 loaded() {
-	recent | grep -q "^seq=$1 .* outcome=loaded .*[\" ]$2\"$"
+	recent | grep -q "^seq=$1 .* outcome=loaded .* modules=\"\([^\"]* \)\?$2[\" ]"
 }
 
 # missing_for MODULE: prints what modprobe will load for it, in order.

@@ -28,7 +28,7 @@ void kmod_rs_events_begin(u64 seq, const char *name, bool wait, const char *comm
 			  s64 loginuid, const char *userns, int nspid, const char *cgroup,
 			  const char *call_site, const char *chain); /* events.rs */
 void kmod_rs_events_end(u64 seq, const char *name, const char *outcome, int result, int helper,
-			s64 queue_us, s64 helper_us);	/* events.rs */
+			s64 queue_us, s64 helper_us, const char *path); /* events.rs */
 void kmod_rs_events_denied(u64 seq, const char *name, int result,
 			   const char *rule);		/* events.rs */
 void kmod_rs_events_loop(u64 seq, const char *name, const char *chain); /* events.rs */

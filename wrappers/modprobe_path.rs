@@ -9,7 +9,8 @@ use super::private_symbols::PrivateSymbols;
 use core::ptr;
 use kernel::{
     prelude::*,
-    str::CString, //
+    str::CString,
+    sync::Arc, //
 };
 
 /// The size of a path with its final NUL: `KMOD_PATH_LEN` of `kernel/module/internal.h`.
@@ -19,7 +20,10 @@ const PATH_LEN: usize = 256;
 const PATH_TRIES: usize = 4;
 
 /// A copy of the path in `/proc/sys/kernel/modprobe`, taken at one time.
-pub(crate) struct ModprobePath(CString);
+///
+/// A clone shares the copy, so it is cheap.
+#[derive(Clone)]
+pub(crate) struct ModprobePath(Arc<CString>);
 
 impl ModprobePath {
     /// Copies the path.
@@ -45,12 +49,17 @@ impl ModprobePath {
 
         // The last byte is NUL.
         let path = CStr::from_bytes_until_nul(&bytes).unwrap_or_default();
-        Ok(Self(path.to_cstring()?))
+        Ok(Self(Arc::new(path.to_cstring()?, GFP_KERNEL)?))
     }
 
     /// Returns the path, which is empty if automatic loading is switched off.
     pub(crate) fn as_cstr(&self) -> &CStr {
         &self.0
+    }
+
+    /// Returns how many bytes the copy takes, which clones share.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<CString>() + self.as_cstr().to_bytes_with_nul().len()
     }
 }
 

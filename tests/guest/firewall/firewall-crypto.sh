@@ -13,7 +13,7 @@ plan 37
 # and rule.
 look() {
 	ASKED=$(recent | sed "1,/^seq=$SEEN /d" | grep ' name="crypto-' |
-		sed -E 's/.* name="([^"]*)" .* comm="([^"]*)" .* outcome=([a-z]*) .* policy=([a-z-]*) rule="(.*)"$/\2 \1 \3 \4 \5/')
+		sed -E 's/.* name="([^"]*)" .* comm="([^"]*)" .* outcome=([a-z]*) .* policy=([a-z-]*) rule="([^"]*)" .*/\2 \1 \3 \4 \5/')
 	SEEN=$(newest seq)
 }
 

@@ -40,7 +40,7 @@ is "nothing else is denied" "$(nobody_asks fs-none)" 0
 set_rule autoload_allow $'\n'
 use_helper
 ask w child-fs-bcd >/dev/null
-is "for helpers as well" "$(recent | grep 'name="fs-bcd"' | tail -n 1 | sed -n 's/.* policy=//p')" \
+is "for helpers as well" "$(recent | grep 'name="fs-bcd"' | tail -n 1 | sed -n 's/.* policy=\(.*\) path=.*/\1/p')" \
 	'denied rule="autoload_deny fs-b*"'
 use_silent_helper
 set_rule autoload_mode 0

@@ -46,7 +46,7 @@ is "who asks, what, which rule" \
 	"65534 \"exit-3\" denied $EPERM denied autoload_mode 1"
 is "no helper, no time in the queue" "$(newest helper) $(newest queue_us) $(newest helper_us)" \
 	"- - -"
-is "the last keys of the line" "$(recent | keys | grep -o 'modules.*')" "modules policy rule"
+is "the last keys of the line" "$(recent | keys | grep -o 'modules.*')" "modules policy rule path"
 is "in the log" "$(said)" 'denied: exit-3 (ask uid 65534) rule="autoload_mode 1"'
 is "one that does not wait" "$(as_nobody /kmod_rs/ask n exit-3)" "$EPERM"
 is "nothing was run" "$(events)" ""
@@ -80,7 +80,7 @@ is "a kernel thread" "$(as_nobody /kmod_rs/ask wk exit-3) $(verdict)" "768 allow
 is "a worker" "$(as_nobody /kmod_rs/ask na exit-3) $(verdict)" "0 allowed kernel thread"
 await helpers_gone
 events >/dev/null
-is "what a helper asks for" "$(ask w child-exit-5 >/dev/null; recent | grep 'name="exit-5"' | sed -n 's/.* policy=//p')" \
+is "what a helper asks for" "$(ask w child-exit-5 >/dev/null; recent | grep 'name="exit-5"' | sed -n 's/.* policy=\(.*\) path=.*/\1/p')" \
 	'allowed rule="nested"'
 is "too long is too long" "$(nobody_asks "$(printf 'x%.0s' {1..60})") $(newest outcome)" \
 	"$ENAMETOOLONG toolong"
@@ -142,7 +142,7 @@ is "nor a system user" "$(as_uid 33 /kmod_rs/ask w exit-3)" "$EPERM"
 is "nothing was run" "$(events)" ""
 set_rule autoload_allow 'child-*'
 ask w child-exit-5 >/dev/null
-is "nor for a helper" "$(recent | grep 'name="exit-5"' | tail -n 1 | sed -n 's/.* policy=//p')" \
+is "nor for a helper" "$(recent | grep 'name="exit-5"' | tail -n 1 | sed -n 's/.* policy=\(.*\) path=.*/\1/p')" \
 	'denied rule="autoload_mode 2"'
 set_rule autoload_allow $'\n'
 echo "$ORIGINAL_MODPROBE" >"$MODPROBE"

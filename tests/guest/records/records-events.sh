@@ -39,7 +39,7 @@ for key in seq name wait comm uid userns nspid cgroup call_site chain; do
 		fail "begin: $key" "$(value request_begin "$key")"
 done
 is "begin: loginuid" "$(value request_begin loginuid)" -1
-for key in seq name outcome result helper queue_us helper_us; do
+for key in seq name outcome result helper queue_us helper_us path; do
 	[[ $(value request_end "$key") == "$(newest "$key")" ]] ||
 		fail "end: $key" "$(value request_end "$key")"
 done

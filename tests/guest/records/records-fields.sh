@@ -6,9 +6,9 @@
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"
-plan 52
+plan 58
 
-KEYS="seq t name wait pid tgid comm uid loginuid userns nspid cgroup call_site chain helper queue_us helper_us outcome result modules"
+KEYS="seq t name wait pid tgid comm uid loginuid userns nspid cgroup call_site chain helper queue_us helper_us outcome result modules path"
 ELOOP=-40
 
 uptime_us() {
@@ -107,12 +107,22 @@ modprobe -r algif_hash
 use_helper
 ask w signal-15 >/dev/null
 is "signal" "$(newest outcome) $(newest result)" "signal 15"
+is "path" "$(newest path)" "\"$HELPER\""
+odd='/tmp/a b"\'
+ln -s "$HELPER" "$odd"
+printf %s "$odd" >"$MODPROBE"
+ask n exit-0 >/dev/null
+is "of a link with a special name" "$(newest path)" "\"/tmp/a b\\x22\\x5c\""
+await helpers_gone
+rm "$odd"
 echo /absent >"$MODPROBE"
 ask w exit-0 >/dev/null
+is "of a program that is absent" "$(newest path)" '"/absent"'
 is "errno" "$(newest outcome) $(newest result) $(newest helper | grep -c '[0-9]')" "errno $ENOENT 1"
 echo >"$MODPROBE"
 ask w exit-0 >/dev/null
 is "off" "$(newest outcome) $(newest result) $(newest helper) $(newest queue_us)" "off $ENOENT - -"
+is "no program was run" "$(newest path)" -
 echo "$HELPER" >"$MODPROBE"
 name=0123456789012345678901234567890123456789012345678901234567890
 ask w "$name" >/dev/null
@@ -140,6 +150,7 @@ holder=$ASKER
 echo 300 >"$KNOBS/busy_timeout_ms"
 ask w exit-0 >/dev/null
 is "timeout" "$(newest outcome) $(newest result) $(newest helper_us)" "timeout $ETIME -"
+is "no program was run" "$(newest path)" -
 between "queue_us" 300000 "$(newest queue_us)" 30000000
 be_patient
 ask_in_background w exit-7
@@ -153,6 +164,8 @@ open_gate
 answer_of "$holder" >/dev/null
 answer_of "$ASKER" >/dev/null
 is "shared" "$(recent | grep 'outcome=shared' | field pid) $(recent | grep 'outcome=shared' | field result)" "$ASKER 0"
+is "the program of the other's helper" "$(recent | grep 'outcome=shared' | field path)" \
+	"\"$HELPER\""
 echo 50 >"$LIMIT"
 
 # Killed while its helper runs: the record is completed when the helper ends.

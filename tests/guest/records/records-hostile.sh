@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 plan 13
 
-KEYS="seq t name wait pid tgid comm uid loginuid userns nspid cgroup call_site chain helper queue_us helper_us outcome result modules"
+KEYS="seq t name wait pid tgid comm uid loginuid userns nspid cgroup call_site chain helper queue_us helper_us outcome result modules path"
 COMM=$'a"\nseq=9 \\'
 NAME=$'describe-"\nseq=9 t=1\x1b[2J\xff\\ wait=7'
 SHOWN='describe-\x22\x0aseq=9 t=1\x1b[2J\xff\x5c wait=7'
@@ -36,7 +36,7 @@ is "one of them the beginning" "$(sed -n 's/^ *request_begin: //p' "$TRACING/tra
 	"\"$SHOWN\""
 is "the other the end" "$(sed -n 's/^ *request_end: //p' "$TRACING/trace" | field name)" \
 	"\"$SHOWN\""
-is "no line is longer or shorter" "$(grep -v -e '^#' -e '^ *request_begin: seq=.*chain=-$' -e '^ *request_end: seq=.*helper_us=[0-9]*$' "$TRACING/trace")" ""
+is "no line is longer or shorter" "$(grep -v -e '^#' -e '^ *request_begin: seq=.*chain=-$' -e '^ *request_end: seq=.*helper_us=[0-9]* path="[^"]*"$' "$TRACING/trace")" ""
 
 is "the log" "$(log | grep -c '^kmod_rs: request ')" 1
 is "with both in one word" "$(log | sed -n "s/^kmod_rs: request \(.*\)\[[0-9]*\] uid 0).*/\1/p")" \

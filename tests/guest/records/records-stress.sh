@@ -20,13 +20,13 @@ LINE="seq=[0-9]+ t=[0-9]+[.][0-9]{6} name=$TEXT wait=[01] pid=[0-9]+ tgid=[0-9]+
 loginuid=([0-9]+|-) userns=(initial|other) nspid=[0-9]+ cgroup=$TEXT call_site=$TEXT \
 chain=($TEXT|-) \
 helper=([0-9]+|-) queue_us=([0-9]+|-) helper_us=([0-9]+|-) outcome=($OUTCOMES|-) \
-result=(-?[0-9]+|-) modules=($TEXT|-)"
+result=(-?[0-9]+|-) modules=($TEXT|-) path=($TEXT|-)"
 # The values that go together in the requests of this test that have returned, and in those that
 # have not.
-RETURNED="name=\"q-[0-9]+\" (wait=1 .* helper=[0-9]+ queue_us=[0-9]+ helper_us=[0-9]+ outcome=loaded result=0|\
-wait=0 .* helper=[0-9]+ queue_us=[0-9]+ helper_us=- outcome=started result=0|\
-wait=[01] .* helper=- queue_us=- helper_us=- outcome=off result=-2) modules=-\$"
-NOT_YET='name="q-[0-9]+" .* outcome=- result=- modules=-$'
+RETURNED="name=\"q-[0-9]+\" (wait=1 .* helper=[0-9]+ queue_us=[0-9]+ helper_us=[0-9]+ outcome=loaded result=0 modules=- path=\"$HELPER\"|\
+wait=0 .* helper=[0-9]+ queue_us=[0-9]+ helper_us=- outcome=started result=0 modules=- path=\"$HELPER\"|\
+wait=[01] .* helper=- queue_us=- helper_us=- outcome=off result=-2 modules=- path=-)\$"
+NOT_YET='name="q-[0-9]+" .* outcome=- result=- modules=- path=[^ ]*$'
 
 # reader N: reads the files as often as it can until it is told to end. Keeps the lines that are not
 # whole or not consistent, and those that come twice in one reading. Says how often it has read.
