@@ -94,18 +94,28 @@ impl Records {
 
     /// Counts a request that returns, and notes in its record how it ended.
     ///
+    /// Returns the outcome; a success is [`Outcome::Nothing`] if there is a record and no module has
+    /// appeared. Without a record this is not known.
+    ///
     /// Context: may sleep; the caller may hold mutexes.
     #[inline(never)]
-    pub(crate) fn end(&self, record: Option<&InFlight>, outcome: Outcome, result: c_int) {
-        self.recorder.count(outcome);
+    pub(crate) fn end(
+        &self,
+        record: Option<&InFlight>,
+        outcome: Outcome,
+        result: c_int,
+    ) -> Outcome {
         let Some(in_flight) = record else {
-            return;
+            self.recorder.count(outcome);
+            return outcome;
         };
-        in_flight.answered(outcome, result);
+        let outcome = in_flight.answered(outcome, result);
+        self.recorder.count(outcome);
         self.autoloaded.asked(in_flight.record());
         if events::enabled() {
             // The event is left out if there is no memory for its texts.
             let _ = events::end(in_flight.record(), outcome, result);
         }
+        outcome
     }
 }

@@ -169,7 +169,7 @@ impl Kmod {
             Ok(answer) => (answer.into(), answer.to_raw()),
             Err(refusal) => (refusal.into(), refusal.to_errno()),
         };
-        self.records.end(record.as_ref(), outcome, result);
+        let outcome = self.records.end(record.as_ref(), outcome, result);
         if let Some(record) = &record {
             let log_requests = self.settings.log_requests.load(Relaxed);
             messages::returned(record.record(), outcome, result, log_requests);

@@ -16,7 +16,8 @@ use kernel::{
 /// How a request ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
-    /// The helper succeeded. If the request does not wait: a module has appeared.
+    /// The helper succeeded, and a module has appeared. If the request does not wait: a module has
+    /// appeared.
     Loaded,
     /// The helper exited with a status other than 0.
     Exit,
@@ -40,6 +41,8 @@ pub(crate) enum Outcome {
     Off,
     /// The name is too long.
     TooLong,
+    /// The helper succeeded, and no module has appeared.
+    Nothing,
 }
 
 impl Outcome {
@@ -47,7 +50,7 @@ impl Outcome {
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All outcomes; the index of each is its number (`as usize`).
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Loaded,
         Self::Exit,
         Self::Signal,
@@ -60,15 +63,27 @@ impl Outcome {
         Self::Started,
         Self::Off,
         Self::TooLong,
+        Self::Nothing,
     ];
 
     /// Returns the outcome of a request whose helper has ended, or could not be run, with `result`.
+    ///
+    /// What is known of modules is not in it: see [`with_modules`](Self::with_modules).
     pub(crate) fn of_helper(result: Result<WaitStatus>) -> Self {
         match result {
             Ok(WaitStatus::SUCCESS) => Self::Loaded,
             Ok(status) if status.is_signal() => Self::Signal,
             Ok(_) => Self::Exit,
             Err(_) => Self::Errno,
+        }
+    }
+
+    /// Returns the outcome if it is known how many modules have appeared because of the request.
+    pub(crate) fn with_modules(self, modules: usize) -> Self {
+        match (self, modules) {
+            (Self::Loaded, 0) => Self::Nothing,
+            (Self::Nothing | Self::Started, 1..) => Self::Loaded,
+            (outcome, _) => outcome,
         }
     }
 
@@ -87,6 +102,7 @@ impl Outcome {
             Self::Started => c"started",
             Self::Off => c"off",
             Self::TooLong => c"toolong",
+            Self::Nothing => c"nothing",
         }
     }
 }
@@ -100,6 +116,21 @@ impl fmt::Display for Outcome {
 #[kunit_tests(kmod_rs_outcome)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_success_depends_on_modules() -> Result {
+        for outcome in Outcome::ALL {
+            let (none, some) = match outcome {
+                Outcome::Loaded | Outcome::Nothing => (Outcome::Nothing, Outcome::Loaded),
+                Outcome::Started => (Outcome::Started, Outcome::Loaded),
+                other => (other, other),
+            };
+            assert_eq!(outcome.with_modules(0), none);
+            assert_eq!(outcome.with_modules(1), some);
+            assert_eq!(outcome.with_modules(20), some);
+        }
+        Ok(())
+    }
 
     #[test]
     fn outcomes_stand_at_their_numbers() -> Result {

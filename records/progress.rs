@@ -52,13 +52,14 @@ impl Progress {
     /// Returns how the request ended, as far as that is known; `None` if it has not returned.
     ///
     /// If the requester was killed, this is the outcome of the helper as soon as that has ended. If
-    /// the request does not wait, it is [`Outcome::Loaded`] as soon as a module has appeared.
+    /// the helper succeeded, or the request does not wait, it depends on whether a module has
+    /// appeared.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
-        match self.answer?.0 {
-            Outcome::Killed => Some(self.helper_outcome.unwrap_or(Outcome::Killed)),
-            Outcome::Started if self.modules > 0 => Some(Outcome::Loaded),
-            outcome => Some(outcome),
-        }
+        let outcome = match self.answer?.0 {
+            Outcome::Killed => self.helper_outcome.unwrap_or(Outcome::Killed),
+            outcome => outcome,
+        };
+        Some(outcome.with_modules(self.modules))
     }
 
     /// Returns the number that the caller got; `None` if the request has not returned.
@@ -97,8 +98,16 @@ impl Progress {
     }
 
     /// Notes the outcome and the result that the request returns with.
-    pub(super) fn answered(&mut self, outcome: Outcome, result: c_int) {
+    ///
+    /// Returns whether it is [`Outcome::Loaded`] or [`Outcome::Nothing`] if it is one of these:
+    /// modules appear before the helper that loads them ends. Otherwise returns `outcome`.
+    pub(super) fn answered(&mut self, outcome: Outcome, result: c_int) -> Outcome {
         self.answer = Some((outcome, result));
+
+        match outcome {
+            Outcome::Loaded => outcome.with_modules(self.modules),
+            outcome => outcome,
+        }
     }
 
     /// Counts a module that has appeared because of the request.

@@ -258,8 +258,10 @@ impl Record {
     }
 
     /// Notes the outcome and the result that the request returns with.
-    pub(crate) fn answered(&self, outcome: Outcome, result: c_int) {
-        self.progress.lock().answered(outcome, result);
+    ///
+    /// Returns the outcome; a success is [`Outcome::Nothing`] if no module has appeared.
+    pub(crate) fn answered(&self, outcome: Outcome, result: c_int) -> Outcome {
+        self.progress.lock().answered(outcome, result)
     }
 
     /// Notes that a module has appeared because of the request.
@@ -491,6 +493,27 @@ mod tests {
             &record,
             b"helper_us=- outcome=loaded result=0 modules=\"b\" path=-"
         )?);
+        Ok(())
+    }
+
+    #[test]
+    fn a_success_without_a_module_is_told_apart() -> Result {
+        let nothing = record(c"a", true)?;
+        assert_eq!(nothing.answered(Outcome::Loaded, 0), Outcome::Nothing);
+        assert_eq!(nothing.progress().outcome(), Some(Outcome::Nothing));
+        // A descendant of the helper was in the middle of it.
+        nothing.add_module(Name::new(c"b"));
+        assert_eq!(nothing.progress().outcome(), Some(Outcome::Loaded));
+
+        let loaded = record(c"a", true)?;
+        loaded.add_module(Name::new(c"b"));
+        assert_eq!(loaded.answered(Outcome::Loaded, 0), Outcome::Loaded);
+
+        let killed = record(c"a", true)?;
+        killed.helper_started(3);
+        assert_eq!(killed.answered(Outcome::Killed, -512), Outcome::Killed);
+        killed.helper_ended(Ok(WaitStatus::SUCCESS));
+        assert_eq!(killed.progress().outcome(), Some(Outcome::Nothing));
         Ok(())
     }
 

@@ -388,10 +388,13 @@ impl InFlight {
 
     /// Notes the outcome and the result that the request returns with, and puts its record into the
     /// ring.
-    pub(crate) fn answered(&self, outcome: Outcome, result: c_int) {
+    ///
+    /// Returns the outcome; a success is [`Outcome::Nothing`] if no module has appeared.
+    pub(crate) fn answered(&self, outcome: Outcome, result: c_int) -> Outcome {
         self.dequeued();
-        self.0.record.answered(outcome, result);
+        let outcome = self.0.record.answered(outcome, result);
         self.0.recorder.keep(self.0.record.clone());
+        outcome
     }
 }
 

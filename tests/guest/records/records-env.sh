@@ -108,7 +108,7 @@ echo 2 >"$KNOBS/log_requests"
 /kmod_rs/ask w exit-0 >/dev/null
 /kmod_rs/ask n exit-0 >/dev/null
 /kmod_rs/ask w "$(printf 'x%.0s' {1..60})" >/dev/null
-is "2: all" "$(logged_requests)" "exit-0 (ask 0 loaded 0
+is "2: all" "$(logged_requests)" "exit-0 (ask 0 nothing 0
 exit-0 (ask 0 started 0
 $(printf 'x%.0s' {1..55}) (ask 0 toolong $ENAMETOOLONG"
 MARKS=5
@@ -122,9 +122,9 @@ echo 1 >"$KNOBS/helper_env"
 echo 2 >"$KNOBS/log_requests"
 ask w describe-x >/dev/null
 is "records=0: told" "$(told | grep -c '^KMOD_')" 6
-is "logged" "$(logged_requests)" "describe-x ($(cat /proc/$$/comm) 0 loaded 0"
+is "logged" "$(logged_requests)" "describe-x ($(cat /proc/$$/comm) 0 nothing 0"
 is "not kept" "$(recent)" ""
-is "but counted" "$(stat_of requests) $(stat_of loaded) $(stat_of records) $(stat_of records_bytes)" "1 1 0 0"
+is "but counted" "$(stat_of requests) $(stat_of nothing) $(stat_of records) $(stat_of records_bytes)" "1 1 0 0"
 give_back
 is "records=65537" "$(insmod /kmod_rs/kmod-rs.ko records=65537 2>&1 | grep -c 'Invalid parameters\|Invalid argument')" 1
 

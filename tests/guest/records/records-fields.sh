@@ -6,7 +6,7 @@
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"
-plan 58
+plan 63
 
 KEYS="seq t name wait pid tgid comm uid loginuid userns nspid cgroup call_site chain helper queue_us helper_us outcome result modules path"
 ELOOP=-40
@@ -103,7 +103,17 @@ needed=$(missing_for algif_hash)
 is "a module and what it needs" "$(ask w algif_hash)" 0
 is "loaded" "$(newest outcome) $(newest result)" "loaded 0"
 is "modules" "$(newest modules | tr -d '"')" "$needed"
+before=$(stat_of nothing)
+is "asked again, it is there already" "$(ask w algif_hash)" 0
+is "nothing" "$(newest outcome) $(newest result) $(newest modules)" "nothing 0 -"
+is "the counters tell the two apart" "$(stat_of loaded) $(($(stat_of nothing) - before))" "1 1"
 modprobe -r algif_hash
+# modprobe says that all is well of an alias whose module is blacklisted.
+mkdir -p /etc/modprobe.d
+echo "blacklist xfs" >/etc/modprobe.d/kmod_rs-blacklist.conf
+is "an alias of a blacklisted module" "$(ask w fs-xfs)" 0
+rm /etc/modprobe.d/kmod_rs-blacklist.conf
+is "nothing" "$(newest outcome) $(newest modules)" "nothing -"
 use_helper
 ask w signal-15 >/dev/null
 is "signal" "$(newest outcome) $(newest result)" "signal 15"

@@ -14,7 +14,7 @@ WITH_HELPER=$((1200 / SLOWER)) WITHOUT=$((8000 / SLOWER))
 [[ ! ${FULL:-} ]] || WITH_HELPER=20000 WITHOUT=80000
 TASKS=8
 READERS=3
-OUTCOMES='loaded|exit|signal|errno|denied|shared|loop|timeout|killed|started|off|toolong'
+OUTCOMES='loaded|exit|signal|errno|denied|shared|loop|timeout|killed|started|off|toolong|nothing'
 TEXT='"[^"]*"'
 LINE="seq=[0-9]+ t=[0-9]+[.][0-9]{6} name=$TEXT wait=[01] pid=[0-9]+ tgid=[0-9]+ comm=$TEXT uid=[0-9]+ \
 loginuid=([0-9]+|-) userns=(initial|other) nspid=[0-9]+ cgroup=$TEXT call_site=$TEXT \
@@ -23,7 +23,7 @@ helper=([0-9]+|-) queue_us=([0-9]+|-) helper_us=([0-9]+|-) outcome=($OUTCOMES|-)
 result=(-?[0-9]+|-) modules=($TEXT|-) path=($TEXT|-)"
 # The values that go together in the requests of this test that have returned, and in those that
 # have not.
-RETURNED="name=\"q-[0-9]+\" (wait=1 .* helper=[0-9]+ queue_us=[0-9]+ helper_us=[0-9]+ outcome=loaded result=0 modules=- path=\"$HELPER\"|\
+RETURNED="name=\"q-[0-9]+\" (wait=1 .* helper=[0-9]+ queue_us=[0-9]+ helper_us=[0-9]+ outcome=nothing result=0 modules=- path=\"$HELPER\"|\
 wait=0 .* helper=[0-9]+ queue_us=[0-9]+ helper_us=- outcome=started result=0 modules=- path=\"$HELPER\"|\
 wait=[01] .* helper=- queue_us=- helper_us=- outcome=off result=-2 modules=- path=-)\$"
 NOT_YET='name="q-[0-9]+" .* outcome=- result=- modules=- path=[^ ]*$'
@@ -82,7 +82,7 @@ asked() {
 }
 
 sum() {
-	head -n 12 "$RECORDS/stats" | awk '{ sum += $2 } END { print sum }'
+	head -n 13 "$RECORDS/stats" | awk '{ sum += $2 } END { print sum }'
 }
 
 # counted COLUMN: prints the sum of a column of the histogram.
