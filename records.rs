@@ -11,10 +11,12 @@ pub(crate) mod outcome;
 mod progress;
 pub(crate) mod record;
 pub(crate) mod recorder;
+mod ring;
 
 use self::{
     autoloaded::Autoloaded,
     outcome::Outcome,
+    record::Beginning,
     recorder::{
         InFlight,
         Recorder, //
@@ -22,10 +24,7 @@ use self::{
 };
 use crate::{
     firewall::policy::Verdict,
-    wrappers::{
-        name::Name,
-        requester::Requester, //
-    }, //
+    wrappers::name::Name, //
 };
 use kernel::{
     ffi::c_int,
@@ -53,17 +52,13 @@ impl Records {
     /// traces. Also returns `None` if there is no memory for the record: the request goes on
     /// without one, and is counted.
     ///
-    /// `call_site` is the address in the caller of `request_module()`. `chain` yields the names of
-    /// the chain of the request, the closest helper's first.
+    /// `chain` yields the names of the chain of the request, the closest helper's first.
     ///
     /// Context: may sleep; the caller may hold mutexes.
     #[inline(never)]
     pub(crate) fn begin<'a>(
         &self,
-        name: &Name,
-        wait: bool,
-        call_site: usize,
-        requester: &Requester,
+        beginning: &Beginning<'_>,
         chain: impl Iterator<Item = &'a Name> + Clone,
         is_wanted: bool,
     ) -> Option<InFlight> {
@@ -71,9 +66,7 @@ impl Records {
         if !self.recorder.keeps_records() && !is_traced && !is_wanted {
             return None;
         }
-        let in_flight = self
-            .recorder
-            .begin(name, wait, call_site, requester, chain)?;
+        let in_flight = self.recorder.begin(beginning, chain)?;
 
         if is_traced {
             // The event is left out if there is no memory for its texts.

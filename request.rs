@@ -60,7 +60,10 @@ use crate::{
         policy::Ruling,
         Firewall, //
     },
-    records::Records,
+    records::{
+        record::Beginning,
+        Records, //
+    },
     usermode_helper::{
         self,
         Wait,
@@ -146,10 +149,13 @@ impl Kmod {
         let chain = self.helpers.chain_of_current(Account::current());
         let helper_env = self.settings.helper_env.load(Relaxed) != 0;
         let record = self.records.begin(
-            &request.name,
-            request.wait,
-            request.call_site,
-            &requester,
+            &Beginning {
+                name: &request.name,
+                wait: request.wait,
+                call_site: request.call_site,
+                requester: &requester,
+                account: chain.account(),
+            },
             chain.names(),
             helper_env || self.settings.log_requests.load(Relaxed) != 0,
         );

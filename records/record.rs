@@ -12,7 +12,10 @@ use super::{
     progress::Progress, //
 };
 use crate::{
-    firewall::policy::Verdict,
+    firewall::policy::{
+        Ruling,
+        Verdict, //
+    },
     usermode_helper::WaitStatus,
     wrappers::{
         log::{
@@ -22,6 +25,7 @@ use crate::{
         modprobe_path::ModprobePath,
         name::Name,
         requester::{
+            Account,
             Origin,
             Requester, //
         }, //
@@ -79,6 +83,20 @@ impl Memory {
     }
 }
 
+/// What is known of a request when it begins, besides its chain.
+pub(crate) struct Beginning<'a> {
+    /// The name that it is for, or its beginning if it is too long.
+    pub(crate) name: &'a Name,
+    /// Whether it waits for its helper to exit.
+    pub(crate) wait: bool,
+    /// The address in the caller of `request_module()`.
+    pub(crate) call_site: usize,
+    /// The current task, which makes it.
+    pub(crate) requester: &'a Requester,
+    /// The account that it is on: that of the outermost request of its chain.
+    pub(crate) account: Account,
+}
+
 /// The record of one request.
 ///
 /// Shown as `key=value` pairs on one line, without a newline at the end.
@@ -93,6 +111,7 @@ pub(crate) struct Record {
     name: Name,
     wait: bool,
     requester: Requester,
+    account: Account,
     origin: Origin,
     /// The names of the chain, the outermost helper's first.
     chain: KVec<Name>,
@@ -110,22 +129,26 @@ pub(crate) struct Record {
 impl Record {
     /// Creates the record of a request that the current task makes.
     ///
-    /// `call_site` is the address in the caller of `request_module()`. `chain` yields the names of
-    /// the chain, the closest helper's first. The record is counted in `memory` until it is freed.
+    /// `chain` yields the names of the chain, the closest helper's first. The record is counted in
+    /// `memory` until it is freed.
     ///
     /// Returns [`ENOMEM`] if there is no memory for it.
     ///
     /// Context: may sleep; the caller may hold mutexes.
     pub(crate) fn new<'a>(
         seq: u64,
-        name: &Name,
-        wait: bool,
-        call_site: usize,
-        requester: &Requester,
+        beginning: &Beginning<'_>,
         chain: impl Iterator<Item = &'a Name> + Clone,
         memory: &Arc<Memory>,
     ) -> Result<Arc<Self>> {
         let time = Monotonic::ktime_get();
+        let Beginning {
+            name,
+            wait,
+            call_site,
+            requester,
+            account,
+        } = *beginning;
         let chain = outermost_first(chain)?;
         let bytes = size_of::<Self>() + chain.capacity() * size_of::<Name>();
 
@@ -136,6 +159,7 @@ impl Record {
                 name: *name,
                 wait,
                 requester: *requester,
+                account,
                 origin: Origin::current(call_site),
                 chain,
                 verdict: SetOnce::new(),
@@ -156,6 +180,30 @@ impl Record {
     /// number.
     pub(crate) fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// Returns when the request began, in nanoseconds of CLOCK_MONOTONIC.
+    pub(crate) fn time(&self) -> i64 {
+        self.time
+    }
+
+    /// Returns the account that the request is on.
+    pub(crate) fn account(&self) -> Account {
+        self.account
+    }
+
+    /// Returns whether the request was denied or would have been, is a part of a loop, or got no
+    /// slot in time.
+    pub(crate) fn is_denial(&self) -> bool {
+        let is_ruled_out = self
+            .verdict()
+            .is_some_and(|verdict| verdict.ruling != Ruling::Allowed);
+
+        is_ruled_out
+            || matches!(
+                self.progress().outcome(),
+                Some(Outcome::Denied | Outcome::Loop | Outcome::Timeout)
+            )
     }
 
     /// Returns the name that the request is for, or its beginning if it is too long.
@@ -440,8 +488,8 @@ mod tests {
     use super::*;
     use crate::{
         firewall::policy::{
-            Rule,
-            Ruling, //
+            Mode,
+            Rule, //
         },
         wrappers::private_symbols::PrivateSymbols, //
     };
@@ -449,8 +497,14 @@ mod tests {
 
     fn record(name: &CStr, wait: bool) -> Result<Arc<Record>> {
         let memory = Arc::new(Memory::new(), GFP_KERNEL)?;
-        let requester = Requester::current();
-        Record::new(7, &Name::new(name), wait, 0, &requester, [].iter(), &memory)
+        let beginning = Beginning {
+            name: &Name::new(name),
+            wait,
+            call_site: 0,
+            requester: &Requester::current(),
+            account: Account::of_user(0),
+        };
+        Record::new(7, &beginning, [].iter(), &memory)
     }
 
     fn shown(record: &Record) -> Result<CString> {
@@ -493,6 +547,26 @@ mod tests {
             &record,
             b"helper_us=- outcome=loaded result=0 modules=\"b\" path=-"
         )?);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_a_denial() -> Result {
+        for outcome in Outcome::ALL {
+            let record = record(c"a", true)?;
+            record.answered(outcome, 0);
+            let expected = matches!(outcome, Outcome::Denied | Outcome::Loop | Outcome::Timeout);
+            assert_eq!(record.is_denial(), expected);
+        }
+        for (ruling, expected) in [(Ruling::Allowed, false), (Ruling::WouldBeDenied, true)] {
+            let record = record(c"a", true)?;
+            record.judged(Verdict {
+                ruling,
+                rule: Rule::Mode(Mode::Nobody),
+            });
+            record.answered(Outcome::Loaded, 0);
+            assert_eq!(record.is_denial(), expected);
+        }
         Ok(())
     }
 

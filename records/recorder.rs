@@ -13,22 +13,26 @@ use crate::{
     records::{
         outcome::Outcome,
         record::{
+            Beginning,
             Memory,
-            Record, //
+            Record,
+            Seconds, //
+        },
+        ring::{
+            Opening,
+            Place,
+            Ring, //
         }, //
     },
     usermode_helper::WaitStatus,
     wrappers::{
         debugfs::Items,
+        log::Known,
         modprobe_path::ModprobePath,
-        name::Name,
-        requester::Requester, //
+        name::Name, //
     }, //
 };
-use core::{
-    mem,
-    ops::Deref, //
-};
+use core::ops::Deref;
 use kernel::{
     ffi::c_int,
     new_spinlock,
@@ -52,7 +56,7 @@ use kernel::{
     time::Delta, //
 };
 
-/// The largest number of records that the administrator can have kept.
+/// The largest number of records of each kind that the administrator can have kept.
 pub(crate) const MAX_RECORDS: u32 = 65536;
 
 /// The number of buckets of a [`Histogram`]; the last one is for 2^26 us (67 s) and more.
@@ -79,12 +83,22 @@ impl Histogram {
     }
 }
 
-/// The records of the last requests that have returned, numbered in the order of their return.
-struct Ring {
-    /// `Recorder::size` places; the record with number n is in place n modulo `size`.
-    places: KVVec<Option<Arc<Record>>>,
-    /// The number of the next record.
-    next: u64,
+/// The records of the last requests that have returned.
+struct Rings {
+    /// Those of denials, loops and timeouts, which others do not push out.
+    denials: Ring,
+    /// All others.
+    others: Ring,
+}
+
+impl Rings {
+    /// Returns the ring that the record is kept in.
+    fn ring_of(&mut self, record: &Record) -> &mut Ring {
+        match record.is_denial() {
+            true => &mut self.denials,
+            false => &mut self.others,
+        }
+    }
 }
 
 /// All records, and the counters.
@@ -92,7 +106,7 @@ struct Ring {
 /// The atomics guard nothing, so all accesses to them are relaxed.
 #[pin_data]
 pub(crate) struct Recorder {
-    /// How many records are kept of requests that have returned.
+    /// How many records are kept at most in each ring.
     size: u32,
     /// The number of the next request.
     next_seq: Atomic<u64>,
@@ -110,13 +124,14 @@ pub(crate) struct Recorder {
     queue_times: Histogram,
     helper_times: Histogram,
     #[pin]
-    ring: SpinLock<Ring>,
+    rings: SpinLock<Rings>,
     #[pin]
     in_flight: SpinLock<RBTree<u64, Arc<Record>>>,
 }
 
 impl Recorder {
-    /// Creates a recorder that keeps the records of the last `size` requests that have returned.
+    /// Creates a recorder that keeps the records of the last `size` requests that have returned, and
+    /// those of the last `size` denials.
     ///
     /// Returns [`EINVAL`] if `size` is greater than [`MAX_RECORDS`], and [`ENOMEM`] if there is no
     /// memory.
@@ -127,12 +142,12 @@ impl Recorder {
             pr_err!("records={size} is too many: at most {MAX_RECORDS}\n");
             return Err(EINVAL);
         }
-        // CAST: At most `MAX_RECORDS`.
-        let mut places = KVVec::with_capacity(size as usize, GFP_KERNEL)?;
-        for _ in 0..size {
-            places.push(None, GFP_KERNEL)?;
-        }
         let memory = Arc::new(Memory::new(), GFP_KERNEL)?;
+        // CAST: At most `MAX_RECORDS`.
+        let rings = Rings {
+            denials: Ring::new(size as usize),
+            others: Ring::new(size as usize),
+        };
 
         Arc::pin_init(
             pin_init!(Self {
@@ -146,7 +161,7 @@ impl Recorder {
                 memory,
                 queue_times: Histogram::new(),
                 helper_times: Histogram::new(),
-                ring <- new_spinlock!(Ring { places, next: 0 }, "kmod_rs::Recorder::ring"),
+                rings <- new_spinlock!(rings, "kmod_rs::Recorder::rings"),
                 in_flight <- new_spinlock!(RBTree::new(), "kmod_rs::Recorder::in_flight"),
             }),
             GFP_KERNEL,
@@ -162,27 +177,26 @@ impl Recorder {
     ///
     /// Returns `None`, and counts the request, if there is no memory for the record.
     ///
-    /// `call_site` is the address in the caller of `request_module()`. `chain` yields the names of
-    /// the chain, the closest helper's first.
+    /// `chain` yields the names of the chain, the closest helper's first.
     ///
     /// Context: may sleep; the caller may hold mutexes.
     pub(crate) fn begin<'a>(
         self: &Arc<Self>,
-        name: &Name,
-        wait: bool,
-        call_site: usize,
-        requester: &Requester,
+        beginning: &Beginning<'_>,
         chain: impl Iterator<Item = &'a Name> + Clone,
     ) -> Option<InFlight> {
         let seq = self.next_seq.fetch_add(1, Relaxed);
-        let record = Record::new(seq, name, wait, call_site, requester, chain, &self.memory);
+        let record = Record::new(seq, beginning, chain, &self.memory);
 
         record
             .and_then(|record| InFlight::new(self, record))
-            .inspect_err(|_| {
-                self.lost.add(1, Relaxed);
-            })
+            .inspect_err(|_| self.lose())
             .ok()
+    }
+
+    /// Counts a request that has no record because there was no memory.
+    fn lose(&self) {
+        self.lost.add(1, Relaxed);
     }
 
     /// Counts a request that returns with this outcome.
@@ -211,41 +225,46 @@ impl Recorder {
         self.modules.add(1, Relaxed);
     }
 
-    /// Puts a record into the ring, in the place of the oldest one.
+    /// Puts a record into its ring, which may push out another one.
+    ///
+    /// Does nothing if no records are kept. Counts the request as one without a record if there is
+    /// no memory.
+    ///
+    /// Context: may sleep.
     fn keep(&self, record: Arc<Record>) {
-        let mut ring = self.ring.lock();
-        let Some(place) = self.place(ring.next) else {
-            return;
-        };
-
-        let oldest = ring
-            .places
-            .get_mut(place)
-            .and_then(|place| mem::replace(place, Some(record)));
-        ring.next += 1;
-        drop(ring);
-        // Only now, without the lock: this may free the record.
-        drop(oldest);
-    }
-
-    /// Returns the place in the ring of the record with this number; `None` if the ring has no
-    /// places.
-    fn place(&self, number: u64) -> Option<usize> {
-        // CAST: Less than `size`.
-        Some(number.checked_rem(self.size.into())? as usize)
-    }
-
-    /// Returns the first record in the ring whose number is at least `position`, and its number.
-    fn recent(&self, position: u64) -> Option<(u64, Arc<Record>)> {
-        let ring = self.ring.lock();
-        let oldest = ring.next.saturating_sub(u64::from(self.size));
-        let position = position.max(oldest);
-        if position >= ring.next {
-            return None;
+        if self.keeps_records() {
+            let _ = self.try_keep(record).inspect_err(|_| self.lose());
         }
-        let place = self.place(position)?;
+    }
 
-        Some((position, ring.places.get(place)?.clone()?))
+    fn try_keep(&self, record: Arc<Record>) -> Result {
+        let place = Place::new()?;
+        let mut opening = None;
+
+        let mut rings = self.rings.lock();
+        if !rings.ring_of(&record).has(record.account()) {
+            // Nothing is allocated with the lock held. Others may come meanwhile: then the ring
+            // does not need this.
+            drop(rings);
+            opening = Some(Opening::new()?);
+            rings = self.rings.lock();
+        }
+        let pushed_out = rings.ring_of(&record).keep(record, place, opening);
+        drop(rings);
+        // Only now, without the lock: this may free the record.
+        drop(pushed_out);
+        Ok(())
+    }
+
+    /// Returns the first record in the rings whose request has at least the number `seq`, and that
+    /// number.
+    fn recent(&self, seq: u64) -> Option<(u64, Arc<Record>)> {
+        let rings = self.rings.lock();
+        let first = [rings.denials.find(seq), rings.others.find(seq)];
+        drop(rings);
+
+        let record = first.into_iter().flatten().min_by_key(|it| it.seq())?;
+        Some((record.seq(), record))
     }
 
     /// Returns the first record in flight whose request has at least the number `seq`, and that
@@ -282,6 +301,27 @@ impl Recorder {
             "would_be_denied {}\n",
             self.would_be_denied.load(Relaxed)
         );
+        self.show_rings(to);
+    }
+
+    fn show_rings(&self, to: &SeqFile) {
+        let status = |ring: &Ring| (ring.pushed_out(), ring.pushed_out_until(), ring.oldest());
+        let rings = self.rings.lock();
+        let all = [
+            ("records", status(&rings.others)),
+            ("denials", status(&rings.denials)),
+        ];
+        drop(rings);
+
+        for (what, (pushed_out, until, oldest)) in all {
+            seq_print!(to, "{what}_pushed_out {pushed_out}\n");
+            seq_print!(
+                to,
+                "{what}_pushed_out_until {}\n",
+                Known(until.map(Seconds))
+            );
+            seq_print!(to, "{what}_oldest {}\n", Known(oldest.map(Seconds)));
+        }
     }
 
     fn show_latency(&self, to: &SeqFile) {
@@ -386,7 +426,7 @@ impl InFlight {
         }
     }
 
-    /// Notes the outcome and the result that the request returns with, and puts its record into the
+    /// Notes the outcome and the result that the request returns with, and puts its record into a
     /// ring.
     ///
     /// Returns the outcome; a success is [`Outcome::Nothing`] if no module has appeared.
@@ -415,7 +455,7 @@ macro_rules! file {
 }
 
 file! {
-    /// The file `recent`: the last requests that have returned, the newest one last.
+    /// The file `recent`: the last requests that have returned, in the order in which they began.
     Recent
 }
 
@@ -495,17 +535,30 @@ impl Items for Latency {
 #[kunit_tests(kmod_rs_recorder)]
 mod tests {
     use super::*;
+    use crate::wrappers::requester::{
+        Account,
+        Requester, //
+    };
     use core::iter;
 
+    /// Begins a request of root's.
+    fn begin(recorder: &Arc<Recorder>, name: &CStr) -> Result<InFlight> {
+        let beginning = Beginning {
+            name: &Name::new(name),
+            wait: true,
+            call_site: 0,
+            requester: &Requester::current(),
+            account: Account::of_user(0),
+        };
+        recorder.begin(&beginning, iter::empty()).ok_or(ENOMEM)
+    }
+
     /// Makes a request that returns at once.
-    fn request(recorder: &Arc<Recorder>, name: &CStr) -> Result {
-        let requester = Requester::current();
-        let in_flight = recorder
-            .begin(&Name::new(name), true, 0, &requester, iter::empty())
-            .ok_or(ENOMEM)?;
+    fn request(recorder: &Arc<Recorder>, name: &CStr, outcome: Outcome) -> Result {
+        let in_flight = begin(recorder, name)?;
 
         assert!(recorder.in_flight(0).is_some());
-        in_flight.answered(Outcome::Loaded, 0);
+        in_flight.answered(outcome, 0);
         Ok(())
     }
 
@@ -520,19 +573,34 @@ mod tests {
         let recorder = Recorder::new(2)?;
         assert!(name_at(&recorder, 0).is_none());
         for name in [c"a", c"b", c"c"] {
-            request(&recorder, name)?;
+            request(&recorder, name, Outcome::Loaded)?;
         }
-        assert!(name_at(&recorder, 0) == Some((1, Name::new(c"b"))));
-        assert!(name_at(&recorder, 2) == Some((2, Name::new(c"c"))));
-        assert!(name_at(&recorder, 3).is_none());
+        assert!(name_at(&recorder, 0) == Some((2, Name::new(c"b"))));
+        assert!(name_at(&recorder, 3) == Some((3, Name::new(c"c"))));
+        assert!(name_at(&recorder, 4).is_none());
         assert!(recorder.in_flight(0).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn others_do_not_push_denials_out() -> Result {
+        let recorder = Recorder::new(1)?;
+        request(&recorder, c"denied", Outcome::Denied)?;
+        request(&recorder, c"a", Outcome::Loaded)?;
+        request(&recorder, c"b", Outcome::Loaded)?;
+        assert!(name_at(&recorder, 0) == Some((1, Name::new(c"denied"))));
+        assert!(name_at(&recorder, 2) == Some((3, Name::new(c"b"))));
+
+        request(&recorder, c"loop", Outcome::Loop)?;
+        assert!(name_at(&recorder, 0) == Some((3, Name::new(c"b"))));
+        assert!(name_at(&recorder, 4) == Some((4, Name::new(c"loop"))));
         Ok(())
     }
 
     #[test]
     fn none_is_kept_if_none_is_wanted() -> Result {
         let recorder = Recorder::new(0)?;
-        request(&recorder, c"a")?;
+        request(&recorder, c"a", Outcome::Loaded)?;
         assert!(name_at(&recorder, 0).is_none());
         assert_eq!(recorder.memory.bytes(), 0);
         Ok(())
@@ -547,9 +615,7 @@ mod tests {
     #[test]
     fn a_helper_keeps_its_request_in_flight() -> Result {
         let recorder = Recorder::new(1)?;
-        let requester = Requester::current();
-        let begin = || recorder.begin(&Name::new(c"a"), true, 0, &requester, iter::empty());
-        let of_request = begin().ok_or(ENOMEM)?;
+        let of_request = begin(&recorder, c"a")?;
         let of_helper = of_request.clone();
         let seq = of_request.record().seq();
 

@@ -6,7 +6,8 @@
 # were used.
 #
 # The input is records (/sys/kernel/debug/kmod_rs/recent if no file is given) or lines of the log,
-# which gets no more than 10 lines in 5 seconds. "-" is standard input.
+# which gets no more than 10 lines in 5 seconds. "-" is standard input. If the file stats beside
+# that file says that records have been pushed out, so does learn.sh.
 #
 # usage: learn.sh [FILE...]
 
@@ -15,6 +16,9 @@ export LC_ALL=C
 
 # The number of bytes that the kernel accepts, without the newline.
 LONGEST=4095
+
+RECENT=/sys/kernel/debug/kmod_rs/recent
+ALLOW=/proc/sys/kernel/kmod_rs/autoload_allow
 
 # A text in a record, and keys of a record with their values. What is in quotes is not taken for a
 # key.
@@ -49,9 +53,34 @@ pattern_as_it_was() {
 	sed -E 's/\\x5c/\\/g; s/\\x22/"/g; s/\\x[0-9a-f]{2}/?/g'
 }
 
+# report_loss DIR KEY WHAT CONSEQUENCE: say how many of these records have been pushed out, if any.
+report_loss() {
+	local lost until
+	lost=$(sed -n "s/^$2_pushed_out //p" "$1/stats")
+	until=$(sed -n "s/^$2_pushed_out_until //p" "$1/stats")
+	((${lost:-0} == 0)) ||
+		echo "learn.sh: $3 pushed out of the records: $lost, the newest from $until s after boot; $4" >&2
+}
+
+# report_losses FILE: say what may be missing from the list if FILE is a file recent whose rings were
+# too small.
+report_losses() {
+	local directory
+	directory=$(dirname -- "$1")
+	[[ ${1##*/} == recent && -r $directory/stats ]] || return 0
+	report_loss "$directory" denials denials \
+		"the list may lack names, so learn again with a greater records=N"
+	# Only these say which patterns of the present list were used.
+	[[ -r $ALLOW && ! $(<"$ALLOW") ]] || report_loss "$directory" records \
+		"other requests" \
+		"the list may lack patterns of the present autoload_allow that were used"
+}
+
 main() {
-	local lines list denied
-	lines=$(cat -- "${@:-/sys/kernel/debug/kmod_rs/recent}" | relevant)
+	local lines list denied file
+	(($# > 0)) || set -- "$RECENT"
+	lines=$(cat -- "$@" | relevant)
+	for file; do report_losses "$file"; done
 	list=$({
 		sed -n 's/^name\t[^\t]*\t//p' <<<"$lines" | pattern_of_name
 		sed -n 's/^pattern\t[^\t]*\t//p' <<<"$lines" | pattern_as_it_was

@@ -118,7 +118,7 @@ use_helper
 ask w signal-15 >/dev/null
 is "signal" "$(newest outcome) $(newest result)" "signal 15"
 is "path" "$(newest path)" "\"$HELPER\""
-odd='/tmp/a b"\'
+odd="/tmp/a b\"\\"
 ln -s "$HELPER" "$odd"
 printf %s "$odd" >"$MODPROBE"
 ask n exit-0 >/dev/null
