@@ -407,6 +407,16 @@ keys() {
 	tail -n 1 | sed -E 's/"[^"]*"//g' | tr ' ' '\n' | cut -d= -f1 | xargs
 }
 
+# documented_keys FILE: prints the keys that the admin guide lists for a file of records or a trace
+# event. A later version has a row of its own, with the keys that it has added.
+documented_keys() {
+	awk -v file="\`\`$1\`\`" '
+		/^   \* - / { is_row = index($0, file); column = 1; next }
+		/^     - / { column++ }
+		!/^     / { is_row = 0 }
+		is_row && column == 3 { gsub(/[-`]/, ""); print }' /kmod_rs/admin-guide.rst | xargs
+}
+
 # newest KEY: prints the value in the newest record.
 newest() {
 	field "$1" '$' <"$RECORDS/recent"

@@ -7,7 +7,7 @@
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"
-plan 24
+plan 32
 
 EVENTS=$TRACING/events/kmod_rs
 ELOOP=-40
@@ -122,6 +122,16 @@ is "but not in the record" "$(recent | field chain "/outcome=loop/" | tail -n 1 
 	33
 longest=$(awk '{ if (length($0) > n) n = length($0) } END { print n }' "$TRACING/trace")
 holds "no event has more than $longest bytes" [ "$longest" -lt 2500 ]
+
+# The table in the admin guide, and the version that it refers to.
+for event in "$EVENTS"/*/; do
+	is "keys of $(basename "$event")" "$(grep -oE '[a-z_]+=%' "$event/format" | tr -d '=%' | xargs)" \
+		"$(documented_keys "$(basename "$event")")"
+done
+set_rule autoload_mode 1
+ask w exit-0 >/dev/null
+is "keys of recent" "$(recent | keys)" "$(documented_keys recent)"
+is "the version" "$(</sys/module/kmod_rs/version)" "$(modinfo -F version /kmod_rs/kmod-rs.ko)"
 
 echo 0 >"$EVENTS/enable"
 finish
