@@ -12,6 +12,9 @@
  * The answer "fresh" stands for the answer of a helper for "serial-..." that was started after the
  * request was made.
  *
+ * With --uids, each task is another user: the first one has the user ID FIRST, the next one
+ * FIRST + STEP, and so on. STEP is 1 if it is not given, and may be 0.
+ *
  * With --flip, /proc/sys/kernel/modprobe meanwhile changes between two paths as fast as possible.
  *
  * Prints each answer that was not among the given ones and how often it came, or "no other
@@ -21,7 +24,7 @@
  * answer). Standard error says how many requests were made and answered.
  *
  * usage: load --tasks=N (--rounds=N | --until=FILE | --kills=N [--seed=N])
- *	       [--flip=PATH,PATH] [--time] QUESTION...
+ *	       [--uids=FIRST[,STEP]] [--flip=PATH,PATH] [--time] QUESTION...
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -52,6 +55,7 @@ struct question {
 
 static struct question questions[MAX_QUESTIONS];
 static int nr_questions, rounds;
+static uid_t first_uid, uid_step = 1;
 static const char *until;
 
 /* Helpers for "serial-..." read this: how many such requests have been made. */
@@ -179,6 +183,9 @@ static void task(int number)
 
 	char nothing;
 
+	if (first_uid && setuid(first_uid + number * uid_step))
+		err(1, "setuid");
+	/* A change of the user takes this back. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(barrier[1]);
 	if (read(barrier[0], &nothing, 1))
@@ -267,6 +274,7 @@ int main(int argc, char **argv)
 		{ "until", required_argument, NULL, 'u' },
 		{ "kills", required_argument, NULL, 'k' },
 		{ "seed", required_argument, NULL, 's' },
+		{ "uids", required_argument, NULL, 'U' },
 		{ "flip", required_argument, NULL, 'f' },
 		{ "time", no_argument, NULL, 'T' },
 		{ }
@@ -283,6 +291,10 @@ int main(int argc, char **argv)
 		case 'u': until = optarg; break;
 		case 'k': kills = atoi(optarg); break;
 		case 's': srand(atoi(optarg)); break;
+		case 'U':
+			if (sscanf(optarg, "%u,%u", &first_uid, &uid_step) < 1)
+				errx(2, "--uids takes user IDs");
+			break;
 		case 'f': flip = optarg; break;
 		case 'T': is_timed = 1; break;
 		default: return 2;
