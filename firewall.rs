@@ -23,14 +23,21 @@ use self::{
         Verdict, //
     }, //
 };
-use crate::wrappers::{
-    log,
-    module,
-    private_symbols::PrivateSymbols,
-    requester::{
-        self,
-        Credentials,
-        Requester, //
+use crate::{
+    log_limits::{
+        Kind,
+        LogLimits, //
+    },
+    wrappers::{
+        module,
+        name::Name,
+        private_symbols::PrivateSymbols,
+        requester::{
+            self,
+            Account,
+            Credentials,
+            Requester, //
+        }, //
     }, //
 };
 use core::mem;
@@ -71,6 +78,7 @@ pub(crate) struct Firewall {
     /// Whether the rules are locked until reboot.
     #[pin]
     is_locked: Mutex<bool>,
+    log: Arc<LogLimits>,
     symbols: PrivateSymbols,
 }
 
@@ -80,7 +88,7 @@ impl Firewall {
     /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
-    pub(crate) fn new(symbols: PrivateSymbols) -> Result<Arc<Self>> {
+    pub(crate) fn new(log: Arc<LogLimits>, symbols: PrivateSymbols) -> Result<Arc<Self>> {
         let rules = Arc::new(Rules::new()?, GFP_KERNEL)?;
         let crypto = Decisions::new()?;
 
@@ -91,6 +99,7 @@ impl Firewall {
                 rules <- new_spinlock!(rules, "kmod_rs::Firewall::rules"),
                 crypto <- new_mutex!(crypto, "kmod_rs::Firewall::crypto"),
                 is_locked <- new_mutex!(false, "kmod_rs::Firewall::is_locked"),
+                log,
                 symbols,
             }),
             GFP_KERNEL,
@@ -99,29 +108,32 @@ impl Firewall {
 
     /// Decides on a request of the current task, and logs it if it is, or would be, denied.
     ///
-    /// `requester` describes the current task. Returns `None` if the rules cannot deny anything.
+    /// `requester` describes the current task, `account` is that of the request. Returns `None` if
+    /// the rules cannot deny anything.
     ///
     /// Context: with a task; may sleep. The caller may hold mutexes.
     pub(crate) fn check(
         &self,
-        name: &CStr,
+        name: &Name,
         requester: &Requester,
+        account: Account,
         is_nested: bool,
     ) -> Option<Verdict> {
-        let verdict = self.decide(name, requester, is_nested)?;
+        let verdict = self.decide(name.as_cstr(), requester, is_nested)?;
 
-        let how = match verdict.ruling {
+        let (kind, how) = match verdict.ruling {
             Ruling::Allowed => return Some(verdict),
-            Ruling::Denied => "denied",
-            Ruling::WouldBeDenied => "would be denied",
+            Ruling::Denied => (Kind::Denied, "denied"),
+            Ruling::WouldBeDenied => (Kind::WouldBeDenied, "would be denied"),
         };
-        if log::allowed() {
+        if let Some(again) = self.log.admit(kind, account, name) {
             pr_warn!(
-                "autoload {}: {} ({}) rule=\"{}\"\n",
+                "autoload {}: {} ({}) rule=\"{}\"{}\n",
                 how,
-                log::Escaped(name.to_bytes()),
+                name,
                 requester,
                 verdict.rule,
+                again,
             );
         }
         Some(verdict)

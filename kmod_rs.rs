@@ -9,6 +9,7 @@
 mod concurrency;
 mod firewall;
 mod livepatch;
+mod log_limits;
 mod records;
 mod request;
 mod sysctl;
@@ -19,6 +20,10 @@ use crate::{
     concurrency::Slots,
     firewall::Firewall,
     livepatch::Livepatch,
+    log_limits::{
+        LogLimits,
+        Reports, //
+    },
     records::{
         autoloaded::{
             self,
@@ -37,7 +42,8 @@ use crate::{
         sharing::Sharing,
         suspend_watcher::SuspendWatcher,
         unloads::Unloads,
-        Kmod, //
+        Kmod,
+        Parts, //
     },
     sysctl::Knobs,
     wrappers::{
@@ -86,6 +92,7 @@ struct KmodRs {
     #[pin]
     _suspend_watcher: notifier::Registration<notifier::Suspend<SuspendWatcher>>,
     _livepatch: Livepatch,
+    _reports: Reports,
     _directory: Arc<debugfs::Directory>,
 }
 
@@ -98,7 +105,8 @@ impl kernel::InPlaceModule for KmodRs {
         });
         let slots = Arc::pin_init(Slots::new(), GFP_KERNEL);
         let settings = Arc::new(Settings::new(), GFP_KERNEL);
-        let firewall = symbols.and_then(Firewall::new);
+        let log = LogLimits::new();
+        let firewall = symbols.and_then(|symbols| Firewall::new(log.clone()?, symbols));
         let helpers = Helpers::new();
         let sharing = slots
             .clone()
@@ -110,15 +118,16 @@ impl kernel::InPlaceModule for KmodRs {
         let directory = Arc::new(debugfs::Directory::new(c"kmod_rs"), GFP_KERNEL);
 
         let kmod = || {
-            Kmod::new(
-                settings.clone()?,
-                firewall.clone()?,
-                sharing.clone()?,
-                helpers.clone()?,
-                Records::new(recorder.clone()?, autoloaded.clone()?),
-                unloads.clone()?,
-                symbols?,
-            )
+            Kmod::new(Parts {
+                settings: settings.clone()?,
+                firewall: firewall.clone()?,
+                sharing: sharing.clone()?,
+                helpers: helpers.clone()?,
+                records: Records::new(recorder.clone()?, autoloaded.clone()?),
+                unloads: unloads.clone()?,
+                log: log.clone()?,
+                symbols: symbols?,
+            })
         };
         let kmod = kmod();
 
@@ -140,6 +149,7 @@ impl kernel::InPlaceModule for KmodRs {
             _suspend_watcher <-
                 notifier::Registration::new(notifier::Suspend(SuspendWatcher(sharing?))),
             _directory: directory?,
+            _reports: Reports(log?),
             // Requests arrive before this returns, and need all of the above.
             //
             // SAFETY: This is the last step of init.

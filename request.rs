@@ -60,6 +60,7 @@ use crate::{
         policy::Ruling,
         Firewall, //
     },
+    log_limits::LogLimits,
     records::{
         record::Beginning,
         Records, //
@@ -104,8 +105,29 @@ pub(crate) struct Kmod {
     records: Records,
     sharing: Arc<Sharing>,
     unloads: Arc<Unloads>,
+    log: Arc<LogLimits>,
     module_request: trace::ModuleRequest,
     symbols: PrivateSymbols,
+}
+
+/// What a [`Kmod`] is made of.
+pub(crate) struct Parts {
+    /// The settings of requests.
+    pub(crate) settings: Arc<Settings>,
+    /// Who may have which module loaded.
+    pub(crate) firewall: Arc<Firewall>,
+    /// Equal requests, and the slots of their leaders.
+    pub(crate) sharing: Arc<Sharing>,
+    /// The helpers that run.
+    pub(crate) helpers: Arc<Helpers>,
+    /// What is remembered of requests.
+    pub(crate) records: Records,
+    /// What is known of unloads.
+    pub(crate) unloads: Arc<Unloads>,
+    /// What may be logged.
+    pub(crate) log: Arc<LogLimits>,
+    /// The private symbols of the kernel.
+    pub(crate) symbols: PrivateSymbols,
 }
 
 impl Kmod {
@@ -114,15 +136,18 @@ impl Kmod {
     /// Returns [`ENOENT`] if the kernel has no tracepoint `module:module_request`.
     ///
     /// Context: may sleep.
-    pub(crate) fn new(
-        settings: Arc<Settings>,
-        firewall: Arc<Firewall>,
-        sharing: Arc<Sharing>,
-        helpers: Arc<Helpers>,
-        records: Records,
-        unloads: Arc<Unloads>,
-        symbols: PrivateSymbols,
-    ) -> Result<Self> {
+    pub(crate) fn new(parts: Parts) -> Result<Self> {
+        let Parts {
+            settings,
+            firewall,
+            sharing,
+            helpers,
+            records,
+            unloads,
+            log,
+            symbols,
+        } = parts;
+
         Ok(Self {
             settings,
             firewall,
@@ -131,6 +156,7 @@ impl Kmod {
             slots: sharing.slots().clone(),
             sharing,
             unloads,
+            log,
             module_request: trace::ModuleRequest::find()?,
             symbols,
         })
@@ -178,7 +204,14 @@ impl Kmod {
         let outcome = self.records.end(record.as_ref(), outcome, result);
         if let Some(record) = &record {
             let log_requests = self.settings.log_requests.load(Relaxed);
-            messages::returned(record.record(), outcome, result, log_requests);
+            messages::returned(
+                &self.log,
+                chain.account(),
+                record.record(),
+                outcome,
+                result,
+                log_requests,
+            );
         }
         result
     }
@@ -248,9 +281,9 @@ impl Kmod {
         security::kernel_module_request(self.symbols, name.as_cstr()).map_err(Refusal::Denied)?;
 
         // 4. The firewall.
-        if let Some(verdict) = self
-            .firewall
-            .check(request.whole_name, requester, chain.is_nested())
+        if let Some(verdict) =
+            self.firewall
+                .check(name, requester, chain.account(), chain.is_nested())
         {
             self.records.judged(serving.record, verdict);
             if verdict.ruling == Ruling::Denied {
@@ -261,7 +294,7 @@ impl Kmod {
         // 5. Loops.
         chain
             .check(name, request.wait, &self.settings.limits)
-            .inspect_err(|_| messages::loop_stopped(chain, name, requester))?;
+            .inspect_err(|_| messages::loop_stopped(&self.log, chain, name, requester))?;
 
         Ok(Target::new(*name, path)?)
     }
@@ -305,7 +338,14 @@ impl Kmod {
         };
         match &source {
             Err(NoSlot::Busy) => {
-                messages::no_slot(&self.slots, &self.helpers, target.name(), serving.requester);
+                messages::no_slot(
+                    &self.log,
+                    serving.chain.account(),
+                    &self.slots,
+                    &self.helpers,
+                    target.name(),
+                    serving.requester,
+                );
             }
             Ok(Source::Own(..)) => {
                 if let Some(record) = serving.record {
@@ -367,7 +407,12 @@ impl Kmod {
     ) -> Result<KBox<Modprobe>> {
         let timeout = match self.settings.helper_timeout_ms.load(Relaxed) {
             0 => None,
-            timeout_ms => Some(Timeout::new(*target.name(), timeout_ms)?),
+            timeout_ms => Some(Timeout::new(
+                *target.name(),
+                timeout_ms,
+                self.log.clone(),
+                serving.chain.account(),
+            )?),
         };
         let environment = match (serving.helper_env, serving.record) {
             (false, _) => None,

@@ -257,13 +257,16 @@ fn files_in(directory: &'static CStr) -> impl Iterator<Item = &'static File<Stat
 #[kunit_tests(kmod_rs_knobs)]
 mod tests {
     use super::*;
-    use crate::wrappers::private_symbols::PrivateSymbols;
+    use crate::{
+        log_limits::LogLimits,
+        wrappers::private_symbols::PrivateSymbols, //
+    };
 
     fn state() -> Result<State> {
         Ok(State {
             slots: Arc::pin_init(Slots::new(), GFP_KERNEL)?,
             settings: Arc::new(Settings::new(), GFP_KERNEL)?,
-            firewall: Firewall::new(PrivateSymbols::find()?)?,
+            firewall: Firewall::new(LogLimits::new()?, PrivateSymbols::find()?)?,
         })
     }
 

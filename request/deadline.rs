@@ -5,10 +5,16 @@
 //! Has no counterpart in the C code, where a helper that hangs keeps its slot until its requester
 //! is killed.
 
-use crate::wrappers::{
-    log,
-    name::Name,
-    pid::ThreadGroup, //
+use crate::{
+    log_limits::{
+        Kind,
+        LogLimits, //
+    },
+    wrappers::{
+        name::Name,
+        pid::ThreadGroup,
+        requester::Account, //
+    }, //
 };
 use kernel::{
     impl_has_hr_timer,
@@ -52,6 +58,9 @@ struct Deadline {
     helper: SetOnce<ThreadGroup>,
     /// Whether the helper was killed.
     killed: Atomic<bool>,
+    log: Arc<LogLimits>,
+    /// The account that the request is on, for the log.
+    account: Account,
 }
 
 impl_has_hr_timer! {
@@ -79,12 +88,16 @@ impl HrTimerCallback for Deadline {
 
         // ORDERING: Only this function uses `killed`, and it does not run twice at the same time.
         if this.killed.load(Relaxed) {
-            if log::allowed() {
+            if let Some(again) = this
+                .log
+                .try_admit(Kind::HelperStuck, this.account, &this.name)
+            {
                 pr_warn!(
-                    "modprobe for {} has not exited, its slot stays taken: pid={} killed_ms_ago={}\n",
+                    "modprobe for {} has not exited, its slot stays taken: pid={} killed_ms_ago={}{}\n",
                     this.name,
                     helper.number(),
                     EXIT_MS,
+                    again,
                 );
             }
             return HrTimerRestart::NoRestart;
@@ -92,12 +105,16 @@ impl HrTimerCallback for Deadline {
 
         helper.kill();
         this.killed.store(true, Relaxed);
-        if log::allowed() {
+        if let Some(again) = this
+            .log
+            .try_admit(Kind::HelperKilled, this.account, &this.name)
+        {
             pr_warn!(
-                "modprobe for {} took too long, killed: pid={} helper_timeout_ms={}\n",
+                "modprobe for {} took too long, killed: pid={} helper_timeout_ms={}{}\n",
                 this.name,
                 helper.number(),
                 this.timeout_ms,
+                again,
             );
         }
         context.forward_now(Delta::from_millis(EXIT_MS.into()));
@@ -116,10 +133,17 @@ pub(crate) struct Timeout {
 impl Timeout {
     /// Creates a deadline of `timeout_ms` milliseconds, at least 1. The timer does not run yet.
     ///
+    /// `account` is that of the request.
+    ///
     /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
-    pub(crate) fn new(name: Name, timeout_ms: u32) -> Result<Self> {
+    pub(crate) fn new(
+        name: Name,
+        timeout_ms: u32,
+        log: Arc<LogLimits>,
+        account: Account,
+    ) -> Result<Self> {
         Ok(Self {
             deadline: Arc::pin_init(
                 pin_init!(Deadline {
@@ -128,6 +152,8 @@ impl Timeout {
                     timeout_ms,
                     helper: SetOnce::new(),
                     killed: Atomic::new(false),
+                    log,
+                    account,
                 }),
                 GFP_KERNEL,
             )?,

@@ -10,68 +10,98 @@ use super::{
 };
 use crate::{
     concurrency::Slots,
+    log_limits::{
+        Again,
+        Kind,
+        LogLimits, //
+    },
     records::{
         outcome::Outcome,
         record::Record, //
     },
     wrappers::{
         log::{
-            self,
             Known,
             Quoted, //
         },
         name::Name,
-        requester::Requester, //
+        requester::{
+            Account,
+            Requester, //
+        }, //
     }, //
 };
 use kernel::{
     ffi::c_int,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 /// Logs that a request was refused because it is part of a loop.
 #[inline(never)]
-pub(crate) fn loop_stopped(chain: &Chain, name: &Name, requester: &Requester) {
-    if log::allowed() {
+pub(crate) fn loop_stopped(
+    log: &Arc<LogLimits>,
+    chain: &Chain,
+    name: &Name,
+    requester: &Requester,
+) {
+    if let Some(again) = log.admit(Kind::Loop, chain.account(), name) {
         pr_warn!(
-            "runaway modprobe loop assumed and stopped: {} ({})\n",
+            "runaway modprobe loop assumed and stopped: {} ({}){}\n",
             chain.line_to(name),
             requester,
+            again,
         );
     }
 }
 
 /// Logs that a request has given up waiting for a slot.
 #[inline(never)]
-pub(crate) fn no_slot(slots: &Slots, helpers: &Helpers, name: &Name, requester: &Requester) {
-    if log::allowed() {
+pub(crate) fn no_slot(
+    log: &Arc<LogLimits>,
+    account: Account,
+    slots: &Slots,
+    helpers: &Helpers,
+    name: &Name,
+    requester: &Requester,
+) {
+    if let Some(again) = log.admit(Kind::Timeout, account, name) {
         pr_warn!(
-            "runaway modprobe loop assumed and stopped: {} ({}) limit={} busy_timeout_ms={} running=\"{}\"\n",
+            "runaway modprobe loop assumed and stopped: {} ({}) limit={} busy_timeout_ms={} running=\"{}\"{}\n",
             name,
             requester,
             slots.limit(),
             slots.busy_timeout_ms(),
             helpers.summary(),
+            again,
         );
     }
 }
 
 /// Logs that a request returns, if `log_requests` asks for it.
 ///
-/// The value is 0 (nothing is logged), 1 (requests that had a helper and failed, within the limit
+/// The value is 0 (nothing is logged), 1 (requests that had a helper and failed, within the limits
 /// for log lines) or 2 (all requests, without a limit).
 #[inline(never)]
-pub(crate) fn returned(record: &Record, outcome: Outcome, result: c_int, log_requests: u32) {
+pub(crate) fn returned(
+    log: &Arc<LogLimits>,
+    account: Account,
+    record: &Record,
+    outcome: Outcome,
+    result: c_int,
+    log_requests: u32,
+) {
     let helper = record.progress().helper;
-    let is_logged = match log_requests {
-        0 => false,
-        1 => result != 0 && helper.is_some() && log::allowed(),
-        _ => true,
+    let admitted = match log_requests {
+        0 => None,
+        1 if result == 0 || helper.is_none() => None,
+        1 => log.admit(Kind::Request, account, record.name()),
+        _ => Some(Again::NONE),
     };
 
-    if is_logged {
+    if let Some(again) = admitted {
         pr_info!(
-            "request {} ({}) {}: seq={} result={} helper={} call_site={}\n",
+            "request {} ({}) {}: seq={} result={} helper={} call_site={}{}\n",
             record.name(),
             record.requester(),
             outcome,
@@ -79,6 +109,7 @@ pub(crate) fn returned(record: &Record, outcome: Outcome, result: c_int, log_req
             result,
             Known(helper),
             Quoted(record.origin().call_site()),
+            again,
         );
     }
 }

@@ -6,8 +6,8 @@
 # were used.
 #
 # The input is records (/sys/kernel/debug/kmod_rs/recent if no file is given) or lines of the log,
-# which gets no more than 10 lines in 5 seconds. "-" is standard input. If the file stats beside
-# that file says that records have been pushed out, so does learn.sh.
+# which gets no more than 10 different lines of a user in 5 seconds. "-" is standard input. If the
+# file stats beside that file says that records have been pushed out, so does learn.sh.
 #
 # usage: learn.sh [FILE...]
 
@@ -33,7 +33,7 @@ relevant() {
 		-e 't found' \
 		-e "s/^seq=[0-9]+$KEYS policy=allowed rule=\"autoload_allow ([^\"]*)\"$KEYS\$/pattern\t\t\3/p" \
 		-e t \
-		-e 's/^.*kmod_rs: autoload would be denied: ([^ ]+) .* rule="([^"]*)"$/\2\t\1/; t found' \
+		-e 's/^.*kmod_rs: autoload would be denied: ([^ ]+) .* rule="([^"]*)"( again=[0-9]+)?$/\2\t\1/; t found' \
 		-e 'd' \
 		-e ':found' \
 		-e 's/^autoload_deny /deny\t/; t print' \

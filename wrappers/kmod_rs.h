@@ -22,7 +22,6 @@ bool kmod_rs_livepatch_active(void);			/* livepatch.rs */
 int kmod_rs_trace_init(void);				/* trace.rs */
 void kmod_rs_trace_module_request(char *name, bool wait,
 				  unsigned long call_site); /* trace.rs */
-bool kmod_rs_log_allowed(void);				/* log.rs */
 bool kmod_rs_events_enabled(void);			/* events.rs */
 void kmod_rs_events_begin(u64 seq, const char *name, bool wait, const char *comm, u32 uid,
 			  s64 loginuid, const char *userns, int nspid, const char *cgroup,

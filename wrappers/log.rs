@@ -1,29 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Log lines that a hostile requester can neither multiply nor forge.
-//!
-//! C header: [`include/linux/ratelimit.h`](srctree/include/linux/ratelimit.h)
+//! Text in log lines that a hostile requester cannot forge.
 
 use kernel::{
     fmt,
     fmt::Write as _,
     prelude::*, //
 };
-
-extern "C" {
-    /// See log.c.
-    fn kmod_rs_log_allowed() -> bool;
-}
-
-/// Returns whether a line may be written to the log now: at most 10 in 5 seconds.
-///
-/// Counts the line if it may, so it is to be called once for each line.
-///
-/// Context: any.
-pub(crate) fn allowed() -> bool {
-    // SAFETY: `kmod_rs_log_allowed()` has no requirement, and may be called in any context.
-    unsafe { kmod_rs_log_allowed() }
-}
 
 /// Text that comes from users, shown as one word.
 ///

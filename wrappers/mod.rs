@@ -6,8 +6,8 @@
 //! it would be for the `kernel` crate. It goes when that crate offers the same.
 
 pub(crate) mod debugfs;
+pub(crate) mod delayed_work;
 pub(crate) mod glob;
-
 pub(crate) mod log;
 pub(crate) mod modprobe_path;
 pub(crate) mod module;

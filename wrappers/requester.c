@@ -55,7 +55,7 @@ int kmod_rs_requester_nspid(void)
 	return task_pid_vnr(current);
 }
 
-/* The kinds of accounts, in the upper half of the number of one. */
+/* The kinds of accounts, in the upper half of the number of one; as in requester.rs. */
 #define KMOD_RS_ACCOUNT_USER		(0ULL << 32)
 #define KMOD_RS_ACCOUNT_KERNEL		(1ULL << 32)
 #define KMOD_RS_ACCOUNT_CONTAINER	(2ULL << 32)

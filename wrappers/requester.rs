@@ -56,6 +56,11 @@ const CGROUP_LEN: usize = 128;
 /// How many bytes of the name of a call site are kept, the final NUL included.
 const CALL_SITE_LEN: usize = 80;
 
+/// The kinds of accounts, as in requester.c: the upper half of the number of an account. What is
+/// neither is a container.
+const KIND_USER: u64 = 0;
+const KIND_KERNEL: u64 = 1;
+
 /// Returns the bytes before the first NUL.
 fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
@@ -130,16 +135,24 @@ impl fmt::Display for Requester {
     }
 }
 
-/// The account that a request is on when requests take turns: a person, a container, or the kernel.
+/// The account that a request is on: a person, a container, or the kernel.
+///
+/// Shown as the user id of a person (in the initial user namespace), as `pid:[N]` for a container,
+/// where `/proc/PID/ns/pid` is a link to the same, or as `kernel`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Account(u64);
 
 impl Account {
+    /// The account of root, in the initial namespaces.
+    pub(crate) const ROOT: Self = Self::of_user(0);
+
+    /// The account of all threads and workers of the kernel.
+    pub(crate) const KERNEL: Self = Self(KIND_KERNEL << 32);
+
     /// Returns the account of a user of the initial user namespace.
-    #[cfg_attr(not(CONFIG_KUNIT = "y"), expect(dead_code, reason = "for tests"))]
     pub(crate) const fn of_user(uid: u32) -> Self {
         // CAST: It is wider.
-        Self(uid as u64)
+        Self(KIND_USER << 32 | uid as u64)
     }
 
     /// Returns the account of the current task.
@@ -153,6 +166,18 @@ impl Account {
     /// Returns the number of the account. Different accounts have different numbers.
     pub(crate) fn number(self) -> u64 {
         self.0
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // CAST: The lower half.
+        let id = self.0 as u32;
+        match self.0 >> 32 {
+            KIND_USER => id.fmt(f),
+            KIND_KERNEL => f.write_str("kernel"),
+            _ => f.write_fmt(fmt!("pid:[{id}]")),
+        }
     }
 }
 

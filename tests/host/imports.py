@@ -23,7 +23,7 @@ FLOORS = [
     ["request"],
     ["records"],
     ["firewall"],
-    ["concurrency", "usermode_helper"],
+    ["concurrency", "log_limits", "usermode_helper"],
     ["wrappers"],
 ]
 

@@ -44,7 +44,7 @@ refused firewall/policy.rs $'mod tests {\n    use super::super::Firewall;\n}' \
 	"firewall.rs, .*firewall/policy.rs import each other"
 refused wrappers/name.rs $'extern "C" {\n    fn kmod_rs_events_enabled() -> bool;\n}' \
 	"wrappers/name.rs imports records/events.c, which is above it"
-refused wrappers/log.c 'int f(void) { return kmod_rs_livepatch_enable(); }' \
-	"wrappers/log.c imports livepatch/entry.c, which is above it"
-refused wrappers/log.c '#include "../records/events.h"' \
-	"wrappers/log.c imports records/events.h, which is above it"
+refused wrappers/trace.c 'int f(void) { return kmod_rs_livepatch_enable(); }' \
+	"wrappers/trace.c imports livepatch/entry.c, which is above it"
+refused wrappers/trace.c '#include "../records/events.h"' \
+	"wrappers/trace.c imports records/events.h, which is above it"

@@ -19,7 +19,8 @@ mark() {
 	echo "loop $LOOPS" >/dev/kmsg
 }
 
-# Prints the chain of each line about a loop since the mark, without the task.
+# Prints the chain of each line about a loop since the mark, without the task. A line that is equal
+# to an earlier one does not come again, so each loop needs another name.
 reported() {
 	log | sed "1,/^loop $LOOPS\$/d" |
 		sed -n "s/^kmod_rs: $MESSAGE: \(.*\) ([^ ]*\[[0-9]*\] uid 0)\$/\1/p"
@@ -52,7 +53,7 @@ run_loop() {
 	EVENTS=$(events)
 }
 
-# The rate limit lets 10 messages pass in 5 s.
+# 10 different lines come to the log in 5 s.
 let_the_limit_pass() {
 	sleep 5.1
 }
@@ -96,13 +97,14 @@ is "and the log says it" "$(reported | sed 's/ -> / /g' | xargs -n1 | uniq -c | 
 	"9 again-nowait"
 
 echo 3 >"$KNOBS/loop_repeats"
-run_loop again-child
-is "loop_repeats counts" "$(got)" "again-child $ELOOP again-child 256 again-child 256"
+run_loop again-child-3
+is "loop_repeats counts" "$(got)" "again-child-3 $ELOOP again-child-3 256 again-child-3 256"
 is "three helpers ran" "$(helpers)" 3
-is "and the log says it" "$(reported)" "again-child -> again-child -> again-child -> again-child"
+is "and the log says it" "$(reported)" \
+	"again-child-3 -> again-child-3 -> again-child-3 -> again-child-3"
 echo 1 >"$KNOBS/loop_repeats"
-run_loop pair-a
-is "and may be 1" "$(got) $(reported)" "pair-a $ELOOP pair-b 256 pair-a -> pair-b -> pair-a"
+run_loop pair-a1
+is "and may be 1" "$(got) $(reported)" "pair-a1 $ELOOP pair-b1 256 pair-a1 -> pair-b1 -> pair-a1"
 echo 2 >"$KNOBS/loop_repeats"
 
 # The module of a socket family that does not exist: the kernel requests it again when its helper

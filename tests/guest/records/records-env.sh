@@ -100,7 +100,7 @@ is "1: failures that cost a helper" "$(logged_requests)" 'exit-3 (a\x20task 0 ex
 MARKS=3
 timed /kmod_rs/load --tasks=60 --rounds=2 'w exit-1-% 256'
 is "60 at once" "$(grep -v '^#' <<<"$OUTPUT")" "no other answers"
-# The rate limit is 10 lines in 5 s.
+# The limit is 10 different lines in 5 s.
 holds "not without a limit: 120 in $TOOK ms" [ "$(logged_requests | wc -l)" -le \
 	$((10 * (TOOK / 5000 + 2))) ]
 MARKS=4
