@@ -131,7 +131,8 @@ struct Queue {
     waiters: RBTree<Place, Arc<Completion>>,
     /// The account that got the last slot that was handed over.
     last_account: u64,
-    /// When a slot was last handed over, or was given back with the queue locked.
+    /// When a slot was last handed over, or was given back with the queue locked, or a helper ended
+    /// that had borrowed one.
     last_given_back: Instant<Monotonic>,
 }
 
@@ -490,6 +491,19 @@ impl Slots {
                 queue.last_given_back = Instant::now();
                 return;
             }
+        }
+    }
+}
+
+impl Slot {
+    /// Reports that a helper has ended that ran on the slot, and that another one keeps the slot.
+    ///
+    /// For requests that wait, this is as if the slot had been given back: their time starts again.
+    ///
+    /// Context: any but interrupts. Takes `queue`.
+    pub(crate) fn kept(&self) {
+        if self.slots.load().waiting() > 0 {
+            self.slots.queue.lock().last_given_back = Instant::now();
         }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod chain;
 mod deadline;
 mod environment;
 pub(crate) mod helpers;
+mod lending;
 mod messages;
 mod modprobe;
 pub(crate) mod module_watcher;
@@ -30,6 +31,11 @@ use self::{
     deadline::Timeout,
     environment::Environment,
     helpers::Helpers,
+    lending::{
+        Counted,
+        HelperCount,
+        SlotUse, //
+    },
     modprobe::{
         Ending,
         Modprobe, //
@@ -102,6 +108,7 @@ pub(crate) struct Kmod {
     firewall: Arc<Firewall>,
     slots: Arc<Slots>,
     helpers: Arc<Helpers>,
+    helper_count: Arc<HelperCount>,
     records: Records,
     sharing: Arc<Sharing>,
     unloads: Arc<Unloads>,
@@ -152,6 +159,7 @@ impl Kmod {
             settings,
             firewall,
             helpers,
+            helper_count: Arc::new(HelperCount::new(), GFP_KERNEL)?,
             records,
             slots: sharing.slots().clone(),
             sharing,
@@ -310,6 +318,7 @@ impl Kmod {
             is_nested: serving.chain.is_nested(),
             account: serving.chain.account().number(),
         };
+        let counted = self.count_nested(serving, target)?;
         // A nested request must not wait for the helper of another request, which may be waiting
         // for it. A helper that is told of its request runs for this request only.
         let shares = !serving.chain.is_nested()
@@ -325,13 +334,13 @@ impl Kmod {
 
         // 7. A slot.
         let source = match role {
-            Role::Leader(leader, slot) => Ok(Source::Own(Some(leader), slot)),
+            Role::Leader(leader, slot) => self.own(Some(leader), slot),
             Role::Follower(follower) => self.follow(serving, target, follower),
             Role::Served => {
                 self.trace(serving);
                 Ok(Source::Shared(Ok(WaitStatus::SUCCESS)))
             }
-            Role::Alone => self.slots.take(claim).map(|slot| {
+            Role::Alone => self.take_slot(serving, claim, counted).map(|slot| {
                 let leader = shares.then(|| self.sharing.alone(target)).flatten();
                 Source::Own(leader, slot)
             }),
@@ -358,6 +367,7 @@ impl Kmod {
     }
 
     /// Waits as a follower.
+    #[inline(never)]
     fn follow(
         &self,
         serving: &Serving<'_>,
@@ -366,14 +376,68 @@ impl Kmod {
     ) -> Result<Source, NoSlot> {
         let timeout_ms = self.settings.coalesce_timeout_ms.load(Relaxed);
 
-        Ok(match follower.wait(timeout_ms, || self.trace(serving))? {
+        match follower.wait(timeout_ms, || self.trace(serving))? {
             Followed::Outcome(outcome) => {
                 self.trace(serving);
-                Source::Shared(outcome)
+                Ok(Source::Shared(outcome))
             }
-            Followed::Leader(leader, slot) => Source::Own(Some(leader), slot),
-            Followed::Alone(slot) => Source::Own(self.sharing.alone(target), slot),
-        })
+            Followed::Leader(leader, slot) => self.own(Some(leader), slot),
+            Followed::Alone(slot) => self.own(self.sharing.alone(target), slot),
+        }
+    }
+
+    /// Has a request that waits run a helper on a slot of its own.
+    fn own(&self, leader: Option<Leader>, slot: Slot) -> Result<Source, NoSlot> {
+        let slot = SlotUse::own(slot, true, self.helper_count.count())?;
+
+        Ok(Source::Own(leader, slot))
+    }
+
+    /// Counts the helper of a nested request, of which there may be too many.
+    #[inline(never)]
+    fn count_nested(
+        &self,
+        serving: &Serving<'_>,
+        target: &Target,
+    ) -> Result<Option<Counted>, Refusal> {
+        if !serving.chain.is_nested() {
+            return Ok(None);
+        }
+        self.helper_count
+            .count_nested(lending::most_helpers())
+            .map(Some)
+            .map_err(|too_many| {
+                messages::too_many_helpers(
+                    &self.log,
+                    serving.chain,
+                    target.name(),
+                    serving.requester,
+                    too_many,
+                );
+                Refusal::Busy
+            })
+    }
+
+    /// Borrows a slot or takes one, and waits for one if all are in use.
+    #[inline(never)]
+    fn take_slot(
+        &self,
+        serving: &Serving<'_>,
+        claim: Claim,
+        counted: Option<Counted>,
+    ) -> Result<SlotUse, NoSlot> {
+        let waits = serving.request.wait;
+
+        match (serving.chain.lender(), counted) {
+            // Its helper waits for it, as it waits itself.
+            (Some(lender), Some(counted)) if waits => {
+                SlotUse::take_nested(&self.slots, claim, lender, counted)
+            }
+            (_, counted) => {
+                drop(counted);
+                SlotUse::take(&self.slots, claim, waits, &self.helper_count)
+            }
+        }
     }
 
     /// Takes steps 8 and 9: runs a helper.
@@ -382,7 +446,7 @@ impl Kmod {
         serving: &Serving<'_>,
         target: Target,
         leader: Option<Leader>,
-        slot: Slot,
+        slot: SlotUse,
     ) -> Result<Ending> {
         // 8. The kernel's own trace event.
         self.trace(serving);
@@ -403,7 +467,7 @@ impl Kmod {
         serving: &Serving<'_>,
         target: Target,
         leader: Option<Leader>,
-        slot: Slot,
+        slot: SlotUse,
     ) -> Result<KBox<Modprobe>> {
         let timeout = match self.settings.helper_timeout_ms.load(Relaxed) {
             0 => None,
@@ -430,7 +494,7 @@ impl Kmod {
                 record: serving.record.cloned(),
                 mark: serving.request.wait.then(|| self.unloads.mark()),
                 unloads: self.unloads.clone(),
-                _slot: slot,
+                slot,
             },
             GFP_KERNEL,
         )?)

@@ -60,7 +60,8 @@ pub(crate) enum Refusal {
     Denied(Error),
     /// The request is part of a loop: -ELOOP.
     Loop,
-    /// All slots are in use, and none was given back for as long as the request waits: -ETIME.
+    /// All slots are in use, and none was given back for as long as the request waits; or there are
+    /// too many helpers for a nested request to have another one: -ETIME.
     Busy,
     /// The requester was killed while it waited for a slot or for a leader: -ERESTARTSYS.
     Killed,

@@ -11,6 +11,7 @@ use crate::{
         chain_line::ChainLine,
         record::Record, //
     },
+    request::lending::Lender,
     wrappers::{
         name::Name,
         pid::ThreadGroup,
@@ -75,10 +76,13 @@ pub(crate) struct Helper {
     record: Option<Arc<Record>>,
     /// Whether a module has appeared that was loaded by it, or by a descendant of it.
     loaded: Atomic<bool>,
+    /// What it has to lend. [`None`] in tests only.
+    lender: Option<Arc<Lender>>,
 }
 
 impl Helper {
     /// Describes the current task, which is a helper for `name` whose request has this chain.
+    /// `lender` is what it has to lend.
     ///
     /// Returns [`ENOMEM`], or [`ESRCH`] if the task has no thread group.
     ///
@@ -87,6 +91,7 @@ impl Helper {
         name: Name,
         chain: &Chain,
         record: Option<Arc<Record>>,
+        lender: Option<Arc<Lender>>,
     ) -> Result<Arc<Self>> {
         let parent = chain.helper().cloned();
 
@@ -99,6 +104,7 @@ impl Helper {
                 parent,
                 record,
                 loaded: Atomic::new(false),
+                lender,
             },
             GFP_KERNEL,
         )?)
@@ -230,6 +236,11 @@ impl Chain {
         })
     }
 
+    /// Returns what the closest helper has to lend.
+    pub(crate) fn lender(&self) -> Option<&Arc<Lender>> {
+        self.helper()?.lender.as_ref()
+    }
+
     fn helper(&self) -> Option<&Arc<Helper>> {
         self.nested.as_ref().map(|(helper, _)| helper)
     }
@@ -267,7 +278,7 @@ mod tests {
     fn chain(names: &[&CStr]) -> Result<Chain> {
         let mut chain = Chain::outermost(ACCOUNT);
         for helper in names {
-            chain = Chain::nested(Helper::current(name(helper)?, &chain, None)?, false);
+            chain = Chain::nested(Helper::current(name(helper)?, &chain, None, None)?, false);
         }
         Ok(chain)
     }
@@ -315,7 +326,7 @@ mod tests {
     fn a_helper_does_not_wait_for_its_own_name() -> Result {
         let limits = Limits::new();
         let (a, b) = (name(c"a")?, name(c"b")?);
-        let helper = Helper::current(a, &Chain::outermost(ACCOUNT), None)?;
+        let helper = Helper::current(a, &Chain::outermost(ACCOUNT), None, None)?;
         let chain = Chain::nested(helper, true);
         assert_eq!(chain.check(&a, true, &limits), Err(Loop));
         assert_eq!(chain.check(&a, false, &limits), Ok(()));

@@ -7,9 +7,12 @@
 
 use crate::{
     records::record::Record,
-    request::chain::{
-        Chain,
-        Helper, //
+    request::{
+        chain::{
+            Chain,
+            Helper, //
+        },
+        lending::Lender, //
     },
     wrappers::{
         name::Name,
@@ -236,13 +239,19 @@ impl Helpers {
 
 impl Tracker {
     /// Enters the current task into the table. It is a helper for `name`, whose request has this
-    /// chain and this record.
+    /// chain and this record, and has this to lend.
     ///
     /// To be called once. Returns [`ENOMEM`], or [`ESRCH`] if the task has no thread group.
     ///
     /// Context: in the helper's own task; may sleep.
-    pub(crate) fn start(&self, name: Name, chain: &Chain, record: Option<Arc<Record>>) -> Result {
-        let helper = Helper::current(name, chain, record)?;
+    pub(crate) fn start(
+        &self,
+        name: Name,
+        chain: &Chain,
+        record: Option<Arc<Record>>,
+        lender: Option<Arc<Lender>>,
+    ) -> Result {
+        let helper = Helper::current(name, chain, record, lender)?;
         let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
 
         self.helpers.change(|inner| {
@@ -361,7 +370,7 @@ mod tests {
 
         let tracker = helpers.track();
         assert!(!helpers.chain_of_current(Account::of_user(1)).is_nested());
-        tracker.start(name, &Chain::outermost(Account::of_user(7)), None)?;
+        tracker.start(name, &Chain::outermost(Account::of_user(7)), None, None)?;
         let chain = helpers.chain_of_current(Account::of_user(1));
         assert!(chain.is_nested());
         assert_eq!(chain.account(), Account::of_user(7));

@@ -6,7 +6,8 @@
 
 use super::{
     chain::Chain,
-    helpers::Helpers, //
+    helpers::Helpers,
+    lending::TooMany, //
 };
 use crate::{
     concurrency::Slots,
@@ -73,6 +74,26 @@ pub(crate) fn no_slot(
             slots.limit(),
             slots.busy_timeout_ms(),
             helpers.summary(),
+            again,
+        );
+    }
+}
+
+/// Logs that a nested request was refused because too many helpers run.
+#[inline(never)]
+pub(crate) fn too_many_helpers(
+    log: &Arc<LogLimits>,
+    chain: &Chain,
+    name: &Name,
+    requester: &Requester,
+    too_many: TooMany,
+) {
+    if let Some(again) = log.admit(Kind::Timeout, chain.account(), name) {
+        pr_warn!(
+            "runaway modprobe loop assumed and stopped: {} ({}) helpers={}{}\n",
+            chain.line_to(name),
+            requester,
+            too_many.most,
             again,
         );
     }

@@ -9,6 +9,7 @@ use super::{
     deadline::Timeout,
     environment::Environment,
     helpers::Tracker,
+    lending::SlotUse,
     sharing::Leader,
     target::Target,
     unloads::{
@@ -17,7 +18,6 @@ use super::{
     }, //
 };
 use crate::{
-    concurrency::Slot,
     records::recorder::InFlight,
     usermode_helper::{
         Command,
@@ -61,8 +61,8 @@ pub(crate) struct Modprobe {
     pub(crate) mark: Option<Mark>,
     /// What is known of unloads.
     pub(crate) unloads: Arc<Unloads>,
-    /// The slot of the helper.
-    pub(crate) _slot: Slot,
+    /// The slot that the helper runs on.
+    pub(crate) slot: SlotUse,
 }
 
 /// How the helper of a request ended.
@@ -93,8 +93,12 @@ impl Command for Modprobe {
 
     fn starting(&self) -> Result {
         let record = self.record.as_ref().map(|it| it.record().clone());
-        self.tracker
-            .start(*self.target.name(), &self.chain, record)?;
+        self.tracker.start(
+            *self.target.name(),
+            &self.chain,
+            record,
+            Some(self.slot.lender().clone()),
+        )?;
         if let Some(record) = &self.record {
             let helper = Requester::current().tgid();
             record.helper_started(helper, self.target.modprobe_path());

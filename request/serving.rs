@@ -4,10 +4,10 @@
 
 use super::{
     chain::Chain,
+    lending::SlotUse,
     sharing::Leader, //
 };
 use crate::{
-    concurrency::Slot,
     records::recorder::InFlight,
     usermode_helper::WaitStatus,
     wrappers::{
@@ -56,5 +56,5 @@ pub(crate) enum Source {
     /// From the leader's helper. This is the answer.
     Shared(Result<WaitStatus>),
     /// From a helper of its own, which runs in this slot. A leader also answers its followers.
-    Own(Option<Leader>, Slot),
+    Own(Option<Leader>, SlotUse),
 }

@@ -21,3 +21,4 @@ pub(crate) mod security;
 pub(crate) mod sysctl;
 pub(crate) mod trace;
 pub(crate) mod wait;
+pub(crate) mod workqueue;

@@ -21,6 +21,7 @@
  *			"child", "nowait" for a child that does not wait, "daemon"
  *			for a grandchild that has lost its parent
  *	child-NAME	have a child request NAME
+ *	children-N-NAME	have N children request NAME-1 to NAME-N at the same time
  *	pair-a...	have a child request pair-b..., and the other way round
  *	count-N		have a child request count-(N+1)
  *	net-pf-N	have a child open a socket of family N
@@ -190,6 +191,27 @@ static int ask_in_child(const char *how, const char *name)
 	return status_of_child(child);
 }
 
+/* Makes requests for NAME-1 to NAME-N at the same time, from as many children. */
+static int ask_in_children(const char *name)
+{
+	char *text, other[128];
+	int status = 0, i, number = strtol(name, &text, 10);
+
+	for (i = 1; i <= number; i++) {
+		pid_t child = fork();
+
+		if (child < 0)
+			return 89;
+		if (!child) {
+			snprintf(other, sizeof(other), "%s-%d", text + 1, i);
+			_exit(ask("w", other));
+		}
+	}
+	while (wait(&i) > 0)
+		status |= WEXITSTATUS(i);
+	return status;
+}
+
 /* Makes a request in a grandchild whose parent has ended, and waits for it. */
 static int ask_in_daemon(const char *name)
 {
@@ -230,6 +252,8 @@ static int ask_again(const char *name)
 		return ask_in_child("w", name);
 	if (begins(name, "child-"))
 		return ask_in_child("w", name + 6);
+	if (begins(name, "children-"))
+		return ask_in_children(name + 9);
 	if (begins(name, "net-pf-"))
 		return ask_in_child(NULL, name);
 	if (begins(name, "count-"))
@@ -284,7 +308,8 @@ int main(int argc, char **argv, char **envp)
 			status = 255;
 		else
 			status = 1 + serial % 250;
-	} else if (begins(name, "again-") || begins(name, "child-") || begins(name, "pair-") ||
+	} else if (begins(name, "again-") || begins(name, "child-") ||
+		   begins(name, "children-") || begins(name, "pair-") ||
 		   begins(name, "count-") || begins(name, "net-pf-")) {
 		status = ask_again(name);
 	}

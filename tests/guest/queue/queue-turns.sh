@@ -33,6 +33,15 @@ order() {
 	events | sed -n 's/^start //p' | xargs
 }
 
+# Waits for the next start of a helper, and prints its name.
+next_start() {
+	local what name
+	while read -r -t "$TIMEOUT" what _ name <&8; do
+		[[ $what == start ]] && break
+	done
+	echo "$name"
+}
+
 use_helper
 patch on
 
@@ -124,39 +133,40 @@ wait
 kill -9 "$container"
 is "a container has one turn" "$(order)" "p-1 root p-2 p-3"
 
-# A helper that asks goes ahead of who waits for a slot, also of its own user.
+# A helper that asks goes ahead of who waits for a slot, also of its own user. Of two requests at
+# once, one runs on the slot of the helper, which is held until the other one is in the queue.
 take_both
-queue_as 0 child-exit-5
+queue_as 0 children-2-hold-n
 for i in 1 2; do queue_as 0 "c-$i"; done
-# The queue moves by one: the helper gets the second slot, and makes its request.
+# The queue moves by one: the helper gets the second slot, and makes its requests.
 kill "$SECOND"
-event start child-exit-5
+started 1 "hold-n-[12]"
 await in_queue 3
 QUEUED=3
 queue_as 3000 d-1
+pkill -f -- '-- hold-first$'
+matches "nested requests go first" "$(next_start)" "^hold-n-[12]\$"
 open_gate
 wait
-order=$(order)
-is "nested requests go first" "${order%% *}" exit-5
-is "then the others" "$(tr ' ' '\n' <<<"$order" | sed 1d | sort | xargs)" "c-1 c-2 d-1"
+is "then the others" "$(order | tr ' ' '\n' | sort | xargs)" "c-1 c-2 d-1"
 
 # A nested request counts for the user who made the outermost request: user 4000 has had his turn
 # when his helper has made its request.
 use_helper
 take_both
-queue_as 4000 child-hold-nested
+queue_as 4000 children-2-hold-n
 kill "$SECOND"
-event start child-hold-nested
+started 1 "hold-n-[12]"
 QUEUED=1
 await in_queue 1
 queue_as 4000 e-1
 queue_as 5000 f-1
-# The nested request gets this slot and ends, and so does its parent. Then it is the turn of user
-# 5000. From now on there is one slot, so that one helper starts after the other.
+# The other nested request gets this slot. Both end, and so does their parent. Then it is the turn of
+# user 5000. From now on there is one slot, so that one helper starts after the other.
 pkill -f -- '-- hold-first$'
-event start hold-nested
+started 1 "hold-n-[12]"
 echo 1 >"$LIMIT"
-pkill -f -- '-- hold-nested$'
+pkill -f -- '-- hold-n-[12]$'
 wait
 is "on the account of the outermost user" "$(order)" "f-1 e-1"
 

@@ -7,6 +7,7 @@
 #[path = "../../../concurrency.rs"]
 #[expect(dead_code, reason = "the knobs are read and written by the module only")]
 mod concurrency;
+mod loans;
 mod request;
 mod shares;
 mod slots;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What concurrency.rs and sharing.rs use of the `kernel` crate, built on loom.
+//! What concurrency.rs, lending.rs and sharing.rs use of the `kernel` crate, built on loom.
 //!
 //! Locks and atomics are loom's, so that loom can try all orders of what tasks do to them. Memory
 //! never runs out, and the clock stands still unless a test moves it.
