@@ -12,7 +12,7 @@ mod handler;
 use self::handler::Handler;
 use crate::{
     request::Kmod,
-    usermode_helper, //
+    wrappers::module, //
 };
 use kernel::{
     error::to_result,
@@ -93,9 +93,9 @@ impl Drop for Livepatch {
         if is_active() {
             return;
         }
-        // Each helper in flight has a reference on the module, so there is none. But the last one
-        // may have put its own a moment ago, and still be in the text of the module.
-        usermode_helper::wait_for_callbacks();
+        // Each helper in flight and each job has a reference on the module, so there is none. But
+        // the last one may have put its own a moment ago, and still be in the text of the module.
+        module::wait_for_last_acts();
 
         // SAFETY: The patch was never enabled, or it is disabled. If it is disabled, the livepatch
         // core has switched each task back at a time when the entry was not on its stack, and calls

@@ -259,21 +259,6 @@ pub(crate) fn run<C: Command>(
     }
 }
 
-/// Waits until no task is in a callback of a helper any more.
-///
-/// For the exit of the module, when no helper is in flight: a callback puts its reference on the
-/// module a few instructions before it returns.
-///
-/// Context: may sleep.
-pub(crate) fn wait_for_callbacks() {
-    // This returns when each task has been seen to sleep or to run in user space. A callback does
-    // neither between the put and its return. It takes no lock there either, for which it would
-    // sleep with PREEMPT_RT.
-    //
-    // SAFETY: May be called in any context that may sleep.
-    unsafe { bindings::synchronize_rcu_tasks() };
-}
-
 /// Writes the addresses of `strings` to `pointers`, but leaves the last pointer alone.
 ///
 /// Returns [`E2BIG`] for more than [`MAX_STRINGS`].
@@ -342,7 +327,7 @@ unsafe extern "C" fn cleanup<C: Command>(info: *mut bindings::subprocess_info) {
         end(invocation, result);
     }
 
-    // The last act: from here on the module may be unloaded, see `wait_for_callbacks()`.
+    // The last act: from here on the module may be unloaded, see `wait_for_last_acts()`.
     //
     // SAFETY: The module is valid, because `run()` has taken the reference that is put here.
     unsafe { bindings::module_put(module::this()) };

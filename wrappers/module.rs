@@ -55,6 +55,22 @@ pub(crate) fn keep() -> Result {
     }
 }
 
+/// Waits until each task that has put a reference on the module, as its last act in the text of the
+/// module, has left that text.
+///
+/// For the exit of the module. The callbacks of helpers and the jobs put theirs a few instructions
+/// before they return to the kernel.
+///
+/// Context: may sleep.
+pub(crate) fn wait_for_last_acts() {
+    // This returns when each task has been seen to sleep or to run in user space. It does neither
+    // between the put and its return. It takes no lock there either, for which it would sleep with
+    // PREEMPT_RT.
+    //
+    // SAFETY: May be called in any context that may sleep.
+    unsafe { bindings::synchronize_rcu_tasks() };
+}
+
 /// Proof that the module cannot be unloaded as long as this value lives.
 ///
 /// # Invariants
