@@ -576,27 +576,6 @@ impl LogLimits {
         })
     }
 
-    /// Does the same as [`Self::admit`], but does not wait for the lock. If it is taken at this
-    /// moment, the line is to be written.
-    ///
-    /// Only for kinds of lines whose number something else bounds.
-    ///
-    /// Context: any; with PREEMPT_RT, any but hard interrupts. Tries to take `ledgers`.
-    pub(crate) fn try_admit(
-        self: &Arc<Self>,
-        kind: Kind,
-        account: Account,
-        name: &Name,
-    ) -> Option<Again> {
-        let now = Monotonic::ktime_get();
-        match self.ledgers.try_lock() {
-            Some(mut ledgers) => self.change(&mut ledgers, now, |ledgers| {
-                ledgers.admit(kind, account, name, now)
-            }),
-            None => Some(Again::NONE),
-        }
-    }
-
     /// Changes the ledgers, and enqueues the works that have to run then.
     fn change<T>(
         self: &Arc<Self>,

@@ -476,6 +476,7 @@ impl Kmod {
                 timeout_ms,
                 self.log.clone(),
                 serving.chain.account(),
+                self.symbols,
             )?),
         };
         let environment = match (serving.helper_env, serving.record) {
@@ -494,7 +495,7 @@ impl Kmod {
                 record: serving.record.cloned(),
                 mark: serving.request.wait.then(|| self.unloads.mark()),
                 unloads: self.unloads.clone(),
-                slot,
+                slot: Some(slot),
             },
             GFP_KERNEL,
         )?)

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kills helpers that take longer than `helper_timeout_ms`, if the administrator has set it.
+//! Ends helpers that take longer than `helper_timeout_ms`, if the administrator has set it.
 //!
 //! Has no counterpart in the C code, where a helper that hangs keeps its slot until its requester
-//! is killed.
+//! is killed, and what hangs may not be the helper but a process that it has started.
+//!
+//! When the time is over, all that descends from the helper is killed, and what the helper runs on
+//! (its slot) is kept until the last of these processes has ended. A helper that ends by itself
+//! keeps nothing, whatever it has left running.
 
 use crate::{
     log_limits::{
@@ -11,21 +15,30 @@ use crate::{
         LogLimits, //
     },
     wrappers::{
+        exit::Notice,
+        job::{
+            Job,
+            Progress,
+            Steps, //
+        },
         name::Name,
         pid::ThreadGroup,
+        private_symbols::PrivateSymbols,
+        process_tree,
         requester::Account, //
     }, //
 };
+use core::{
+    convert::Infallible,
+    mem, //
+};
 use kernel::{
-    impl_has_hr_timer,
+    impl_has_hr_timer, new_mutex,
     prelude::*,
     sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
         Arc,
         ArcBorrow,
+        Mutex,
         SetOnce, //
     },
     time::{
@@ -39,98 +52,240 @@ use kernel::{
             RelativeMode, //
         },
         Delta,
+        Instant,
         Monotonic, //
     },
 };
 
-/// How long a killed helper may take to exit before the log says that it has not, in milliseconds.
+/// How long what was killed may take to exit before the log says that it has not, in milliseconds.
 const EXIT_MS: u32 = 5000;
 
-/// The deadline of one helper.
+/// How far a [`Deadline`] has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The helper runs.
+    Running,
+    /// The helper and all that descends from it were killed.
+    Killed,
+    /// The same, and the log says that one of them has not exited.
+    Reported,
+    /// The helper has ended by itself, or the last one that was killed has.
+    Over,
+}
+
+/// What a helper can run on, and a deadline can keep.
+pub(crate) trait Keepable: Send + Unpin + 'static {}
+
+impl<T: Send + Unpin + 'static> Keepable for T {}
+
+/// What a helper runs on.
+enum Kept<T> {
+    /// The helper's command has it.
+    ByCommand,
+    /// The command has ended, and the deadline has taken it over.
+    ByDeadline(T),
+    /// It was given back.
+    GivenBack,
+}
+
+/// The job of a deadline.
+type DeadlineJob<T> = Job<Deadline<T>>;
+
+/// Notice of the end of a process, which queues the job.
+type ExitNotice<T> = Notice<Arc<DeadlineJob<T>>>;
+
+/// The part of a [`Deadline`] that changes.
+struct State<T: Keepable> {
+    stage: Stage,
+    /// When the next step is due, if no process ends before.
+    due: Instant<Monotonic>,
+    alarm: Option<Arc<Alarm<T>>>,
+    armed: Option<ArcHrTimerHandle<Alarm<T>>>,
+    /// Notice of the end of the helper; when that has ended, of one that was killed with it.
+    notice: Option<Pin<KBox<ExitNotice<T>>>>,
+    /// The processes that were killed with the helper, and of which there is no notice yet.
+    killed: KVVec<ThreadGroup>,
+    kept: Kept<T>,
+}
+
+/// The deadline of one helper, which runs on a `T`.
+///
+/// It is a job that is begun when the helper starts, and done when the helper has ended by itself
+/// or, if it was killed, when the last process that was killed has ended.
 #[pin_data]
-struct Deadline {
-    #[pin]
-    timer: HrTimer<Self>,
+struct Deadline<T: Keepable> {
     /// The name that the helper runs for, for the log.
     name: Name,
     timeout_ms: u32,
+    symbols: PrivateSymbols,
     /// The helper's process, from [`Timeout::start`] on.
     helper: SetOnce<ThreadGroup>,
-    /// Whether the helper was killed.
-    killed: Atomic<bool>,
     log: Arc<LogLimits>,
     /// The account that the request is on, for the log.
     account: Account,
+    #[pin]
+    state: Mutex<State<T>>,
+}
+
+/// The timer, which queues the job.
+#[pin_data]
+struct Alarm<T: Keepable> {
+    #[pin]
+    timer: HrTimer<Self>,
+    job: Arc<DeadlineJob<T>>,
 }
 
 impl_has_hr_timer! {
-    impl HasHrTimer<Self> for Deadline {
+    impl{T: Keepable} HasHrTimer<Self> for Alarm<T> {
         mode: RelativeMode<Monotonic>, field: self.timer
     }
 }
 
-impl HrTimerCallback for Deadline {
+impl<T: Keepable> HrTimerCallback for Alarm<T> {
     type Pointer<'a> = Arc<Self>;
 
-    /// Kills the helper when its time is over, and logs it if the helper still exists [`EXIT_MS`]
-    /// later.
-    ///
-    /// Context: hard interrupt; with PREEMPT_RT, a thread that runs soft interrupts, because the
-    /// mode of the timer is not a hard one. The mode has to stay as it is: [`ThreadGroup::kill`]
-    /// takes a spinlock, which sleeps with PREEMPT_RT.
+    /// Context: hard interrupt; with PREEMPT_RT, a thread that runs soft interrupts.
     fn run(
         this: ArcBorrow<'_, Self>,
-        mut context: HrTimerCallbackContext<'_, Self>,
+        _context: HrTimerCallbackContext<'_, Self>,
     ) -> HrTimerRestart {
-        let Some(helper) = this.helper.as_ref() else {
-            return HrTimerRestart::NoRestart;
-        };
-
-        // ORDERING: Only this function uses `killed`, and it does not run twice at the same time.
-        if this.killed.load(Relaxed) {
-            if let Some(again) = this
-                .log
-                .try_admit(Kind::HelperStuck, this.account, &this.name)
-            {
-                pr_warn!(
-                    "modprobe for {} has not exited, its slot stays taken: pid={} killed_ms_ago={}{}\n",
-                    this.name,
-                    helper.number(),
-                    EXIT_MS,
-                    again,
-                );
-            }
-            return HrTimerRestart::NoRestart;
-        }
-
-        helper.kill();
-        this.killed.store(true, Relaxed);
-        if let Some(again) = this
-            .log
-            .try_admit(Kind::HelperKilled, this.account, &this.name)
-        {
-            pr_warn!(
-                "modprobe for {} took too long, killed: pid={} helper_timeout_ms={}{}\n",
-                this.name,
-                helper.number(),
-                this.timeout_ms,
-                again,
-            );
-        }
-        context.forward_now(Delta::from_millis(EXIT_MS.into()));
-        HrTimerRestart::Restart
+        this.job.queue();
+        HrTimerRestart::NoRestart
     }
 }
 
-/// The deadline of a helper, until this value is dropped.
-///
-/// Dropping it cancels the timer, and waits for its function to return.
-pub(crate) struct Timeout {
-    deadline: Arc<Deadline>,
-    armed: SetOnce<ArcHrTimerHandle<Deadline>>,
+impl<T: Keepable> State<T> {
+    /// Has the job queued in `time_ms` milliseconds, and not at the time that was set before.
+    fn set_alarm(&mut self, time_ms: u32) {
+        let time = Delta::from_millis(time_ms.into());
+
+        // Dropping the handle cancels the timer, so this comes first.
+        self.armed = None;
+        self.due = Instant::now() + time;
+        self.armed = self.alarm.clone().map(|alarm| alarm.start(time));
+    }
+
+    /// Makes sure that there is notice of the end of the helper or, if that has ended, of a process
+    /// that was killed with it. Returns that process, or `None` if all have ended.
+    fn watch_next(&mut self, job: &Arc<DeadlineJob<T>>) -> Option<&ThreadGroup> {
+        loop {
+            // This also finds one that ended before there was notice.
+            if self
+                .notice
+                .as_ref()
+                .is_some_and(|notice| !notice.group().has_ended())
+            {
+                break;
+            }
+            self.notice = None;
+
+            let last = self.killed.last()?;
+            if last.has_ended() {
+                self.killed.pop();
+                continue;
+            }
+            let Ok(place) = KBox::new_uninit(GFP_KERNEL) else {
+                // Without notice, the job looks again later.
+                self.set_alarm(EXIT_MS);
+                return self.killed.last();
+            };
+            let group = self.killed.pop()?;
+            self.notice = Some(put(place, Notice::new(group, job.clone())));
+        }
+        self.notice.as_ref().map(|notice| notice.group())
+    }
 }
 
-impl Timeout {
+/// Initialises the value in a box by what cannot fail.
+fn put<V>(place: KBox<mem::MaybeUninit<V>>, value: impl PinInit<V>) -> Pin<KBox<V>> {
+    let placed: Result<_, Infallible> = place.write_pin_init(value);
+    match placed {
+        Ok(placed) => placed,
+        Err(never) => match never {},
+    }
+}
+
+impl<T: Keepable> Deadline<T> {
+    /// Kills the helper and all that descends from it, unless it has ended.
+    fn kill(&self, helper: &ThreadGroup, state: &mut State<T>) {
+        let Some(killed) = process_tree::kill(self.symbols, helper) else {
+            return;
+        };
+        state.killed = killed;
+        state.stage = Stage::Killed;
+        state.set_alarm(EXIT_MS);
+
+        if let Some(again) = self.log.admit(Kind::HelperKilled, self.account, &self.name) {
+            pr_warn!(
+                "modprobe for {} took too long, killed: pid={} helper_timeout_ms={}{}\n",
+                self.name,
+                helper.number(),
+                self.timeout_ms,
+                again,
+            );
+        }
+    }
+
+    /// Writes to the log that `process` was killed and has not exited.
+    fn report(&self, process: &ThreadGroup, is_slot_taken: bool) {
+        if let Some(again) = self.log.admit(Kind::HelperStuck, self.account, &self.name) {
+            pr_warn!(
+                "modprobe for {} has not exited{}: pid={} killed_ms_ago={}{}\n",
+                self.name,
+                if is_slot_taken {
+                    ", its slot stays taken"
+                } else {
+                    ""
+                },
+                process.number(),
+                EXIT_MS,
+                again,
+            );
+        }
+    }
+}
+
+impl<T: Keepable> Steps for Deadline<T> {
+    fn step(&self, job: &Arc<Job<Self>>) -> Progress {
+        let Some(helper) = self.helper.as_ref() else {
+            return Progress::Done;
+        };
+        let mut state = self.state.lock();
+        let is_due = Instant::now() - state.due >= Delta::ZERO;
+
+        if state.stage == Stage::Running && is_due {
+            self.kill(helper, &mut state);
+        } else if state.stage == Stage::Killed && is_due {
+            let is_slot_taken = !matches!(state.kept, Kept::GivenBack);
+            if let Some(process) = state.watch_next(job) {
+                self.report(process, is_slot_taken);
+                state.stage = Stage::Reported;
+            }
+        }
+        if state.watch_next(job).is_some() {
+            return Progress::Waiting;
+        }
+
+        state.stage = Stage::Over;
+        // They queue the job. When they are gone, nobody does, and the job has no reference on
+        // itself.
+        state.armed = None;
+        state.alarm = None;
+        state.notice = None;
+        let kept = mem::replace(&mut state.kept, Kept::GivenBack);
+        drop(state);
+        drop(kept);
+        Progress::Done
+    }
+}
+
+/// The deadline of a helper that runs on a `T`.
+pub(crate) struct Timeout<T: Keepable> {
+    job: Arc<DeadlineJob<T>>,
+    alarm: Arc<Alarm<T>>,
+}
+
+impl<T: Keepable> Timeout<T> {
     /// Creates a deadline of `timeout_ms` milliseconds, at least 1. The timer does not run yet.
     ///
     /// `account` is that of the request.
@@ -143,36 +298,81 @@ impl Timeout {
         timeout_ms: u32,
         log: Arc<LogLimits>,
         account: Account,
+        symbols: PrivateSymbols,
     ) -> Result<Self> {
-        Ok(Self {
-            deadline: Arc::pin_init(
-                pin_init!(Deadline {
-                    timer <- HrTimer::new(),
-                    name,
-                    timeout_ms,
-                    helper: SetOnce::new(),
-                    killed: Atomic::new(false),
-                    log,
-                    account,
-                }),
-                GFP_KERNEL,
-            )?,
-            armed: SetOnce::new(),
-        })
+        let job: Arc<Job<_>> = Arc::pin_init(
+            Job::new(pin_init!(Deadline {
+                name,
+                timeout_ms,
+                log,
+                account,
+                symbols,
+                helper: SetOnce::new(),
+                state <- new_mutex!(
+                    State {
+                        stage: Stage::Running,
+                        due: Instant::now(),
+                        alarm: None,
+                        armed: None,
+                        notice: None,
+                        killed: KVVec::new(),
+                        kept: Kept::ByCommand,
+                    },
+                    "kmod_rs::Deadline::state"
+                ),
+            })),
+            GFP_KERNEL,
+        )?;
+        let for_alarm = job.clone();
+        let alarm = Arc::pin_init(
+            pin_init!(Alarm {
+                timer <- HrTimer::new(),
+                job: for_alarm,
+            }),
+            GFP_KERNEL,
+        )?;
+        Ok(Self { job, alarm })
     }
 
-    /// Starts the timer, which will kill the thread group of the current task.
+    /// Starts the timer for the thread group of the current task.
     ///
-    /// To be called once, by the helper, before it executes the program.
+    /// To be called once, by the helper, before it executes the program. Returns [`ENOMEM`].
     ///
-    /// Context: in the helper's own task.
-    pub(crate) fn start(&self) {
-        let Some(helper) = ThreadGroup::current() else {
-            return;
-        };
-        self.deadline.helper.populate(helper);
+    /// Context: in the helper's own task; may sleep.
+    pub(crate) fn start(&self) -> Result {
+        let deadline = self.job.steps();
+        let helper = ThreadGroup::current().ok_or(ESRCH)?;
+        let to_watch = ThreadGroup::current().ok_or(ESRCH)?;
+        let place = KBox::new_uninit(GFP_KERNEL)?;
+        self.job.begin()?;
 
-        let timeout = Delta::from_millis(self.deadline.timeout_ms.into());
-        self.armed.populate(self.deadline.clone().start(timeout));
+        // Nothing fails from here on, and the helper does not end before this returns: so the job
+        // is queued, and is done in the end.
+        deadline.helper.populate(helper);
+        let mut state = deadline.state.lock();
+        state.notice = Some(put(place, Notice::new(to_watch, self.job.clone())));
+        state.alarm = Some(self.alarm.clone());
+        state.set_alarm(deadline.timeout_ms);
+        Ok(())
+    }
+
+    /// Takes over what the helper runs on, when its command has ended.
+    ///
+    /// If the helper was killed because its time was over, this is kept until the last process that
+    /// was killed with it has ended. Otherwise it is given back at once. A helper that still runs,
+    /// because nobody waits for it, keeps its deadline.
+    ///
+    /// Context: may sleep.
+    pub(crate) fn command_ended(self, runs_on: T) {
+        let mut state = self.job.steps().state.lock();
+
+        match state.stage {
+            Stage::Running | Stage::Over => {
+                state.kept = Kept::GivenBack;
+                drop(state);
+                drop(runs_on);
+            }
+            Stage::Killed | Stage::Reported => state.kept = Kept::ByDeadline(runs_on),
+        }
     }
 }

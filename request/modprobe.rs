@@ -41,14 +41,14 @@ const MODPROBE_ENV: [&CStr; 3] = [
 ///
 /// Lives until the helper has exited or, if the request does not wait, until the program has been
 /// executed. If the requester is killed, the request returns earlier, but its slot stays taken
-/// until the helper has exited.
+/// until the helper has exited. Only the deadline and, because of it, the slot may live longer.
 pub(crate) struct Modprobe {
     /// The target of the request: the name and the program.
     pub(crate) target: Target,
     /// The chain of the request.
     pub(crate) chain: Chain,
     /// The deadline of the helper, if it has one.
-    pub(crate) timeout: Option<Timeout>,
+    pub(crate) timeout: Option<Timeout<SlotUse>>,
     /// The duty to answer the followers, if the request is a leader.
     pub(crate) leader: Option<Leader>,
     /// The place of the helper in the table of helpers.
@@ -61,8 +61,8 @@ pub(crate) struct Modprobe {
     pub(crate) mark: Option<Mark>,
     /// What is known of unloads.
     pub(crate) unloads: Arc<Unloads>,
-    /// The slot that the helper runs on.
-    pub(crate) slot: SlotUse,
+    /// The slot that the helper runs on, until [`Self::ended`].
+    pub(crate) slot: Option<SlotUse>,
 }
 
 /// How the helper of a request ended.
@@ -97,14 +97,14 @@ impl Command for Modprobe {
             *self.target.name(),
             &self.chain,
             record,
-            Some(self.slot.lender().clone()),
+            self.slot.as_ref().map(|slot| slot.lender().clone()),
         )?;
         if let Some(record) = &self.record {
             let helper = Requester::current().tgid();
             record.helper_started(helper, self.target.modprobe_path());
         }
         if let Some(timeout) = &self.timeout {
-            timeout.start();
+            timeout.start()?;
         }
         // Last, because it tells the followers that do not wait that the helper was started. From
         // here on, only the execution of the program can fail.
@@ -128,6 +128,14 @@ impl Command for Modprobe {
 
         let has_exited = result.is_ok_and(|status| !status.is_signal());
         let has_loaded = result == Ok(WaitStatus::SUCCESS) && this.tracker.has_loaded();
+
+        // The slot comes last, and may be kept by the deadline.
+        let timeout = this.timeout.take();
+        let slot = this.slot.take();
+        drop(this);
+        if let (Some(timeout), Some(slot)) = (timeout, slot) {
+            timeout.command_ended(slot);
+        }
         Ending {
             result,
             may_have_missed: is_overlapped && has_exited && !has_loaded,

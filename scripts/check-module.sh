@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PRIVATE="has_capability_noaudit modprobe_path modules security_kernel_module_request"
+PRIVATE="has_capability_noaudit modprobe_path modules security_kernel_module_request walk_process_tree"
 ENTRY=kmod_rs_request_module
 HANDLER=kmod_rs_handle_request
 

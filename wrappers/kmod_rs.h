@@ -44,6 +44,8 @@ void kmod_rs_symbol(char *buffer, size_t size,
 /* Assembler (ksyms.S), called from Rust: private symbols of the kernel. */
 int kmod_rs_security_kernel_module_request(char *name);	/* security.rs */
 bool kmod_rs_has_capability_noaudit(void *task, int capability); /* requester.rs */
+void kmod_rs_walk_process_tree(void *top, int (*visitor)(void *task, void *data),
+			       void *data);		/* process_tree.rs */
 extern char *const kmod_rs_modprobe_path;		/* modprobe_path.rs */
 extern struct list_head *const kmod_rs_modules;		/* module_list.rs */
 

@@ -52,6 +52,13 @@ SYM_FUNC_START(kmod_rs_has_capability_noaudit)
 	KLP_RELOC .Lafter_second_jmp-4, has_capability_noaudit, -4, R_X86_64_PLT32
 SYM_FUNC_END(kmod_rs_has_capability_noaudit)
 
+/* void kmod_rs_walk_process_tree(struct task_struct *top, proc_visitor visitor, void *data) */
+SYM_FUNC_START(kmod_rs_walk_process_tree)
+	jmp	".klp.tombstone.walk_process_tree"
+.Lafter_third_jmp:
+	KLP_RELOC .Lafter_third_jmp-4, walk_process_tree, -4, R_X86_64_PLT32
+SYM_FUNC_END(kmod_rs_walk_process_tree)
+
 	.data
 	.balign	8
 

@@ -7,7 +7,9 @@
 
 pub(crate) mod debugfs;
 pub(crate) mod delayed_work;
+pub(crate) mod exit;
 pub(crate) mod glob;
+pub(crate) mod job;
 pub(crate) mod log;
 pub(crate) mod modprobe_path;
 pub(crate) mod module;
@@ -16,6 +18,7 @@ pub(crate) mod name;
 pub(crate) mod notifier;
 pub(crate) mod pid;
 pub(crate) mod private_symbols;
+pub(crate) mod process_tree;
 pub(crate) mod requester;
 pub(crate) mod security;
 pub(crate) mod sysctl;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Thread groups: references on them, the ancestors of a task, and how to kill one.
+//! Thread groups: references on them, whether one has ended, and the ancestors of a task.
 //!
 //! The `kernel` crate does not wrap `struct pid`.
 //!
@@ -12,7 +12,6 @@ use core::ptr::{
 };
 use kernel::{
     bindings,
-    ffi::c_int,
     prelude::*,
     sync::rcu,
     task::Pid, //
@@ -54,11 +53,7 @@ impl ThreadGroup {
     /// Context: any in which there is a current task.
     pub(crate) fn current() -> Option<Self> {
         // SAFETY: The current task is not freed while it runs.
-        let pid =
-            unsafe { bindings::get_task_pid(current!().as_ptr(), bindings::pid_type_PIDTYPE_TGID) };
-
-        // INVARIANT: `get_task_pid()` has taken a reference.
-        NonNull::new(pid).map(Self)
+        unsafe { Self::of(current!().as_ptr()) }
     }
 
     /// Returns the value that identifies the group.
@@ -77,6 +72,22 @@ impl ThreadGroup {
         !unsafe { bindings::pid_task(self.0.as_ptr(), bindings::pid_type_PIDTYPE_TGID) }.is_null()
     }
 
+    /// Returns whether all tasks of the group have exited.
+    ///
+    /// They have given up their memory and their files then. The group may not have been reaped.
+    ///
+    /// Context: any.
+    pub(crate) fn has_ended(&self) -> bool {
+        let _guard = rcu::read_lock();
+
+        // SAFETY: By the type invariant the `struct pid` is valid, and the RCU read lock is held.
+        // The task that is found for this type is the leader of the group.
+        unsafe {
+            let leader = bindings::pid_task(self.0.as_ptr(), bindings::pid_type_PIDTYPE_TGID);
+            leader.is_null() || has_ended(leader)
+        }
+    }
+
     /// Returns the number of the group in the initial namespace.
     pub(crate) fn number(&self) -> Pid {
         // SAFETY: By the type invariant the `struct pid` is valid. `numbers` has at least one
@@ -84,17 +95,44 @@ impl ThreadGroup {
         unsafe { (*self.0.as_ptr()).numbers.as_ptr().read().nr }
     }
 
-    /// Sends SIGKILL to the group, if it has not ended.
+    /// Takes a reference on the thread group of a task.
     ///
-    /// Context: any, also a hard interrupt; with PREEMPT_RT only where a spinlock may be taken,
-    /// because the function takes the `siglock` of the group, which may sleep then.
-    pub(crate) fn kill(&self) {
-        // The only error is that the group has ended already.
-        //
-        // SAFETY: By the type invariant the `struct pid` is valid. The last argument says that the
-        // kernel sends the signal, so the permissions of the current task do not matter.
-        // CAST: A small number.
-        let _ = unsafe { bindings::kill_pid(self.0.as_ptr(), bindings::SIGKILL as c_int, 1) };
+    /// Returns `None` if the task has been reaped already, so that it is in no group.
+    ///
+    /// Context: any.
+    ///
+    /// # Safety
+    ///
+    /// `task` is not freed during the call.
+    pub(super) unsafe fn of(task: *mut bindings::task_struct) -> Option<Self> {
+        // SAFETY: By the requirement.
+        let pid = unsafe { bindings::get_task_pid(task, bindings::pid_type_PIDTYPE_TGID) };
+
+        // INVARIANT: `get_task_pid()` has taken a reference.
+        NonNull::new(pid).map(Self)
+    }
+
+    /// Returns the `struct pid`, which is valid as long as this value.
+    pub(super) fn as_ptr(&self) -> *mut bindings::pid {
+        self.0.as_ptr()
+    }
+}
+
+/// Returns whether all tasks have exited of the group that `leader` leads.
+///
+/// As the kernel's `pidfd_poll()` has it: the leader has exited, and no other task is left.
+///
+/// # Safety
+///
+/// `leader` leads its group, and the RCU read lock or `tasklist_lock` is held since it was found.
+pub(super) unsafe fn has_ended(leader: *const bindings::task_struct) -> bool {
+    // SAFETY: By the requirement the task is not freed here, and `signal` lives as long as its
+    // task. The two fields may change at the same time; each is one aligned word, which is read
+    // once. The address of the list's head is only compared.
+    unsafe {
+        let exit_state = ptr::read_volatile(&raw const (*leader).exit_state);
+        let next = ptr::read_volatile(&raw const (*leader).thread_node.next);
+        exit_state != 0 && next.cast_const() == &raw const (*(*leader).signal).thread_head
     }
 }
 
@@ -145,5 +183,18 @@ impl Drop for ThreadGroup {
     fn drop(&mut self) {
         // SAFETY: By the type invariant there is a reference, which is not used after this.
         unsafe { bindings::put_pid(self.0.as_ptr()) };
+    }
+}
+
+#[kunit_tests(kmod_rs_pid)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_runs_has_not_ended() -> Result {
+        let group = ThreadGroup::current().ok_or(ESRCH)?;
+        assert!(group.has_tasks());
+        assert!(!group.has_ended());
+        Ok(())
     }
 }

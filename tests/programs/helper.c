@@ -12,6 +12,13 @@
  *	hold-...	do not end before the test gives up its lock on /tmp/gate
  *	sleep-MS...	end after MS milliseconds
  *	stuck-...	write to the file system that is mounted on /tmp/frozen
+ *	tree-...	have a child that has a child; all three wait like hold-
+ *	tree-stuck-...	the same, but the grandchild does what stuck- does
+ *	leave-...	leave a child behind that waits like hold-
+ *	bomb-...	fork without end, and so do the children, as another user
+ *			who can have 40 processes
+ *	spawn-...	have 300 children that wait, and 8 that start one child after
+ *			the other without end; one that has lost its parent stays
  *	real-NAME	have the real modprobe load NAME
  *	describe-...	write what it was run with to /tmp/description; the empty
  *			name does this as well
@@ -28,6 +35,8 @@
  *
  * A process that makes a request writes "got PID NAME RESULT" and exits with 1 unless the result
  * was 0.
+ *
+ * A child and a grandchild as above write "child PID NAME" and "grandchild PID NAME" when they start.
  *
  * "exit-N" may also stand at the end of one of the other names. For any other name, the program
  * exits with 0.
@@ -263,6 +272,72 @@ static int ask_again(const char *name)
 	return ask_in_child("w", other);
 }
 
+static int hold(void)
+{
+	int gate = open("/tmp/gate", O_RDONLY);
+
+	return gate < 0 || flock(gate, LOCK_SH) ? 97 : 0;
+}
+
+static int write_to_frozen(void)
+{
+	return open("/tmp/frozen/stuck", O_WRONLY | O_CREAT, 0600) < 0 ? 96 : 0;
+}
+
+static int grow_tree(const char *name)
+{
+	if (!fork()) {
+		event("child", name);
+		if (!fork()) {
+			event("grandchild", name);
+			_exit(begins(name, "tree-stuck-") ? write_to_frozen() : hold());
+		}
+		_exit(hold());
+	}
+	return hold();
+}
+
+static int fork_for_ever(void)
+{
+	struct rlimit processes = { 40, 40 };
+
+	if (setrlimit(RLIMIT_NPROC, &processes) || setuid(4040))
+		return 89;
+	for (;;)
+		fork();
+}
+
+static void spawn_for_ever(void)
+{
+	const struct timespec moment = { 0, 2000000 };
+	pid_t parent = getpid();
+
+	for (;;) {
+		pid_t child = fork();
+
+		if (!child) {
+			nanosleep(&moment, NULL);
+			while (getppid() != parent)
+				pause();
+			_exit(0);
+		}
+		waitpid(child, NULL, 0);
+	}
+}
+
+static int have_spawners(void)
+{
+	int i;
+
+	for (i = 0; i < 300; i++)
+		if (!fork())
+			_exit(pause());
+	for (i = 0; i < 8; i++)
+		if (!fork())
+			spawn_for_ever();
+	return pause();
+}
+
 int main(int argc, char **argv, char **envp)
 {
 	const char *name = argc == 4 ? argv[3] : "?", *exit_status;
@@ -281,18 +356,25 @@ int main(int argc, char **argv, char **envp)
 		signal(atoi(name + 7), SIG_DFL);
 		raise(atoi(name + 7));
 	} else if (begins(name, "hold-")) {
-		int gate = open("/tmp/gate", O_RDONLY);
-
-		if (gate < 0 || flock(gate, LOCK_SH))
-			status = 97;
+		status = hold() ?: status;
+	} else if (begins(name, "tree-")) {
+		status = grow_tree(name);
+	} else if (begins(name, "leave-")) {
+		if (!fork()) {
+			event("child", name);
+			_exit(hold());
+		}
+	} else if (begins(name, "bomb-")) {
+		status = fork_for_ever();
+	} else if (begins(name, "spawn-")) {
+		status = have_spawners();
 	} else if (begins(name, "sleep-")) {
 		long ms = atol(name + 6);
 		struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
 
 		nanosleep(&time, NULL);
 	} else if (begins(name, "stuck-")) {
-		if (open("/tmp/frozen/stuck", O_WRONLY | O_CREAT, 0600) < 0)
-			status = 96;
+		status = write_to_frozen() ?: status;
 	} else if (begins(name, "real-")) {
 		execl("/sbin/modprobe", "modprobe", "-q", "--", name + 5, NULL);
 		status = 95;
