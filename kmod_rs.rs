@@ -43,7 +43,8 @@ use crate::{
         suspend_watcher::SuspendWatcher,
         unloads::Unloads,
         Kmod,
-        Parts, //
+        Parts,
+        Unwaiting, //
     },
     sysctl::Knobs,
     wrappers::{
@@ -108,12 +109,15 @@ impl kernel::InPlaceModule for KmodRs {
         let log = LogLimits::new();
         let firewall = symbols.and_then(|symbols| Firewall::new(log.clone()?, symbols));
         let helpers = Helpers::new();
-        let sharing = slots
-            .clone()
-            .and_then(|slots| Arc::pin_init(Sharing::new(slots), GFP_KERNEL));
         let unloads = symbols.and_then(Unloads::new);
         // 7.2 gives a reference, 7.3 the value.
         let recorder = Recorder::new(*Borrow::<u32>::borrow(&module_parameters::records.value()));
+        let unwaiting =
+            || Unwaiting::new(slots.clone()?, symbols?, recorder.clone()?.kept().clone());
+        let unwaiting = unwaiting();
+        let sharing =
+            || Arc::pin_init(Sharing::new(slots.clone()?, unwaiting.clone()?), GFP_KERNEL);
+        let sharing = sharing();
         let autoloaded = recorder.clone().and_then(Autoloaded::new);
         let directory = Arc::new(debugfs::Directory::new(c"kmod_rs"), GFP_KERNEL);
 
@@ -122,6 +126,7 @@ impl kernel::InPlaceModule for KmodRs {
                 settings: settings.clone()?,
                 firewall: firewall.clone()?,
                 sharing: sharing.clone()?,
+                unwaiting: unwaiting.clone()?,
                 helpers: helpers.clone()?,
                 records: Records::new(recorder.clone()?, autoloaded.clone()?),
                 unloads: unloads.clone()?,
@@ -133,7 +138,7 @@ impl kernel::InPlaceModule for KmodRs {
 
         // Initialised from top to bottom.
         try_pin_init!(Self {
-            _knobs <- Knobs::new(slots?, settings?, firewall?),
+            _knobs <- Knobs::new(slots?, unwaiting.clone()?, settings?, firewall?),
             _recent <- debugfs::File::new(directory.clone()?, recorder::Recent(recorder.clone()?)),
             _inflight <-
                 debugfs::File::new(directory.clone()?, recorder::Inflight(recorder.clone()?)),
@@ -146,8 +151,10 @@ impl kernel::InPlaceModule for KmodRs {
                 autoloaded: autoloaded?,
                 unloads: unloads?,
             })),
-            _suspend_watcher <-
-                notifier::Registration::new(notifier::Suspend(SuspendWatcher(sharing?))),
+            _suspend_watcher <- notifier::Registration::new(notifier::Suspend(SuspendWatcher {
+                sharing: sharing?,
+                unwaiting: unwaiting?,
+            })),
             _directory: directory?,
             _reports: Reports(log?),
             // Requests arrive before this returns, and need all of the above.

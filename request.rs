@@ -20,8 +20,12 @@ pub(crate) mod sharing;
 pub(crate) mod suspend_watcher;
 mod target;
 pub(crate) mod unloads;
+mod unwaiting;
 
-pub(crate) use self::serving::Request;
+pub(crate) use self::{
+    modprobe::Unwaiting,
+    serving::Request, //
+};
 
 use self::{
     answer::{
@@ -38,7 +42,8 @@ use self::{
     },
     modprobe::{
         Ending,
-        Modprobe, //
+        Modprobe,
+        Right, //
     },
     serving::{
         Serving,
@@ -53,7 +58,12 @@ use self::{
         Sharing, //
     },
     target::Target,
-    unloads::Unloads, //
+    unloads::Unloads,
+    unwaiting::{
+        Attachable,
+        Entered,
+        NotEntered, //
+    }, //
 };
 use crate::{
     concurrency::{
@@ -111,6 +121,7 @@ pub(crate) struct Kmod {
     helper_count: Arc<HelperCount>,
     records: Records,
     sharing: Arc<Sharing>,
+    unwaiting: Arc<Unwaiting>,
     unloads: Arc<Unloads>,
     log: Arc<LogLimits>,
     module_request: trace::ModuleRequest,
@@ -125,6 +136,8 @@ pub(crate) struct Parts {
     pub(crate) firewall: Arc<Firewall>,
     /// Equal requests, and the slots of their leaders.
     pub(crate) sharing: Arc<Sharing>,
+    /// The requests that do not wait.
+    pub(crate) unwaiting: Arc<Unwaiting>,
     /// The helpers that run.
     pub(crate) helpers: Arc<Helpers>,
     /// What is remembered of requests.
@@ -148,6 +161,7 @@ impl Kmod {
             settings,
             firewall,
             sharing,
+            unwaiting,
             helpers,
             records,
             unloads,
@@ -163,6 +177,7 @@ impl Kmod {
             records,
             slots: sharing.slots().clone(),
             sharing,
+            unwaiting,
             unloads,
             log,
             module_request: trace::ModuleRequest::find()?,
@@ -173,7 +188,8 @@ impl Kmod {
     /// Serves a request, in the place of `__request_module()`.
     ///
     /// Returns 0 if the helper (of a follower: its leader's) succeeded or, if the request does not
-    /// wait, was started; the helper's wait status if it failed; otherwise a negative errno.
+    /// wait, was started or will be; the helper's wait status if it failed; otherwise a negative
+    /// errno.
     ///
     /// Context: may sleep. The caller may hold mutexes, but none that the helper needs.
     pub(crate) fn request_module(&self, request: &Request<'_>, on_stack: &OnStack<'_>) -> c_int {
@@ -229,6 +245,8 @@ impl Kmod {
     /// Context: in the task that gives back; may sleep.
     pub(crate) fn given_back(&self) {
         self.firewall.given_back();
+        // If modprobe's path is empty, drops what is kept. That would keep the module loaded.
+        self.unwaiting.pump();
     }
 
     /// Takes the steps between the beginning and the end of the record.
@@ -236,6 +254,9 @@ impl Kmod {
         let target = self.permit(serving)?;
         let mut helpers_left = MAX_HELPERS;
 
+        if !serving.request.wait {
+            return self.enter(serving, target);
+        }
         loop {
             let (leader, slot) = match self.share(serving, &target)? {
                 Source::Shared(outcome) => {
@@ -247,11 +268,9 @@ impl Kmod {
                 }
                 Source::Own(leader, slot) => (leader, slot),
             };
-            let ending = self.run(serving, target.clone(), leader, slot)?;
-            let answer = match serving.request.wait {
-                true => Answer::Helper(ending.result?),
-                false => ending.result.map(|_| Answer::Started)?,
-            };
+            let modprobe = self.modprobe(serving, target.clone(), leader, Right::Slot(slot))?;
+            let ending = self.run(serving, modprobe, Wait::Exit)?;
+            let answer = Answer::Helper(ending.result?);
             // A module that was leaving can be loaded when it has left.
             helpers_left -= 1;
             if !ending.may_have_missed || helpers_left == 0 || !self.unloads.wait() {
@@ -307,8 +326,86 @@ impl Kmod {
         Ok(Target::new(*name, path)?)
     }
 
-    /// Takes steps 6 and 7: whose answer does the request get? It waits here, for a slot or for its
-    /// leader's helper.
+    /// Returns whether a request shares.
+    ///
+    /// A nested request must not wait for the helper of another request, which may be waiting for
+    /// it. A helper that is told of its request runs for this request only.
+    fn shares(&self, serving: &Serving<'_>) -> bool {
+        !serving.chain.is_nested()
+            && !serving.helper_env
+            && self.settings.coalesce.load(Relaxed) != 0
+    }
+
+    /// Takes steps 6 to 9 for a request that does not wait.
+    #[inline(never)]
+    fn enter(&self, serving: &Serving<'_>, target: Target) -> Result<Answer, Refusal> {
+        // 6. Sharing. 7. A permit, or a place among those that are kept.
+        match self.keep(serving, &target) {
+            Ok(Entered::Now(modprobe)) => {
+                let ending = self.run(serving, modprobe, Wait::Exec)?;
+                Ok(ending.result.map(|_| Answer::Started)?)
+            }
+            Ok(Entered::Kept) => {
+                self.trace(serving);
+                Ok(Answer::Kept)
+            }
+            Ok(Entered::Shared) => {
+                self.trace(serving);
+                Ok(Answer::Shared(Ok(WaitStatus::SUCCESS)))
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Takes steps 6 and 7 for a request that does not wait.
+    #[inline(never)]
+    fn keep(&self, serving: &Serving<'_>, target: &Target) -> Result<Entered<Modprobe>, Refusal> {
+        let shared = self.shares(serving).then_some(target);
+        let permit = self.unwaiting.permit(serving.chain.account(), shared)?;
+        let turn = permit.turn();
+        let modprobe = self.modprobe(serving, target.clone(), None, Right::Permit(permit))?;
+        let attachable = shared.map_or(Attachable::No, |target| self.sharing.attachable(target));
+
+        if let Some(record) = serving.record {
+            record.queued();
+        }
+        let reference = serving.on_stack.reference();
+        match self
+            .unwaiting
+            .enter(modprobe, turn, shared, attachable, reference)
+        {
+            Ok(Entered::Now(modprobe)) => {
+                if let Some(record) = serving.record {
+                    record.dequeued();
+                }
+                Ok(Entered::Now(modprobe))
+            }
+            Ok(Entered::Kept) => {
+                if attachable != Attachable::No {
+                    self.sharing.attach(target, turn);
+                }
+                Ok(Entered::Kept)
+            }
+            Ok(entered) => Ok(entered),
+            Err(reason) => {
+                if matches!(reason, NotEntered::Full) {
+                    let kept = self.unwaiting.kept();
+                    messages::none_kept(
+                        &self.log,
+                        serving.chain.account(),
+                        &self.slots,
+                        kept,
+                        target.name(),
+                        serving.requester,
+                    );
+                }
+                Err(reason.into())
+            }
+        }
+    }
+
+    /// Takes steps 6 and 7 for a request that waits: whose answer does it get? It waits here, for a
+    /// slot or for its leader's helper.
     #[inline(never)]
     fn share(&self, serving: &Serving<'_>, target: &Target) -> Result<Source, Refusal> {
         if let Some(record) = serving.record {
@@ -319,27 +416,18 @@ impl Kmod {
             account: serving.chain.account().number(),
         };
         let counted = self.count_nested(serving, target)?;
-        // A nested request must not wait for the helper of another request, which may be waiting
-        // for it. A helper that is told of its request runs for this request only.
-        let shares = !serving.chain.is_nested()
-            && !serving.helper_env
-            && self.settings.coalesce.load(Relaxed) != 0;
+        let shares = self.shares(serving);
 
         // 6. Sharing.
-        let role = match (shares, serving.request.wait) {
-            (false, _) => Role::Alone,
-            (true, true) => self.sharing.join(target, claim)?,
-            (true, false) => self.sharing.join_unwaiting(target, claim)?,
+        let role = match shares {
+            true => self.sharing.join(target, claim)?,
+            false => Role::Alone,
         };
 
         // 7. A slot.
         let source = match role {
             Role::Leader(leader, slot) => self.own(Some(leader), slot),
             Role::Follower(follower) => self.follow(serving, target, follower),
-            Role::Served => {
-                self.trace(serving);
-                Ok(Source::Shared(Ok(WaitStatus::SUCCESS)))
-            }
             Role::Alone => self.take_slot(serving, claim, counted).map(|slot| {
                 let leader = shares.then(|| self.sharing.alone(target)).flatten();
                 Source::Own(leader, slot)
@@ -388,7 +476,7 @@ impl Kmod {
 
     /// Has a request that waits run a helper on a slot of its own.
     fn own(&self, leader: Option<Leader>, slot: Slot) -> Result<Source, NoSlot> {
-        let slot = SlotUse::own(slot, true, self.helper_count.count())?;
+        let slot = SlotUse::own(slot, self.helper_count.count())?;
 
         Ok(Source::Own(leader, slot))
     }
@@ -426,37 +514,24 @@ impl Kmod {
         claim: Claim,
         counted: Option<Counted>,
     ) -> Result<SlotUse, NoSlot> {
-        let waits = serving.request.wait;
-
         match (serving.chain.lender(), counted) {
             // Its helper waits for it, as it waits itself.
-            (Some(lender), Some(counted)) if waits => {
+            (Some(lender), Some(counted)) => {
                 SlotUse::take_nested(&self.slots, claim, lender, counted)
             }
             (_, counted) => {
                 drop(counted);
-                SlotUse::take(&self.slots, claim, waits, &self.helper_count)
+                SlotUse::take(&self.slots, claim, &self.helper_count)
             }
         }
     }
 
     /// Takes steps 8 and 9: runs a helper.
-    fn run(
-        &self,
-        serving: &Serving<'_>,
-        target: Target,
-        leader: Option<Leader>,
-        slot: SlotUse,
-    ) -> Result<Ending> {
+    fn run(&self, serving: &Serving<'_>, modprobe: KBox<Modprobe>, wait: Wait) -> Result<Ending> {
         // 8. The kernel's own trace event.
         self.trace(serving);
 
         // 9. The helper.
-        let modprobe = self.modprobe(serving, target, leader, slot)?;
-        let wait = match serving.request.wait {
-            true => Wait::Exit,
-            false => Wait::Exec,
-        };
         usermode_helper::run(modprobe, wait, serving.on_stack)
     }
 
@@ -467,7 +542,7 @@ impl Kmod {
         serving: &Serving<'_>,
         target: Target,
         leader: Option<Leader>,
-        slot: SlotUse,
+        right: Right,
     ) -> Result<KBox<Modprobe>> {
         let timeout = match self.settings.helper_timeout_ms.load(Relaxed) {
             0 => None,
@@ -495,7 +570,7 @@ impl Kmod {
                 record: serving.record.cloned(),
                 mark: serving.request.wait.then(|| self.unloads.mark()),
                 unloads: self.unloads.clone(),
-                slot: Some(slot),
+                right: Some(right),
             },
             GFP_KERNEL,
         )?)
@@ -513,5 +588,12 @@ impl Kmod {
         if !serving.is_traced.replace(true) {
             self.module_request.fire(name.as_cstr(), *wait, *call_site);
         }
+    }
+}
+
+impl Drop for Kmod {
+    /// Breaks the circle of references: helpers that run refer to what serves requests.
+    fn drop(&mut self) {
+        self.unwaiting.close();
     }
 }

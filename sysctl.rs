@@ -17,7 +17,8 @@ use crate::{
     livepatch,
     request::{
         chain,
-        settings::Settings, //
+        settings::Settings,
+        Unwaiting, //
     },
     wrappers::{
         requester,
@@ -64,7 +65,7 @@ static KNOBS: [Knob; 16] = [
     //     directory, name                 range              default  who may write
     //         where the value is kept
     number(KERNEL,  c"kmod-limit",           1..=1_000,            50, CAPABLE,
-        Through(|s| s.slots.limit(), |s, n| { s.slots.set_limit(n); Ok(()) })),
+        Through(|s| s.slots.limit(), |s, n| { s.set_limit(n); Ok(()) })),
     status(KMOD_RS, c"active",
         |_| livepatch::is_active().into()),
     number(KMOD_RS, c"busy_timeout_ms",      1..=3_600_000,     5_000, OWNER,
@@ -103,8 +104,17 @@ static KNOBS: [Knob; 16] = [
 #[derive(Clone)]
 struct State {
     slots: Arc<Slots>,
+    unwaiting: Arc<Unwaiting>,
     settings: Arc<Settings>,
     firewall: Arc<Firewall>,
+}
+
+impl State {
+    fn set_limit(&self, limit: u32) {
+        self.slots.set_limit(limit);
+        // There may be more permits, too.
+        self.unwaiting.pump();
+    }
 }
 
 /// An entry of the table.
@@ -224,6 +234,7 @@ impl Knobs {
     /// Context: may sleep.
     pub(crate) fn new(
         slots: Arc<Slots>,
+        unwaiting: Arc<Unwaiting>,
         settings: Arc<Settings>,
         firewall: Arc<Firewall>,
     ) -> impl PinInit<Self, Error> {
@@ -236,6 +247,7 @@ impl Knobs {
         }
         let state = State {
             slots,
+            unwaiting,
             settings,
             firewall,
         };
@@ -261,12 +273,17 @@ mod tests {
         log_limits::LogLimits,
         wrappers::private_symbols::PrivateSymbols, //
     };
+    use kernel::sync::atomic::Atomic;
 
     fn state() -> Result<State> {
+        let slots = Arc::pin_init(Slots::new(), GFP_KERNEL)?;
+        let symbols = PrivateSymbols::find()?;
+        let kept = Arc::new(Atomic::new(0), GFP_KERNEL)?;
         Ok(State {
-            slots: Arc::pin_init(Slots::new(), GFP_KERNEL)?,
+            slots: slots.clone(),
+            unwaiting: Unwaiting::new(slots, symbols, kept)?,
             settings: Arc::new(Settings::new(), GFP_KERNEL)?,
-            firewall: Firewall::new(LogLimits::new()?, PrivateSymbols::find()?)?,
+            firewall: Firewall::new(LogLimits::new()?, symbols)?,
         })
     }
 

@@ -8,16 +8,17 @@
 //! dropped when nothing can read it any more, and each helper in flight has a reference on the
 //! module that the callback is in.
 //!
-//! Two know how a helper ended: the caller, if it is still there, and the callback at the end,
-//! [`cleanup`]. The kernel tells the callback 0 if helpers are disabled and none was started. So
-//! the one of the two that comes last, and has both answers, tells the command.
+//! Two know how a helper ended: the caller, if it waits and is still there, and the callback at the
+//! end, [`cleanup`]. The kernel tells the callback 0 if helpers are disabled and none was started.
+//! So the one of the two that comes last, and has both answers, tells the command.
 //!
 //! C headers: [`include/linux/umh.h`](srctree/include/linux/umh.h),
 //! [`include/linux/kmod.h`](srctree/include/linux/kmod.h)
 
 use crate::wrappers::module::{
     self,
-    OnStack, //
+    OnStack,
+    Reference, //
 };
 use core::ptr;
 use kernel::{
@@ -38,12 +39,12 @@ pub(crate) const MAX_STRINGS: usize = 9;
 
 /// A program to run, and what is to be dropped when it has ended.
 ///
-/// [`run`] asks for the strings once, and the kernel reads them until the helper has ended: it has
-/// exited or, with [`Wait::Exec`], it has been executed. Then [`ended`](Self::ended) is called, in
-/// the caller's task if the caller still waits, otherwise in a kernel worker or in the helper's own
-/// task. The latter two hold no locks.
+/// [`run`] or [`start`] asks for the strings once, and the kernel reads them until the helper has
+/// ended: it has exited or, with [`Wait::Exec`] or [`start`], it has been executed. Then
+/// [`ended`](Self::ended) is called, in the caller's task if the caller still waits, otherwise in a
+/// kernel worker or in the helper's own task. The latter two hold no locks.
 ///
-/// A command that [`run`] cannot hand to the kernel is dropped without that.
+/// A command that cannot be handed to the kernel is dropped without that.
 pub(crate) trait Command: Send + Sync + 'static {
     /// What [`run`] returns when the helper has ended.
     type Ending;
@@ -66,8 +67,8 @@ pub(crate) trait Command: Send + Sync + 'static {
 
     /// Called when the helper has ended, or could not be started.
     ///
-    /// `result` is the wait status of the program, which for [`Wait::Exec`] is success if the program
-    /// was executed, or why there is none:
+    /// `result` is the wait status of the program, which for [`Wait::Exec`] and [`start`] is
+    /// success if the program was executed, or why there is none:
     ///
     /// - [`ENOMEM`],
     /// - [`EBUSY`] if helpers are disabled (early boot, suspend),
@@ -125,8 +126,8 @@ impl WaitStatus {
 /// - `argv` and `envp` end with a null pointer. The pointers before it point to strings that are
 ///   valid as long as `command`.
 /// - Once the kernel knows of it, two have a pointer to it, which is from [`KBox::into_raw`]: the
-///   caller, in [`run`], and the kernel, until [`cleanup`]. Each lets go of it once, and it is
-///   valid until both have. `left` says whether one of them has.
+///   caller, in [`run`] or [`start`], and the kernel, until [`cleanup`]. Each lets go of it once,
+///   and it is valid until both have. `left` says whether one of them has.
 struct Invocation<C> {
     argv: [*mut c_char; MAX_STRINGS + 1],
     envp: [*mut c_char; MAX_STRINGS + 1],
@@ -177,6 +178,98 @@ pub(crate) fn run<C: Command>(
     wait: Wait,
     on_stack: &OnStack<'_>,
 ) -> Result<C::Ending> {
+    let wait = match wait {
+        Wait::Exec => bindings::UMH_WAIT_EXEC,
+        Wait::Exit => bindings::UMH_WAIT_PROC,
+    } | bindings::UMH_KILLABLE;
+    let (data, info) = set_up(command)?;
+
+    // `cleanup()`, which puts this reference, may run after the caller was killed and has returned.
+    on_stack.get_module();
+
+    // SAFETY: `info` comes from `set_up()`, and is not used again. The callee calls `cleanup()`
+    // once and frees `info`, in whatever way this ends.
+    //
+    // CAST: The flags are small.
+    let ret = unsafe { bindings::call_usermodehelper_exec(info, wait as c_int) };
+    let result = WaitStatus::from_raw(ret);
+
+    // SAFETY: This is the caller's pointer, which is not used again. `cleanup()` has the other one.
+    let ending = unsafe { let_go(data) }.map(|invocation| {
+        // If the caller was killed, only the kernel knows how the helper ended. Otherwise the
+        // caller knows more: if helpers are disabled, it has -EBUSY, and the kernel 0.
+        let known = match result {
+            Err(ERESTARTSYS) => WaitStatus::from_raw(invocation.retval),
+            result => result,
+        };
+        end(invocation, known)
+    });
+
+    // A caller that was not killed is the last to let go: the kernel calls `cleanup()` first.
+    match (result, ending) {
+        (Err(ERESTARTSYS), _) | (_, None) => Err(ERESTARTSYS),
+        (_, Some(ending)) => Ok(ending),
+    }
+}
+
+/// Why [`start`] has not started a helper.
+pub(crate) enum NotStarted<C> {
+    /// Helpers are disabled (early boot, suspend). This is the command.
+    Disabled(KBox<C>),
+    /// [`ENOMEM`], or [`E2BIG`] for more than [`MAX_STRINGS`] strings.
+    Failed(Error),
+}
+
+/// Starts `command` and does not wait for anything: `UMH_NO_WAIT`.
+///
+/// After `Ok`, [`Command::ended`] is called, or has been.
+///
+/// `reference` proves that the module is not unloaded during the call.
+///
+/// As for CONFIG_STATIC_USERMODEHELPER, see [`run`].
+///
+/// Context: may sleep. See `call_usermodehelper_exec()`.
+pub(crate) fn start<C: Command>(
+    command: KBox<C>,
+    reference: &Reference,
+) -> Result<(), NotStarted<C>> {
+    let (data, info) = set_up(command).map_err(NotStarted::Failed)?;
+
+    // `cleanup()`, which puts this reference, usually runs after this function has returned.
+    reference.get_module();
+
+    // SAFETY: As in `run()`.
+    //
+    // CAST: The flag is small.
+    let ret = unsafe { bindings::call_usermodehelper_exec(info, bindings::UMH_NO_WAIT as c_int) };
+
+    // SAFETY: This is the caller's pointer, which is not used again. `cleanup()` has the other one.
+    let Some(invocation) = (unsafe { let_go(data) }) else {
+        return Ok(());
+    };
+    match WaitStatus::from_raw(ret) {
+        // The kernel has called `cleanup()`, but neither of the other two functions.
+        Err(EBUSY) => {
+            return Err(NotStarted::Disabled(KBox::into_inner(invocation).command));
+        }
+        Err(error) => end(invocation, Err(error)),
+        // The helper has ended already, and only the kernel knows how.
+        Ok(_) => {
+            let known = WaitStatus::from_raw(invocation.retval);
+            end(invocation, known)
+        }
+    };
+    Ok(())
+}
+
+/// Prepares `command` for the kernel. Returns the caller's pointer to it, and what
+/// `call_usermodehelper_exec()` takes.
+///
+/// Returns [`ENOMEM`], or [`E2BIG`] for more than [`MAX_STRINGS`] strings.
+#[inline(never)]
+fn set_up<C: Command>(
+    command: KBox<C>,
+) -> Result<(*mut Invocation<C>, *mut bindings::subprocess_info)> {
     let mut invocation = KBox::init(
         init!(Invocation {
             argv: [ptr::null_mut(); MAX_STRINGS + 1],
@@ -190,7 +283,7 @@ pub(crate) fn run<C: Command>(
 
     // INVARIANT: `fill()` leaves the last pointer alone, which is null. The strings are borrowed
     // from `command`, which is neither changed nor moved out of its box before it is given to
-    // `Command::ended()` or dropped.
+    // `Command::ended()` or dropped, or before the kernel has given it back.
     let Invocation {
         argv,
         envp,
@@ -225,38 +318,7 @@ pub(crate) fn run<C: Command>(
         drop(unsafe { KBox::from_raw(data) });
         return Err(ENOMEM);
     }
-
-    // `cleanup()`, which puts this reference, may run after the caller was killed and has returned.
-    on_stack.get_module();
-
-    let wait = match wait {
-        Wait::Exec => bindings::UMH_WAIT_EXEC,
-        Wait::Exit => bindings::UMH_WAIT_PROC,
-    } | bindings::UMH_KILLABLE;
-
-    // SAFETY: `info` was set up above, and is not used again. The callee calls `cleanup()` once and
-    // frees `info`, in whatever way this ends.
-    //
-    // CAST: The flags are small.
-    let ret = unsafe { bindings::call_usermodehelper_exec(info, wait as c_int) };
-    let result = WaitStatus::from_raw(ret);
-
-    // SAFETY: This is the caller's pointer, which is not used again. `cleanup()` has the other one.
-    let ending = unsafe { let_go(data) }.map(|invocation| {
-        // If the caller was killed, only the kernel knows how the helper ended. Otherwise the
-        // caller knows more: if helpers are disabled, it has -EBUSY, and the kernel 0.
-        let known = match result {
-            Err(ERESTARTSYS) => WaitStatus::from_raw(invocation.retval),
-            result => result,
-        };
-        end(invocation, known)
-    });
-
-    // A caller that was not killed is the last to let go: the kernel calls `cleanup()` first.
-    match (result, ending) {
-        (Err(ERESTARTSYS), _) | (_, None) => Err(ERESTARTSYS),
-        (_, Some(ending)) => Ok(ending),
-    }
+    Ok((data, info))
 }
 
 /// Writes the addresses of `strings` to `pointers`, but leaves the last pointer alone.
@@ -322,14 +384,16 @@ unsafe extern "C" fn cleanup<C: Command>(info: *mut bindings::subprocess_info) {
 
     // SAFETY: This is the kernel's pointer, which by the requirement is not used again.
     if let Some(invocation) = unsafe { let_go(data) } {
-        // The caller was killed, so helpers were not disabled: the kernel knows how this one ended.
+        // The caller was killed or did not wait, and has returned. So helpers were not disabled:
+        // the kernel knows how this one ended.
         let result = WaitStatus::from_raw(invocation.retval);
         end(invocation, result);
     }
 
     // The last act: from here on the module may be unloaded, see `wait_for_last_acts()`.
     //
-    // SAFETY: The module is valid, because `run()` has taken the reference that is put here.
+    // SAFETY: The module is valid, because `run()` or `start()` has taken the reference that is put
+    // here.
     unsafe { bindings::module_put(module::this()) };
 }
 

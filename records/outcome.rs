@@ -27,11 +27,12 @@ pub(crate) enum Outcome {
     Errno,
     /// A security module or the firewall denied the request.
     Denied,
-    /// The request got the answer of its leader.
+    /// The request got the answer of its leader. If it does not wait: the helper of an equal
+    /// request serves it.
     Shared,
     /// The request is part of a loop.
     Loop,
-    /// The request got no slot in time.
+    /// The request got no slot in time. If it does not wait: too many of those are kept.
     Timeout,
     /// The requester was killed, and the helper, if there is one, has not ended.
     Killed,
@@ -43,6 +44,8 @@ pub(crate) enum Outcome {
     TooLong,
     /// The helper succeeded, and no module has appeared.
     Nothing,
+    /// The request does not wait, and its helper will be started later.
+    Kept,
 }
 
 impl Outcome {
@@ -50,7 +53,7 @@ impl Outcome {
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All outcomes; the index of each is its number (`as usize`).
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Loaded,
         Self::Exit,
         Self::Signal,
@@ -64,6 +67,7 @@ impl Outcome {
         Self::Off,
         Self::TooLong,
         Self::Nothing,
+        Self::Kept,
     ];
 
     /// Returns the outcome of a request whose helper has ended, or could not be run, with `result`.
@@ -103,6 +107,7 @@ impl Outcome {
             Self::Off => c"off",
             Self::TooLong => c"toolong",
             Self::Nothing => c"nothing",
+            Self::Kept => c"kept",
         }
     }
 }

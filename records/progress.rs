@@ -53,10 +53,14 @@ impl Progress {
     ///
     /// If the requester was killed, this is the outcome of the helper as soon as that has ended. If
     /// the helper succeeded, or the request does not wait, it depends on whether a module has
-    /// appeared.
+    /// appeared. If the request was kept, it is what has become of it since.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         let outcome = match self.answer?.0 {
             Outcome::Killed => self.helper_outcome.unwrap_or(Outcome::Killed),
+            Outcome::Kept => self
+                .helper_outcome
+                .or(self.helper.map(|_| Outcome::Started))
+                .unwrap_or(Outcome::Kept),
             outcome => outcome,
         };
         Some(outcome.with_modules(self.modules))
@@ -95,6 +99,11 @@ impl Progress {
         self.helper_outcome = Some(outcome);
         self.helper_time = self.helper_started.take().map(|start| start.elapsed());
         self.helper_time
+    }
+
+    /// Notes what has become of a request that was kept, if no helper is started for it.
+    pub(super) fn not_started(&mut self, outcome: Outcome) {
+        self.helper_outcome = Some(outcome);
     }
 
     /// Notes the outcome and the result that the request returns with.

@@ -305,6 +305,11 @@ impl Record {
             .helper_ended(Outcome::of_helper(result))
     }
 
+    /// Notes what has become of a request that was kept, if no helper is started for it.
+    pub(crate) fn not_started(&self, outcome: Outcome) {
+        self.progress.lock().not_started(outcome);
+    }
+
     /// Notes the outcome and the result that the request returns with.
     ///
     /// Returns the outcome; a success is [`Outcome::Nothing`] if no module has appeared.
@@ -547,6 +552,32 @@ mod tests {
             &record,
             b"helper_us=- outcome=loaded result=0 modules=\"b\" path=-"
         )?);
+        Ok(())
+    }
+
+    #[test]
+    fn a_kept_request_gets_the_outcome_of_what_comes_of_it() -> Result {
+        let kept = || {
+            let record = record(c"a", false)?;
+            record.answered(Outcome::Kept, 0);
+            assert_eq!(record.progress().outcome(), Some(Outcome::Kept));
+            Ok::<_, Error>(record)
+        };
+        let record = kept()?;
+        record.helper_started(3);
+        assert_eq!(record.progress().outcome(), Some(Outcome::Started));
+        record.add_module(Name::new(c"b"));
+        assert_eq!(record.progress().outcome(), Some(Outcome::Loaded));
+
+        let record = kept()?;
+        record.helper_started(3);
+        assert!(record.helper_ended(Err(ENOENT)).is_some());
+        assert_eq!(record.progress().outcome(), Some(Outcome::Errno));
+
+        let record = kept()?;
+        record.not_started(Outcome::Shared);
+        assert_eq!(record.progress().outcome(), Some(Outcome::Shared));
+        assert_eq!(record.progress().result(), Some(0));
         Ok(())
     }
 

@@ -120,6 +120,8 @@ pub(crate) struct Recorder {
     would_be_denied: Atomic<u64>,
     /// Requests that have no record because there was no memory for it.
     lost: Atomic<u64>,
+    /// How many requests that do not wait are kept now.
+    kept: Arc<Atomic<u64>>,
     memory: Arc<Memory>,
     queue_times: Histogram,
     helper_times: Histogram,
@@ -142,6 +144,7 @@ impl Recorder {
             pr_err!("records={size} is too many: at most {MAX_RECORDS}\n");
             return Err(EINVAL);
         }
+        let kept = Arc::new(Atomic::new(0), GFP_KERNEL)?;
         let memory = Arc::new(Memory::new(), GFP_KERNEL)?;
         // CAST: At most `MAX_RECORDS`.
         let rings = Rings {
@@ -158,6 +161,7 @@ impl Recorder {
                 denied_by_policy: Atomic::new(0),
                 would_be_denied: Atomic::new(0),
                 lost: Atomic::new(0),
+                kept,
                 memory,
                 queue_times: Histogram::new(),
                 helper_times: Histogram::new(),
@@ -171,6 +175,11 @@ impl Recorder {
     /// Returns whether records are kept of requests that have returned.
     pub(crate) fn keeps_records(&self) -> bool {
         self.size > 0
+    }
+
+    /// Returns the counter of the requests that are kept, for their owner to keep it up to date.
+    pub(crate) fn kept(&self) -> &Arc<Atomic<u64>> {
+        &self.kept
     }
 
     /// Begins the record of a request that the current task makes.
@@ -301,6 +310,7 @@ impl Recorder {
             "would_be_denied {}\n",
             self.would_be_denied.load(Relaxed)
         );
+        seq_print!(to, "kept_now {}\n", self.kept.load(Relaxed));
         self.show_rings(to);
     }
 
@@ -426,12 +436,20 @@ impl InFlight {
         }
     }
 
+    /// Notes what has become of a request that was kept, if no helper is started for it.
+    pub(crate) fn not_started(&self, outcome: Outcome) {
+        self.dequeued();
+        self.0.record.not_started(outcome);
+    }
+
     /// Notes the outcome and the result that the request returns with, and puts its record into a
-    /// ring.
+    /// ring. A request that is kept waits on.
     ///
     /// Returns the outcome; a success is [`Outcome::Nothing`] if no module has appeared.
     pub(crate) fn answered(&self, outcome: Outcome, result: c_int) -> Outcome {
-        self.dequeued();
+        if outcome != Outcome::Kept {
+            self.dequeued();
+        }
         let outcome = self.0.record.answered(outcome, result);
         self.0.recorder.keep(self.0.record.clone());
         outcome

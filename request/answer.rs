@@ -4,7 +4,10 @@
 //!
 //! Mirrors the return values of `__request_module()` of `kernel/module/kmod.c`.
 
-use super::chain::Loop;
+use super::{
+    chain::Loop,
+    unwaiting::NotEntered, //
+};
 use crate::{
     concurrency::NoSlot,
     records::outcome::Outcome,
@@ -23,8 +26,10 @@ pub(crate) enum Answer {
     Helper(WaitStatus),
     /// The helper was started, and the request does not wait for it to exit.
     Started,
-    /// What the leader's helper gave: how it ended or, if the request does not wait, success
-    /// because it was started.
+    /// The helper will be started later, and the request does not wait for that.
+    Kept,
+    /// What the leader's helper gave. If the request does not wait: success, as a helper will be
+    /// started for an equal request.
     Shared(Result<WaitStatus>),
 }
 
@@ -33,7 +38,7 @@ impl Answer {
     pub(crate) fn to_raw(self) -> c_int {
         match self {
             Self::Helper(status) | Self::Shared(Ok(status)) => status.into_raw(),
-            Self::Started => 0,
+            Self::Started | Self::Kept => 0,
             Self::Shared(Err(error)) => error.to_errno(),
         }
     }
@@ -44,6 +49,7 @@ impl From<Answer> for Outcome {
         match answer {
             Answer::Helper(status) => Self::of_helper(Ok(status)),
             Answer::Started => Self::Started,
+            Answer::Kept => Self::Kept,
             Answer::Shared(_) => Self::Shared,
         }
     }
@@ -61,7 +67,8 @@ pub(crate) enum Refusal {
     /// The request is part of a loop: -ELOOP.
     Loop,
     /// All slots are in use, and none was given back for as long as the request waits; or there are
-    /// too many helpers for a nested request to have another one: -ETIME.
+    /// too many helpers for a nested request to have another one; or, if the request does not wait,
+    /// too many of those are kept: -ETIME.
     Busy,
     /// The requester was killed while it waited for a slot or for a leader: -ERESTARTSYS.
     Killed,
@@ -120,6 +127,15 @@ impl From<NoSlot> for Refusal {
     }
 }
 
+impl From<NotEntered> for Refusal {
+    fn from(reason: NotEntered) -> Self {
+        match reason {
+            NotEntered::Full => Self::Busy,
+            NotEntered::NoMemory => Self::Failed(ENOMEM),
+        }
+    }
+}
+
 #[kunit_tests(kmod_rs_answer)]
 mod tests {
     use super::*;
@@ -133,6 +149,7 @@ mod tests {
         assert_eq!(Refusal::from(NoSlot::Busy).to_errno(), -62);
         assert_eq!(Refusal::from(NoSlot::Killed).to_errno(), -512);
         assert_eq!(Refusal::from(NoSlot::NoMemory).to_errno(), -12);
+        assert_eq!(Refusal::from(NotEntered::Full).to_errno(), -62);
         assert_eq!(Refusal::from(EACCES).to_errno(), -13);
         Ok(())
     }

@@ -356,23 +356,26 @@ impl<T: Keepable> Timeout<T> {
         Ok(())
     }
 
-    /// Takes over what the helper runs on, when its command has ended.
+    /// Takes over what the helper runs on, when its command has ended. [`None`] if it needs nothing
+    /// to be kept.
     ///
     /// If the helper was killed because its time was over, this is kept until the last process that
     /// was killed with it has ended. Otherwise it is given back at once. A helper that still runs,
     /// because nobody waits for it, keeps its deadline.
     ///
     /// Context: may sleep.
-    pub(crate) fn command_ended(self, runs_on: T) {
+    pub(crate) fn command_ended(self, runs_on: Option<T>) {
         let mut state = self.job.steps().state.lock();
 
-        match state.stage {
-            Stage::Running | Stage::Over => {
+        match (state.stage, runs_on) {
+            (Stage::Killed | Stage::Reported, Some(runs_on)) => {
+                state.kept = Kept::ByDeadline(runs_on);
+            }
+            (_, runs_on) => {
                 state.kept = Kept::GivenBack;
                 drop(state);
                 drop(runs_on);
             }
-            Stage::Killed | Stage::Reported => state.kept = Kept::ByDeadline(runs_on),
         }
     }
 }

@@ -53,8 +53,8 @@ struct Running {
     helper: Arc<Helper>,
     /// How many helpers were entered before.
     number: u64,
-    /// Whether the helper still has its [`Tracker`], and with it a slot. Otherwise it is
-    /// unattended.
+    /// Whether the helper still has its [`Tracker`]: it has a slot, or does not wait and has not
+    /// been executed. Otherwise it is unattended.
     is_attended: bool,
 }
 

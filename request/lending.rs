@@ -124,7 +124,7 @@ struct Holding {
     slot: Option<Slot>,
     /// Who has lent it; [`None`] if it is the helper's own slot, and when it has been given back.
     from: Option<Arc<Lender>>,
-    /// Whether the helper lends it: it has not ended, and its request waits for it.
+    /// Whether the helper lends it: it has not ended.
     lends: bool,
     /// The requests that wait for it, by ticket, so in the order of their arrival; and what wakes
     /// them.
@@ -167,12 +167,12 @@ pub(crate) struct Lender {
 }
 
 impl Lender {
-    fn new(slot: Option<Slot>, lends: bool) -> Result<Arc<Self>, NoSlot> {
+    fn new(slot: Option<Slot>) -> Result<Arc<Self>, NoSlot> {
         // INVARIANT: The slot was not lent or promised, and nobody waits for it.
         let first = Holding {
             slot,
             from: None,
-            lends,
+            lends: true,
             askers: RBTree::new(),
             next_ticket: 0,
             promised_to: None,
@@ -240,8 +240,7 @@ pub(crate) struct SlotUse {
 }
 
 impl SlotUse {
-    /// Takes a slot for a request that does not descend from a helper, or whose helper does not wait
-    /// for it. `lends` says whether its helper is to lend the slot.
+    /// Takes a slot for a request that does not descend from a helper, or whose helper has no slot.
     ///
     /// Returns the errors of [`Slots::take`].
     ///
@@ -249,10 +248,9 @@ impl SlotUse {
     pub(crate) fn take(
         slots: &Arc<Slots>,
         claim: Claim,
-        lends: bool,
         count: &Arc<HelperCount>,
     ) -> Result<Self, NoSlot> {
-        Self::own(slots.take(claim)?, lends, count.count())
+        Self::own(slots.take(claim)?, count.count())
     }
 
     /// Takes a slot for a nested request that waits: that of the helper that waits for it or, if
@@ -273,7 +271,7 @@ impl SlotUse {
             Err(counted) => counted,
         };
         if let Some(slot) = slots.try_take() {
-            return Self::own(slot, true, counted);
+            return Self::own(slot, counted);
         }
         // It does not run yet.
         drop(counted);
@@ -283,7 +281,7 @@ impl SlotUse {
         loop {
             let result = slots.wait(&waiting, || !asker.may_borrow());
             match result {
-                Ok(Some(slot)) => return Self::own(slot, true, count.count()),
+                Ok(Some(slot)) => return Self::own(slot, count.count()),
                 // Its time was over just when it could borrow the slot.
                 Ok(None) | Err(NoSlot::Busy) => (),
                 Err(reason) => return Err(reason),
@@ -296,14 +294,14 @@ impl SlotUse {
         }
     }
 
-    /// Has a helper run on a slot of its own. `lends` says whether it is to lend the slot.
+    /// Has a helper run on a slot of its own.
     ///
     /// Returns [`NoSlot::NoMemory`].
     ///
     /// Context: may sleep; the caller may hold mutexes.
-    pub(crate) fn own(slot: Slot, lends: bool, counted: Counted) -> Result<Self, NoSlot> {
+    pub(crate) fn own(slot: Slot, counted: Counted) -> Result<Self, NoSlot> {
         Ok(Self {
-            lender: Lender::new(Some(slot), lends)?,
+            lender: Lender::new(Some(slot))?,
             _counted: counted,
         })
     }
@@ -316,7 +314,7 @@ impl SlotUse {
         ticket: Option<u64>,
         counted: Counted,
     ) -> Result<Result<Self, Counted>, NoSlot> {
-        let lender = Lender::new(None, true)?;
+        let lender = Lender::new(None)?;
 
         let Some(slot) = from.holding.lock().take_for(ticket) else {
             return Ok(Err(counted));
@@ -409,8 +407,8 @@ mod tests {
             })
         }
 
-        fn own(&self, lends: bool) -> Result<SlotUse> {
-            SlotUse::take(&self.slots, CLAIM, lends, &self.count).map_err(|_| EBUSY)
+        fn own(&self) -> Result<SlotUse> {
+            SlotUse::take(&self.slots, CLAIM, &self.count).map_err(|_| EBUSY)
         }
 
         fn borrow(&self, from: &SlotUse) -> Result<SlotUse> {
@@ -437,7 +435,7 @@ mod tests {
     #[test]
     fn a_helper_lends_to_one_request_at_a_time() -> Result {
         let pool = Pool::new()?;
-        let helper = pool.own(true)?;
+        let helper = pool.own()?;
         let nested = pool.borrow(&helper)?;
         assert!(pool.is_lent(&helper));
         drop(nested);
@@ -459,7 +457,7 @@ mod tests {
     #[test]
     fn a_borrowed_slot_is_lent_in_turn() -> Result {
         let pool = Pool::new()?;
-        let first = pool.own(true)?;
+        let first = pool.own()?;
         let second = pool.borrow(&first)?;
         let third = pool.borrow(&second)?;
         assert_eq!(pool.count.0.load(Relaxed), 3);
@@ -479,7 +477,7 @@ mod tests {
     #[test]
     fn the_last_helper_gives_a_slot_back() -> Result {
         let pool = Pool::new()?;
-        let first = pool.own(true)?;
+        let first = pool.own()?;
         let second = pool.borrow(&first)?;
         let third = pool.borrow(&second)?;
         let lender = first.lender().clone();
@@ -498,7 +496,7 @@ mod tests {
     #[test]
     fn a_slot_comes_back_past_a_helper_that_has_ended() -> Result {
         let pool = Pool::new()?;
-        let first = pool.own(true)?;
+        let first = pool.own()?;
         let second = pool.borrow(&first)?;
         let third = pool.borrow(&second)?;
         drop(second);
@@ -512,19 +510,9 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_that_nobody_waits_for_lends_nothing() -> Result {
-        let pool = Pool::new()?;
-        let helper = pool.own(false)?;
-        assert!(pool.is_lent(&helper));
-        drop(helper);
-        assert!(pool.is_idle());
-        Ok(())
-    }
-
-    #[test]
     fn requests_of_one_helper_are_served_in_order() -> Result {
         let pool = Pool::new()?;
-        let helper = pool.own(true)?;
+        let helper = pool.own()?;
         let nested = pool.borrow(&helper)?;
         let lender = helper.lender().clone();
         let waiting = pool.slots.waiting(CLAIM).map_err(|_| ENOMEM)?;

@@ -99,6 +99,28 @@ pub(crate) fn too_many_helpers(
     }
 }
 
+/// Logs that a request that does not wait is refused because too many of those are kept.
+#[inline(never)]
+pub(crate) fn none_kept(
+    log: &Arc<LogLimits>,
+    account: Account,
+    slots: &Slots,
+    kept: u64,
+    name: &Name,
+    requester: &Requester,
+) {
+    if let Some(again) = log.admit(Kind::Timeout, account, name) {
+        pr_warn!(
+            "runaway modprobe loop assumed and stopped: {} ({}) limit={} kept={}{}\n",
+            name,
+            requester,
+            slots.limit(),
+            kept,
+            again,
+        );
+    }
+}
+
 /// Logs that a request returns, if `log_requests` asks for it.
 ///
 /// The value is 0 (nothing is logged), 1 (requests that had a helper and failed, within the limits

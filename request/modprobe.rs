@@ -16,14 +16,28 @@ use super::{
         Mark,
         Unloads, //
     }, //
+    unwaiting::{
+        self,
+        Dropped,
+        Permit,
+        Startable, //
+    },
 };
 use crate::{
-    records::recorder::InFlight,
+    records::{
+        outcome::Outcome,
+        recorder::InFlight, //
+    },
     usermode_helper::{
+        self,
         Command,
+        NotStarted,
         WaitStatus, //
     },
-    wrappers::requester::Requester, //
+    wrappers::{
+        module::Reference,
+        requester::Requester, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -41,7 +55,8 @@ const MODPROBE_ENV: [&CStr; 3] = [
 ///
 /// Lives until the helper has exited or, if the request does not wait, until the program has been
 /// executed. If the requester is killed, the request returns earlier, but its slot stays taken
-/// until the helper has exited. Only the deadline and, because of it, the slot may live longer.
+/// until the helper has exited. If the request does not wait and is kept, it returns earlier, too.
+/// Only the deadline and, because of it, the slot may live longer.
 pub(crate) struct Modprobe {
     /// The target of the request: the name and the program.
     pub(crate) target: Target,
@@ -61,8 +76,19 @@ pub(crate) struct Modprobe {
     pub(crate) mark: Option<Mark>,
     /// What is known of unloads.
     pub(crate) unloads: Arc<Unloads>,
-    /// The slot that the helper runs on, until [`Self::ended`].
-    pub(crate) slot: Option<SlotUse>,
+    /// What the helper runs on, until [`Self::ended`].
+    pub(crate) right: Option<Right>,
+}
+
+/// The requests that do not wait.
+pub(crate) type Unwaiting = unwaiting::Unwaiting<Modprobe>;
+
+/// The right to run the helper of a request.
+pub(crate) enum Right {
+    /// A request that waits has a slot.
+    Slot(SlotUse),
+    /// One that does not wait has a permit.
+    Permit(Permit<Modprobe>),
 }
 
 /// How the helper of a request ended.
@@ -93,12 +119,19 @@ impl Command for Modprobe {
 
     fn starting(&self) -> Result {
         let record = self.record.as_ref().map(|it| it.record().clone());
-        self.tracker.start(
-            *self.target.name(),
-            &self.chain,
-            record,
-            self.slot.as_ref().map(|slot| slot.lender().clone()),
-        )?;
+        let lender = match &self.right {
+            Some(Right::Slot(slot)) => Some(slot.lender().clone()),
+            _ => None,
+        };
+        self.tracker
+            .start(*self.target.name(), &self.chain, record, lender)?;
+        if let Some(Right::Permit(permit)) = &self.right {
+            permit.hand_over()?;
+            // If it was kept.
+            if let Some(record) = &self.record {
+                record.dequeued();
+            }
+        }
         if let Some(record) = &self.record {
             let helper = Requester::current().tgid();
             record.helper_started(helper, self.target.modprobe_path());
@@ -106,8 +139,7 @@ impl Command for Modprobe {
         if let Some(timeout) = &self.timeout {
             timeout.start()?;
         }
-        // Last, because it tells the followers that do not wait that the helper was started. From
-        // here on, only the execution of the program can fail.
+        // From here on, only the execution of the program can fail.
         if let Some(leader) = &self.leader {
             leader.started();
         }
@@ -131,14 +163,53 @@ impl Command for Modprobe {
 
         // The slot comes last, and may be kept by the deadline.
         let timeout = this.timeout.take();
-        let slot = this.slot.take();
+        let right = this.right.take();
         drop(this);
-        if let (Some(timeout), Some(slot)) = (timeout, slot) {
-            timeout.command_ended(slot);
+        if let Some(timeout) = timeout {
+            timeout.command_ended(match right {
+                Some(Right::Slot(slot)) => Some(slot),
+                // The permit belongs to the process.
+                _ => None,
+            });
         }
         Ending {
             result,
             may_have_missed: is_overlapped && has_exited && !has_loaded,
+        }
+    }
+}
+
+impl Startable for Modprobe {
+    fn permit(&self) -> Option<&Permit<Self>> {
+        match &self.right {
+            Some(Right::Permit(permit)) => Some(permit),
+            _ => None,
+        }
+    }
+
+    // Not inlined, because scripts/check-module.sh knows it by its name.
+    #[inline(never)]
+    fn start(this: KBox<Self>, reference: &Reference) -> Result<(), KBox<Self>> {
+        let record = this.record.clone();
+
+        match usermode_helper::start(this, reference) {
+            Ok(()) => Ok(()),
+            Err(NotStarted::Disabled(this)) => Err(this),
+            Err(NotStarted::Failed(error)) => {
+                if let Some(record) = record {
+                    record.helper_ended(Err(error));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn dropped(this: KBox<Self>, why: Dropped) {
+        if let Some(record) = &this.record {
+            record.not_started(match why {
+                Dropped::Shared => Outcome::Shared,
+                Dropped::SwitchedOff => Outcome::Off,
+            });
         }
     }
 }

@@ -22,8 +22,9 @@
 //! - If a follower has waited too long for its leaders, the run is closed: its followers, and the
 //!   requests that come, run a helper each. This ends when none of the run's helpers is left.
 //!
-//! A request that does not wait is never a leader. It follows a leader until the helper is about to
-//! be executed.
+//! A request that does not wait neither leads nor follows. If there is a leader, it is attached to
+//! that leader: [`Unwaiting`](super::unwaiting::Unwaiting) keeps it, and is told by the leader
+//! whether its helper has served it.
 
 use crate::{
     concurrency::{
@@ -33,7 +34,14 @@ use crate::{
         Slots,
         Waiting, //
     },
-    request::target::Target,
+    request::{
+        target::Target,
+        unwaiting::{
+            Attachable,
+            Attachments,
+            Turn, //
+        }, //
+    },
     usermode_helper::WaitStatus,
     wrappers::wait::{
         Completion,
@@ -70,9 +78,9 @@ const BATCH: usize = 8;
 /// What a follower is told.
 #[derive(Clone, Copy)]
 enum Message {
-    /// The leader's answer. For a follower that does not wait: the helper was started.
+    /// The leader's answer.
     Outcome(Result<WaitStatus>),
-    /// The run is closed or, for a follower that does not wait, has no leader.
+    /// The run is closed.
     Alone,
 }
 
@@ -113,26 +121,34 @@ fn move_all(from: &mut Followers, to: &mut Followers) {
     }
 }
 
+/// A request that does not wait and is attached to a leader.
+struct Attached {
+    turn: Turn,
+    /// Whether it, or an equal one that it stands for, came when the helper was about to be
+    /// executed or had been.
+    is_late: bool,
+}
+
 /// Equal requests: those that have a slot, and the others.
 ///
 /// # Invariants
 ///
 /// - `leaders` is the number of [`Leader`]s of the run. It is at most 1 while the run is not closed.
 /// - A run in the table has a leader, or a follower that waits.
-/// - A run that is closed, or has no leader, has no followers in `late` and `unwaiting`. If it is
-///   closed, it has none in `early` either.
+/// - A run that is closed, or has no leader, has no followers in `late`, and nothing is attached.
+///   If it is closed, it has none in `early` either.
 struct Run {
     leaders: u32,
     /// Whether the run is closed: its leaders have no followers.
     is_closed: bool,
     /// Whether the leader's helper is about to be executed, or has been.
     is_started: bool,
-    /// Followers that wait for the helper to exit, and came before it was about to be executed.
+    /// Followers that came before the helper was about to be executed.
     early: Followers,
-    /// Followers that wait for the helper to exit, and came later.
+    /// Followers that came later.
     late: Followers,
-    /// Followers that wait only until the helper is about to be executed. None are left then.
-    unwaiting: Followers,
+    /// The request that is attached to the leader.
+    attached: Option<Attached>,
 }
 
 impl Run {
@@ -143,7 +159,7 @@ impl Run {
             is_started: false,
             early: RBTree::new(),
             late: RBTree::new(),
-            unwaiting: RBTree::new(),
+            attached: None,
         }
     }
 
@@ -152,9 +168,14 @@ impl Run {
         self.leaders > 0
     }
 
+    /// Returns whether a request can be attached.
+    fn can_attach(&self) -> bool {
+        self.has_leader() && !self.is_closed
+    }
+
     /// Returns the followers that `ticket` is one of.
     fn followers_with(&mut self, ticket: u64) -> Option<&mut Followers> {
-        [&mut self.early, &mut self.late, &mut self.unwaiting]
+        [&mut self.early, &mut self.late]
             .into_iter()
             .find(|followers| followers.get(&ticket).is_some())
     }
@@ -169,6 +190,7 @@ struct Bucket {
 #[pin_data]
 pub(crate) struct Sharing {
     slots: Arc<Slots>,
+    attachments: Arc<dyn Attachments>,
     #[pin]
     buckets: [SpinLock<Bucket>; BUCKETS],
 }
@@ -179,10 +201,7 @@ pub(crate) enum Role {
     Leader(Leader, Slot),
     /// It waits, see [`Follower::wait`].
     Follower(Follower),
-    /// It does not wait, and the leader's helper has been started: it succeeds.
-    Served,
-    /// It runs a helper without followers: the run is closed or, if the request does not wait, has
-    /// no leader.
+    /// It runs a helper without followers: the run is closed.
     Alone,
 }
 
@@ -199,10 +218,12 @@ enum View {
 }
 
 impl Sharing {
-    /// Creates an initialiser for a table without runs, whose leaders have these slots.
-    pub(crate) fn new(slots: Arc<Slots>) -> impl PinInit<Self> {
+    /// Creates an initialiser for a table without runs, whose leaders have these slots, and report
+    /// to `attachments`.
+    pub(crate) fn new(slots: Arc<Slots>, attachments: Arc<dyn Attachments>) -> impl PinInit<Self> {
         pin_init!(Self {
             slots,
+            attachments,
             buckets <- pin_init::pin_init_array_from_fn(|_| {
                 new_spinlock!(
                     Bucket {
@@ -225,7 +246,7 @@ impl Sharing {
     pub(crate) fn wake_all(&self) {
         for bucket in &self.buckets {
             for run in bucket.lock().runs.values() {
-                for followers in [&run.early, &run.late, &run.unwaiting] {
+                for followers in [&run.early, &run.late] {
                     followers
                         .values()
                         .for_each(|mailbox| mailbox.woken.complete());
@@ -234,7 +255,7 @@ impl Sharing {
         }
     }
 
-    /// Joins the run of a target, or begins one. The request waits for its helper to exit.
+    /// Joins the run of a target, or begins one.
     ///
     /// The request is the leader if there is none and a slot is free. Returns [`ENOMEM`].
     ///
@@ -243,20 +264,49 @@ impl Sharing {
         if let Some(role) = self.try_lead(target)? {
             return Ok(role);
         }
-        self.follow(target, claim, true)
+        self.follow(target, claim)
     }
 
-    /// Joins the run of a target. The request does not wait for its helper to exit.
+    /// Returns whether a request that does not wait can be attached to a leader.
     ///
-    /// Returns [`ENOMEM`].
+    /// If one is attached already, it stands for this request, too.
     ///
-    /// Context: may sleep.
-    pub(crate) fn join_unwaiting(self: &Arc<Self>, target: &Target, claim: Claim) -> Result<Role> {
-        match self.lock(target).runs.get(target) {
-            Some(run) if run.has_leader() && !run.is_closed => (),
-            _ => return Ok(Role::Alone),
+    /// Context: any but interrupts. Takes the lock of a bucket.
+    pub(crate) fn attachable(&self, target: &Target) -> Attachable {
+        let mut bucket = self.lock(target);
+        let Some(run) = bucket.runs.get_mut(target).filter(|run| run.can_attach()) else {
+            return Attachable::No;
+        };
+        match &mut run.attached {
+            Some(attached) => {
+                attached.is_late |= run.is_started;
+                Attachable::Taken(attached.turn)
+            }
+            None => Attachable::Yes,
         }
-        self.follow(target, claim, false)
+    }
+
+    /// Attaches a request that does not wait to a leader. If there is none, reports at once that
+    /// the request has not been served.
+    ///
+    /// Context: may sleep. Takes the lock of a bucket.
+    pub(crate) fn attach(&self, target: &Target, turn: Turn) {
+        let mut bucket = self.lock(target);
+        let Some(run) = bucket.runs.get_mut(target).filter(|run| run.can_attach()) else {
+            drop(bucket);
+            return self.attachments.unanswered(turn);
+        };
+        // At most one is attached. So if there are two, the first of them is not kept any more.
+        if run
+            .attached
+            .as_ref()
+            .is_none_or(|other| other.turn.is_before(turn))
+        {
+            run.attached = Some(Attached {
+                turn,
+                is_late: run.is_started,
+            });
+        }
     }
 
     /// Counts a request that runs a helper without followers, and has a slot for it.
@@ -310,7 +360,7 @@ impl Sharing {
     /// Joins the run of a target as a follower, or begins a run that has no leader yet.
     ///
     /// Returns another role if there is nothing to wait for.
-    fn follow(self: &Arc<Self>, target: &Target, claim: Claim, wait: bool) -> Result<Role> {
+    fn follow(self: &Arc<Self>, target: &Target, claim: Claim) -> Result<Role> {
         let waiting = self.slots.waiting(claim)?;
         let woken = waiting.woken().clone();
         let mailbox = Arc::pin_init(
@@ -325,7 +375,7 @@ impl Sharing {
         let place = place.into_node(waiting.ticket(), mailbox.clone());
 
         let mut bucket = self.lock(target);
-        if wait && bucket.runs.get(target).is_none() {
+        if bucket.runs.get(target).is_none() {
             // INVARIANT: The run gets its follower below.
             bucket
                 .runs
@@ -334,12 +384,9 @@ impl Sharing {
         let Some(run) = bucket.runs.get_mut(target).filter(|run| !run.is_closed) else {
             return Ok(Role::Alone);
         };
-        let followers = match (wait, run.is_started) {
-            (true, false) => &mut run.early,
-            (true, true) => &mut run.late,
-            (false, false) if run.has_leader() => &mut run.unwaiting,
-            (false, false) => return Ok(Role::Alone),
-            (false, true) => return Ok(Role::Served),
+        let followers = match run.is_started {
+            false => &mut run.early,
+            true => &mut run.late,
         };
         followers.insert(place);
 
@@ -400,15 +447,15 @@ impl Sharing {
 
         // The followers that are told the outcome. The others become, or are, early ones.
         let mut told = RBTree::new();
-        let mut alone = RBTree::new();
         if outcome.is_some() {
             mem::swap(&mut told, &mut run.early);
         }
-        if outcome == Some(Ok(WaitStatus::SUCCESS)) {
+        let is_for_all = outcome == Some(Ok(WaitStatus::SUCCESS));
+        if is_for_all {
             move_all(&mut run.late, &mut told);
         }
         move_all(&mut run.late, &mut run.early);
-        mem::swap(&mut alone, &mut run.unwaiting);
+        let attached = run.attached.take();
 
         let are_left = !run.early.is_empty();
         let run = if run.leaders == 0 && !are_left {
@@ -422,16 +469,23 @@ impl Sharing {
         if let Some(outcome) = outcome {
             tell_all(&told, Message::Outcome(outcome));
         }
-        tell_all(&alone, Message::Alone);
         if are_left {
             self.wake(target);
+        }
+        match attached {
+            Some(Attached { turn, is_late }) if is_for_all || outcome.is_some() && !is_late => {
+                self.attachments.answered(turn);
+            }
+            Some(Attached { turn, .. }) => self.attachments.unanswered(turn),
+            None => (),
         }
     }
 }
 
 /// The duty to answer the followers of a run.
 ///
-/// If it is dropped without an answer, the followers are without a leader.
+/// If it is dropped without an answer, the followers are without a leader. It may sleep when it is
+/// dropped.
 pub(crate) struct Leader {
     sharing: Arc<Sharing>,
     target: Target,
@@ -449,23 +503,18 @@ impl Leader {
 
     /// Reports that the helper is about to be executed.
     ///
-    /// Followers that do not wait are told. Requests that come from now on get the answer of this
-    /// helper only if it succeeds.
+    /// Requests that come from now on get the answer of this helper only if it succeeds.
     ///
     /// Context: any but interrupts. Takes the lock of a bucket.
     pub(crate) fn started(&self) {
-        let mut unwaiting = RBTree::new();
-
         if let Some(run) = self.sharing.lock(&self.target).runs.get_mut(&self.target) {
             run.is_started = true;
-            mem::swap(&mut unwaiting, &mut run.unwaiting);
         }
-        tell_all(&unwaiting, Message::Outcome(Ok(WaitStatus::SUCCESS)));
     }
 
     /// Reports how the helper ended, or why there was none.
     ///
-    /// Context: any but interrupts. Takes the lock of a bucket.
+    /// Context: may sleep. Takes the lock of a bucket.
     pub(crate) fn tell(mut self, outcome: Result<WaitStatus>) {
         self.outcome = Some(outcome);
     }
@@ -594,26 +643,25 @@ impl Follower {
     }
 
     /// Closes the run, if the follower is in it and there is a leader: all followers are told.
-    ///
-    /// A follower that does not wait only leaves.
     fn close(&self) {
         let mut alone = RBTree::new();
+        let mut attached = None;
         {
             let mut bucket = self.sharing.lock(&self.target);
             let Some(run) = bucket.runs.get_mut(&self.target) else {
                 return;
             };
-            let ticket = self.waiting.ticket();
-            if let Some(node) = run.unwaiting.remove_node(&ticket) {
-                alone.insert(node);
-            } else if run.has_leader() && run.followers_with(ticket).is_some() {
+            if run.has_leader() && run.followers_with(self.waiting.ticket()).is_some() {
                 run.is_closed = true;
                 mem::swap(&mut alone, &mut run.early);
                 move_all(&mut run.late, &mut alone);
-                move_all(&mut run.unwaiting, &mut alone);
+                attached = run.attached.take();
             }
         }
         tell_all(&alone, Message::Alone);
+        if let Some(Attached { turn, .. }) = attached {
+            self.sharing.attachments.unanswered(turn);
+        }
     }
 }
 
@@ -647,6 +695,11 @@ mod tests {
         name::Name,
         private_symbols::PrivateSymbols, //
     };
+    use core::ops::Deref;
+    use kernel::sync::atomic::{
+        Atomic,
+        Relaxed, //
+    };
 
     const FAILURE: Result<WaitStatus> = Err(EIO);
     /// Longer than any test takes.
@@ -656,9 +709,46 @@ mod tests {
         account: 0,
     };
 
-    fn sharing() -> Result<Arc<Sharing>> {
+    /// Counts what leaders report.
+    struct Reports {
+        answered: Atomic<u32>,
+        unanswered: Atomic<u32>,
+    }
+
+    impl Attachments for Reports {
+        fn answered(&self, _: Turn) {
+            self.answered.add(1, Relaxed);
+        }
+
+        fn unanswered(&self, _: Turn) {
+            self.unanswered.add(1, Relaxed);
+        }
+    }
+
+    struct Tested {
+        sharing: Arc<Sharing>,
+        reports: Arc<Reports>,
+    }
+
+    impl Deref for Tested {
+        type Target = Arc<Sharing>;
+
+        fn deref(&self) -> &Arc<Sharing> {
+            &self.sharing
+        }
+    }
+
+    fn sharing() -> Result<Tested> {
         let slots = Arc::pin_init(Slots::new(), GFP_KERNEL)?;
-        Arc::pin_init(Sharing::new(slots), GFP_KERNEL)
+        let reports = Reports {
+            answered: Atomic::new(0),
+            unanswered: Atomic::new(0),
+        };
+        let reports = Arc::new(reports, GFP_KERNEL)?;
+        Ok(Tested {
+            sharing: Arc::pin_init(Sharing::new(slots, reports.clone()), GFP_KERNEL)?,
+            reports,
+        })
     }
 
     fn target(name: &CStr) -> Result<Target> {
@@ -804,7 +894,7 @@ mod tests {
         assert!(alone.is_some());
         assert!(matches!(wait(early, FOLLOW_MS)?, Followed::Alone(_)));
         assert!(is_alone(&sharing, &a));
-        assert!(matches!(sharing.join_unwaiting(&a, CLAIM)?, Role::Alone));
+        assert!(sharing.attachable(&a) == Attachable::No);
 
         // It is open again when none of its helpers is left.
         leader.tell(FAILURE);
@@ -816,28 +906,83 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_wait_waits_for_the_start() -> Result {
+    fn who_does_not_wait_is_attached_to_a_leader() -> Result {
         let (sharing, a) = (sharing()?, target(c"a")?);
-        let join = || sharing.join_unwaiting(&a, CLAIM);
-        assert!(matches!(join()?, Role::Alone));
-
-        let leader = lead(&sharing, &a)?;
-        let Role::Follower(follower) = join()? else {
-            return Err(EINVAL);
+        let reports = |answered, unanswered| {
+            let reports = &sharing.reports;
+            assert_eq!(reports.answered.load(Relaxed), answered);
+            assert_eq!(reports.unanswered.load(Relaxed), unanswered);
         };
-        assert!(follower.mailbox.message.copy().is_none());
+        let turn = Turn::of_test(1);
+        let attach = || {
+            assert!(sharing.attachable(&a) == Attachable::Yes);
+            sharing.attach(&a, turn);
+            assert!(sharing.attachable(&a) == Attachable::Taken(turn));
+        };
+        assert!(sharing.attachable(&a) == Attachable::No);
+        sharing.attach(&a, turn);
+        reports(0, 1);
+
+        // Attached before the helper is executed: each answer is one for it.
+        for outcome in [FAILURE, Ok(WaitStatus::SUCCESS)] {
+            let leader = lead(&sharing, &a)?;
+            attach();
+            leader.started();
+            leader.tell(outcome);
+        }
+        reports(2, 1);
+
+        // Later: a success only. Also if only an equal one came later.
+        for late in [true, false] {
+            for outcome in [FAILURE, Ok(WaitStatus::SUCCESS)] {
+                let leader = lead(&sharing, &a)?;
+                if late {
+                    leader.started();
+                    attach();
+                } else {
+                    attach();
+                    leader.started();
+                    assert!(sharing.attachable(&a) == Attachable::Taken(turn));
+                }
+                leader.tell(outcome);
+            }
+        }
+        reports(4, 3);
+
+        // Without an answer, or without a helper, it is not served.
+        let leader = lead(&sharing, &a)?;
+        attach();
         leader.started();
-        assert!(has_outcome(follower, Ok(WaitStatus::SUCCESS)));
-        assert!(matches!(join()?, Role::Served));
         drop(leader);
-
         let leader = lead(&sharing, &a)?;
-        let Role::Follower(follower) = join()? else {
-            return Err(EINVAL);
-        };
+        attach();
+        leader.tell(FAILURE);
+        reports(4, 5);
+
+        // Nor if the run is closed.
+        let leader = lead(&sharing, &a)?;
+        leader.started();
+        attach();
+        assert!(matches!(
+            wait(follow(&sharing, &a)?, 1)?,
+            Followed::Alone(_)
+        ));
+        reports(4, 6);
+        assert!(sharing.attachable(&a) == Attachable::No);
         drop(leader);
-        assert!(matches!(wait(follower, FOLLOW_MS)?, Followed::Alone(_)));
-        assert!(matches!(join()?, Role::Alone));
+        reports(4, 6);
+        Ok(())
+    }
+
+    #[test]
+    fn of_two_that_are_attached_the_last_one_counts() -> Result {
+        let (sharing, a) = (sharing()?, target(c"a")?);
+        let leader = lead(&sharing, &a)?;
+        for ticket in [1, 3, 2] {
+            sharing.attach(&a, Turn::of_test(ticket));
+        }
+        assert!(sharing.attachable(&a) == Attachable::Taken(Turn::of_test(3)));
+        drop(leader);
         Ok(())
     }
 
@@ -862,10 +1007,7 @@ mod tests {
             lead(&sharing, &target(c"a")?)?,
             lead(&sharing, &target(c"b")?)?,
         ];
-        assert!(matches!(
-            sharing.join_unwaiting(&target(c"c")?, CLAIM)?,
-            Role::Alone
-        ));
+        assert!(sharing.attachable(&target(c"c")?) == Attachable::No);
         drop(leaders);
         Ok(())
     }

@@ -12,6 +12,8 @@ set -euo pipefail
 
 PRIVATE="has_capability_noaudit modprobe_path modules security_kernel_module_request walk_process_tree"
 ENTRY=kmod_rs_request_module
+# The end of the name of Modprobe::start(), which starts a helper and does not wait.
+STARTER=9unwaiting9Startable5start
 HANDLER=kmod_rs_handle_request
 
 # Limits in bytes. The kernel stack has 16384. MAX_HELD is for what the module holds there while a
@@ -64,16 +66,17 @@ check_entry() {
 }
 
 # Add up the frames on each path of direct calls, from the entry to the call that runs the helper
-# and waits for it. The largest sum is what is held. This is checked only for Debian's kernels with
+# and waits for it. A path that only starts one does not count. The largest sum is what is held. This is checked only for Debian's kernels with
 # the tools of trixie: the frames of a debugging kernel are several times as large, and another
 # compiler makes other frames.
 check_stack() {
 	local fault
 	modinfo -F vermagic "$1" | grep -q '+deb13' || return 0
-	fault=$(objdump -dr --no-show-raw-insn "$1" | gawk -v entry="$ENTRY" -v held_limit="$MAX_HELD" -v frame_limit="$MAX_FRAME" '
+	nm "$1" | grep "$STARTER\$" >/dev/null || die "$1 has no function ...$STARTER"
+	fault=$(objdump -dr --no-show-raw-insn "$1" | gawk -v entry="$ENTRY" -v starter="$STARTER$" -v held_limit="$MAX_HELD" -v frame_limit="$MAX_FRAME" '
 		function reach(f,    i, best, deep) {
 			if (f == "call_usermodehelper_exec") return 0
-			if (!(f in frame) || f in busy) return -1
+			if (!(f in frame) || f in busy || f ~ starter) return -1
 			if (f in memo) return memo[f]
 			if (frame[f] > largest) { largest = frame[f]; where = f }
 			busy[f] = 1

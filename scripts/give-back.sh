@@ -61,7 +61,7 @@ main() {
 		echo 0 >"$PATCH/enabled"
 	fi
 	wait_for "these tasks to leave request_module()" gone
-	wait_for "$(<"$MODULE/refcnt") helpers whose requesters have returned" unused
+	wait_for "$(<"$MODULE/refcnt") helpers whose requesters have returned, or requests that are kept" unused
 	rmmod kmod_rs
 	say "request_module() is the kernel's C code again"
 }

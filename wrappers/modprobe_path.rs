@@ -63,6 +63,15 @@ impl ModprobePath {
     }
 }
 
+/// Returns whether the path is empty now, so that automatic loading is switched off.
+///
+/// Context: any.
+pub(crate) fn is_empty(symbols: PrivateSymbols) -> bool {
+    // SAFETY: The buffer is never freed. Writers write single bytes; a volatile load reads one byte
+    // once.
+    unsafe { ptr::read_volatile(symbols.modprobe_path()) == 0 }
+}
+
 /// Copies a string that others may be writing, until two copies in succession are the same, or
 /// [`PATH_TRIES`] times.
 ///

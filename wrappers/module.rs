@@ -55,6 +55,48 @@ pub(crate) fn keep() -> Result {
     }
 }
 
+/// A reference on the module, which is not unloaded as long as this value lives.
+///
+/// As all code of the module, the code that drops this value needs another reason why the module
+/// stays until that code has returned.
+///
+/// # Invariants
+///
+/// There is a reference on the module that this value has to put.
+pub(crate) struct Reference(());
+
+impl Reference {
+    /// Takes a reference.
+    ///
+    /// Returns [`ENODEV`] if the module is being unloaded.
+    ///
+    /// Context: any.
+    pub(crate) fn try_get() -> Result<Self> {
+        // SAFETY: `this()` is valid, as code of the module runs here.
+        if unsafe { bindings::try_module_get(this()) } {
+            // INVARIANT: The reference was taken.
+            Ok(Self(()))
+        } else {
+            Err(ENODEV)
+        }
+    }
+
+    /// Takes another reference, to be put by `module_put()`.
+    ///
+    /// Context: any.
+    pub(crate) fn get_module(&self) {
+        // SAFETY: By the type invariant there is a reference, so the reference count is not 0.
+        unsafe { bindings::__module_get(this()) };
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant there is a reference, which is not used after this.
+        unsafe { bindings::module_put(this()) };
+    }
+}
+
 /// Waits until each task that has put a reference on the module, as its last act in the text of the
 /// module, has left that text.
 ///
@@ -96,6 +138,15 @@ impl OnStack<'_> {
         f(&OnStack {
             _of_this_call: PhantomData,
         })
+    }
+
+    /// Takes a reference on the module.
+    ///
+    /// Context: any.
+    pub(crate) fn reference(&self) -> Reference {
+        self.get_module();
+        // INVARIANT: The reference was taken.
+        Reference(())
     }
 
     /// Takes a reference on the module, to be put by `module_put()`.

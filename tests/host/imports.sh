@@ -39,7 +39,7 @@ refused wrappers/pid.rs 'fn f() { crate::records::record::f() }' \
 refused concurrency.rs 'use crate::usermode_helper;' \
 	"concurrency.rs imports usermode_helper.rs, which is beside it"
 refused request/target.rs 'use super::sharing::Role;' \
-	"request/sharing.rs, request/target.rs import each other"
+	"request/sharing.rs, request/target.rs.* import each other"
 refused firewall/policy.rs $'mod tests {\n    use super::super::Firewall;\n}' \
 	"firewall.rs, .*firewall/policy.rs import each other"
 refused wrappers/name.rs $'extern "C" {\n    fn kmod_rs_events_enabled() -> bool;\n}' \

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# loom runs concurrency.rs, lending.rs and sharing.rs in a few tasks over all interleavings. It is the
-# loom that Debian packages.
+# loom runs concurrency.rs, lending.rs, sharing.rs and unwaiting.rs in a few tasks over all
+# interleavings. It is the loom that Debian packages.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

@@ -8,7 +8,7 @@
 # Boot: numa=fake=16
 
 . "$(dirname "$0")/lib.sh"
-plan 9
+plan 8
 
 MESSAGE="runaway modprobe loop assumed and stopped"
 
@@ -30,8 +30,6 @@ is "64 helpers, and a nested request" "$(ask w child-exit-0)" 256
 is "it gets $ETIME" "$(events | grep '^got')" "got exit-0 $ETIME"
 is "the log says it" "$(last)" "child-exit-0 -> exit-0 (helper[] uid 0) helpers=64"
 is "so does its record" "$(recent | field outcome '/name="exit-0"/' | tail -n 1)" timeout
-is "also one that does not wait" "$(ask w again-nowait-) $(last)" \
-	"256 again-nowait- -> again-nowait- (helper[] uid 0) helpers=64"
 is "others are bounded by the slots alone" "$(ask w exit-5)" $((5 << 8))
 open_gate
 await helpers_gone

@@ -6,7 +6,7 @@
 # time, in the order of their arrival. The slot is free when no helper runs on it any more.
 
 . "$(dirname "$0")/lib.sh"
-plan 31
+plan 30
 
 MESSAGE="runaway modprobe loop assumed and stopped"
 
@@ -93,19 +93,9 @@ is "by as many helpers" "$(events | grep -c '^start hold-c-')" $((CHILDREN - 5))
 await helpers_gone
 slots_are_there 5
 
-# A request that does not wait takes a slot, as its helper does not wait for it.
-use_helper
-echo 1 >"$LIMIT"
-close_gate
-ask_in_background w again-nowait-
-event start again-nowait-
-holds "who does not wait borrows nothing" await in_queue 1
-kill "$EVENT_PID"
-await helpers_gone
-open_gate
-
 # The helper that has lent its slot is killed. Its slot is free when the other helper has ended.
 use_helper
+echo 1 >"$LIMIT"
 close_gate
 ask_in_background w child-hold-nested
 asker=$ASKER

@@ -67,7 +67,7 @@ await helpers_gone
 # 12 tasks for 3 slots. Tasks are killed all the time.
 use_silent_helper
 echo 3 >"$LIMIT"
-is "asked and killed" "$(/kmod_rs/load --tasks=12 --kills="$(often 500)" 'w sleep-1-% 0' 'n sleep-1-% 0')" "no other answers"
+is "asked and killed" "$(/kmod_rs/load --tasks=12 --kills="$(often 500)" 'w sleep-1-% 0' 'n sleep-1-% 0 '"$ETIME")" "no other answers"
 await helpers_gone
 
 use_helper

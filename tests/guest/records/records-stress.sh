@@ -95,6 +95,8 @@ rm -f /tmp/enough /tmp/torn /tmp/twice
 : >/tmp/twice
 use_silent_helper
 patch on
+# None that does not wait is kept.
+echo 1000 >"$LIMIT"
 readers=()
 for ((i = 0; i < READERS; i++)); do
 	reader "$i" &

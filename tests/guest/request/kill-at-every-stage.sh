@@ -3,13 +3,13 @@
 #
 # A request is killed while it waits for a slot, while its helper is about to be executed, while the
 # helper runs, and at hundreds of random moments. It gets -ERESTARTSYS at once, and a helper that
-# exists keeps the slot until it has exited. Afterwards all slots are there, and the module can be
-# unloaded.
+# exists keeps the slot (or, if the request does not wait, the permit) until it has exited.
+# Afterwards all slots and permits are there, and the module can be unloaded.
 #
 # Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"
-plan 24
+plan 26
 
 KILLS=$(often 400)
 SLOW=/tmp/slow-helper
@@ -55,6 +55,15 @@ slot_comes_back() {
 	await helpers_gone
 }
 
+permit_is_taken() {
+	is "$1" "$(ask n exit-5) $(stat_of kept_now)" "0 1"
+}
+
+permit_comes_back() {
+	holds "$1" event end exit-5
+	await helpers_gone
+}
+
 echo 600 >/proc/sys/fs/lease-break-time
 cp "$HELPER" "$SLOW"
 chmod +x "$SLOW"
@@ -84,10 +93,12 @@ for how in w n; do
 	is "the helper is not" "$(about_to_execute 1 && echo there)" there
 	is "and counts" "$(</sys/module/kmod_rs/refcnt)" $((references + 1))
 	echo "$HELPER" >"$MODPROBE"
-	slot_is_taken "and has its slot, $how"
+	what=slot
+	[[ $how == w ]] || what=permit
+	"${what}_is_taken" "and has its $what"
 	unblock_exec
 	holds "then it is executed" event start exit-2
-	slot_comes_back "and the slot comes back, $how"
+	"${what}_comes_back" "and the $what comes back"
 done
 
 # The helper runs.
@@ -108,6 +119,12 @@ is "killed $KILLS times" \
 	"no other answers"
 await helpers_gone
 slots_are_there 5
+close_gate
+for i in 1 2 3 4 5 6; do ask n "hold-n$i"; done >/dev/null
+holds "so are all permits" started 5 'hold-n*'
+is "and no more" "$(stat_of kept_now)" 1
+open_gate
+await helpers_gone
 holds "no reference is held" await references "$references"
 holds "it can be unloaded" give_back
 

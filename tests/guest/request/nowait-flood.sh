@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Thousands of requests that do not wait. When the last helper has ended, slots,
-# references, processes and memory are what they were. No cache of the kernel
-# has more than a few objects more, let alone one for each request.
+# Thousands of requests that do not wait. Each is answered with 0, or with -ETIME if too many are
+# kept. When the last helper has ended, slots, references, processes and memory are what they were.
+# No cache of the kernel has more than a few objects more, let alone one for each request.
 
 . "$(dirname "$0")/lib.sh"
-plan 10
+plan 13
 
 # All tasks make the same number of requests.
 TASKS=8 CALLS=$(often 2048)
 
 flood() {
-	/kmod_rs/load --tasks="$TASKS" --rounds=$(($1 / TASKS / 2)) 'n exit-0-% 0' 'n exit-3 0'
+	/kmod_rs/load --tasks="$TASKS" --rounds=$(($1 / TASKS / 2)) "n exit-0-% 0 $ETIME" 'n exit-3 0'
 }
 
 use_silent_helper
@@ -24,7 +24,7 @@ remember_objects
 slab=$(memory Slab) available=$(memory MemAvailable) references=$(</sys/module/kmod_rs/refcnt)
 PROCESSES=$(processes)
 
-is "all were started" "$(flood "$CALLS" 2>/tmp/load)" "no other answers"
+is "all were answered" "$(flood "$CALLS" 2>/tmp/load)" "no other answers"
 is "and asked for" "$(</tmp/load)" "# asked $CALLS times, answered $CALLS times"
 holds "no helper is left over" await helpers_gone
 if await processes_gone "$PROCESSES"; then \
@@ -52,7 +52,11 @@ hold 3
 pass "all slots are there"
 ask_in_background w exit-6
 holds "and no more than that" await in_queue 1
+for i in 1 2 3 4; do ask n "hold-n$i"; done >/dev/null
+holds "all permits are there" started 3 'hold-n*'
+is "and no more than that" "$(stat_of kept_now)" 1
 open_gate
+holds "the last one is given on" started 1 'hold-n*'
 answer_of "$ASKER" >/dev/null
 
 rm -f /tmp/load

@@ -11,6 +11,7 @@ mod loans;
 mod request;
 mod shares;
 mod slots;
+mod unwaiting;
 mod usermode_helper;
 mod wrappers;
 

@@ -69,7 +69,7 @@ impl Pool {
 
     /// Runs a helper on a slot of its own.
     fn own(self: &Arc<Self>) -> Helper {
-        let slot = SlotUse::take(&self.slots, CLAIM, true, &self.count);
+        let slot = SlotUse::take(&self.slots, CLAIM, &self.count);
         // No other helper runs on it, of whatever request.
         assert!(self.running.load(Ordering::SeqCst) == 0);
         self.run(slot.ok().unwrap())

@@ -12,12 +12,16 @@ use crate::{
         Slots, //
     },
     request::{
-        target::Target,
         sharing::{
             Followed,
             Leader,
             Role,
             Sharing, //
+        },
+        target::Target,
+        unwaiting::{
+            Attachments,
+            Turn, //
         }, //
     },
     usermode_helper::WaitStatus,
@@ -45,6 +49,15 @@ const CLAIM: Claim = Claim {
     account: 0,
 };
 
+/// Nothing is attached here; see unwaiting.rs.
+struct Nothing;
+
+impl Attachments for Nothing {
+    fn answered(&self, _: Turn) {}
+
+    fn unanswered(&self, _: Turn) {}
+}
+
 /// The helpers that are run, and their outcome.
 struct Helpers {
     slots: Arc<Slots>,
@@ -61,7 +74,7 @@ impl Helpers {
 
         Arc::new(Self {
             slots: slots.clone(),
-            sharing: Arc::pin_init(Sharing::new(slots), GFP_KERNEL).unwrap(),
+            sharing: Arc::pin_init(Sharing::new(slots, Arc::new(Nothing)), GFP_KERNEL).unwrap(),
             outcome,
             executed: AtomicU32::new(0),
         })
@@ -92,7 +105,6 @@ impl Helpers {
                 let slot = self.slots.take(CLAIM)?;
                 (self.sharing.alone(&TARGET), slot)
             }
-            Role::Served => panic!("it waits"),
         };
         Ok(self.run(leader))
     }
@@ -192,29 +204,4 @@ fn a_follower_is_killed() {
 #[test]
 fn a_follower_has_waited_long_enough() {
     leave(wait::time_out);
-}
-
-/// A follower that does not wait is told that the helper starts, or that there is none.
-#[test]
-fn a_follower_does_not_wait() {
-    check(|| {
-        let helpers = Helpers::new(Ok(WaitStatus::SUCCESS));
-        let leader = {
-            let helpers = helpers.clone();
-            thread::spawn(move || helpers.ask())
-        };
-        match helpers.sharing.join_unwaiting(&TARGET, CLAIM).unwrap() {
-            Role::Follower(follower) => {
-                assert!(matches!(
-                    follower.wait(FOLLOW_MS, || ()),
-                    Ok(Followed::Outcome(Ok(WaitStatus::SUCCESS)))
-                ));
-            }
-            Role::Served => (),
-            Role::Alone => (),
-            Role::Leader(..) => panic!("it does not wait"),
-        }
-        let _ = leader.join().unwrap();
-        helpers.assert_idle();
-    });
 }

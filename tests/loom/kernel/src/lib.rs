@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What concurrency.rs, lending.rs and sharing.rs use of the `kernel` crate, built on loom.
+//! What concurrency.rs, lending.rs, sharing.rs and unwaiting.rs use of the `kernel` crate, on loom.
 //!
 //! Locks and atomics are loom's, so that loom can try all orders of what tasks do to them. Memory
 //! never runs out, and the clock stands still unless a test moves it.
@@ -17,11 +17,14 @@ pub mod alloc {
 
 /// Initialisers are closures, because nothing needs to be pinned.
 pub mod init {
-    use crate::alloc::{
-        AllocError,
-        Flags, //
+    use crate::{
+        alloc::Flags,
+        error::Error, //
     };
-    use std::sync::Arc;
+    use std::{
+        pin::Pin,
+        sync::Arc, //
+    };
 
     /// Makes a `T`.
     pub trait PinInit<T> {
@@ -38,11 +41,23 @@ pub mod init {
     /// `Arc::pin_init()`.
     pub trait InPlaceInit<T>: Sized {
         /// Makes a `T` on the heap.
-        fn pin_init(init: impl PinInit<T>, flags: Flags) -> Result<Self, AllocError>;
+        fn pin_init(init: impl PinInit<T>, flags: Flags) -> Result<Self, Error>;
+    }
+
+    /// `KBox::pin_init()`.
+    pub trait BoxInit<T>: Sized {
+        /// Makes a `T` on the heap.
+        fn pin_init(init: impl PinInit<T>, flags: Flags) -> Result<Pin<Box<T>>, Error>;
+    }
+
+    impl<T> BoxInit<T> for Box<T> {
+        fn pin_init(init: impl PinInit<T>, _flags: Flags) -> Result<Pin<Box<T>>, Error> {
+            Ok(Box::pin(init.init()))
+        }
     }
 
     impl<T> InPlaceInit<T> for Arc<T> {
-        fn pin_init(init: impl PinInit<T>, _flags: Flags) -> Result<Self, AllocError> {
+        fn pin_init(init: impl PinInit<T>, _flags: Flags) -> Result<Self, Error> {
             Ok(Arc::new(init.init()))
         }
     }
@@ -102,6 +117,7 @@ pub mod prelude {
         Result, //
     };
     pub use crate::init::{
+        BoxInit,
         InPlaceInit,
         PinInit, //
     };
@@ -111,15 +127,23 @@ pub mod prelude {
         pin_data, //
     };
 
+    pub use std::{
+        boxed::Box as KBox,
+        pin::Pin, //
+    };
+
+    /// No such process.
+    pub const ESRCH: Error = Error(-3);
+
     /// Allocations may sleep.
     pub const GFP_KERNEL: crate::alloc::Flags = crate::alloc::Flags;
 }
 
 /// An ordered map in place of the red-black tree.
 pub mod rbtree {
-    use crate::alloc::{
-        AllocError,
-        Flags, //
+    use crate::{
+        alloc::Flags,
+        error::Error, //
     };
     use std::{
         collections::BTreeMap,
@@ -143,7 +167,7 @@ pub mod rbtree {
 
     impl<K, V> RBTreeNodeReservation<K, V> {
         /// Allocates.
-        pub fn new(_flags: Flags) -> Result<Self, AllocError> {
+        pub fn new(_flags: Flags) -> Result<Self, Error> {
             Ok(Self(PhantomData))
         }
 
@@ -157,6 +181,12 @@ pub mod rbtree {
         /// Empties the node.
         pub fn to_key_value(self) -> (K, V) {
             (self.0, self.1)
+        }
+    }
+
+    impl<K: Ord, V> Default for RBTree<K, V> {
+        fn default() -> Self {
+            Self::new()
         }
     }
 
@@ -196,6 +226,16 @@ pub mod rbtree {
         /// The value of a key, to be changed.
         pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
             self.0.get_mut(key)
+        }
+
+        /// All nodes, in the order of their keys.
+        pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+            self.0.iter()
+        }
+
+        /// All keys, in their order.
+        pub fn keys(&self) -> impl Iterator<Item = &K> {
+            self.0.keys()
         }
 
         /// All values, in the order of their keys.
@@ -293,6 +333,7 @@ pub mod sync {
     /// sequentially consistent here.
     pub mod atomic {
         use loom::sync::atomic::{
+            AtomicBool,
             AtomicU32,
             AtomicU64,
             Ordering, //
@@ -338,6 +379,9 @@ pub mod sync {
             /// Adds, and returns what was there before.
             fn fetch_add(self, repr: &Self::Repr) -> Self;
 
+            /// Subtracts, and returns what was there before.
+            fn fetch_sub(self, repr: &Self::Repr) -> Self;
+
             /// Replaces `old` by `self`.
             fn replace(self, old: Self, repr: &Self::Repr) -> Result<Self, Self>;
         }
@@ -361,6 +405,10 @@ pub mod sync {
 
                     fn fetch_add(self, repr: &$repr) -> Self {
                         repr.fetch_add(self, Ordering::Relaxed)
+                    }
+
+                    fn fetch_sub(self, repr: &$repr) -> Self {
+                        repr.fetch_sub(self, Ordering::Relaxed)
                     }
 
                     fn replace(self, old: Self, repr: &$repr) -> Result<Self, Self> {
@@ -399,9 +447,49 @@ pub mod sync {
                 value.fetch_add(&self.0)
             }
 
+            /// Subtracts, and returns what was there before.
+            pub fn fetch_sub(&self, value: T, _: Relaxed) -> T {
+                value.fetch_sub(&self.0)
+            }
+
             /// Compares and exchanges.
             pub fn cmpxchg(&self, old: T, new: T, _: Full) -> Result<T, T> {
                 new.replace(old, &self.0)
+            }
+        }
+
+        impl AtomicType for bool {
+            type Repr = AtomicBool;
+
+            fn atomic(self) -> AtomicBool {
+                AtomicBool::new(self)
+            }
+
+            fn load(repr: &AtomicBool, ordering: Ordering) -> Self {
+                repr.load(ordering)
+            }
+
+            fn store(self, repr: &AtomicBool) {
+                repr.store(self, Ordering::Relaxed);
+            }
+
+            fn fetch_add(self, _: &AtomicBool) -> Self {
+                panic!("a bool is no number")
+            }
+
+            fn fetch_sub(self, _: &AtomicBool) -> Self {
+                panic!("a bool is no number")
+            }
+
+            fn replace(self, old: Self, repr: &AtomicBool) -> Result<Self, Self> {
+                repr.compare_exchange(old, self, Ordering::SeqCst, Ordering::Relaxed)
+            }
+        }
+
+        impl Atomic<bool> {
+            /// Exchanges.
+            pub fn xchg(&self, value: bool, _: Full) -> bool {
+                self.0.swap(value, Ordering::SeqCst)
             }
         }
 
