@@ -260,7 +260,7 @@ impl Record {
 
     /// Notes the path of the program that a helper runs for the request: its own or its leader's.
     ///
-    /// To be called at most once.
+    /// It is the same path if several helpers run, one after the other.
     pub(crate) fn ran(&self, path: &ModprobePath) {
         if self.path.populate(path.clone()) {
             self.memory.take(path.bytes());
