@@ -177,7 +177,7 @@ against() {
 
 for how in off on; do
 	patch "$how"
-	for unload in "dummy rmmod dummy" "blowfish_generic modprobe -qr blowfish_generic"; do
+	for unload in "dummy rmmod dummy" "algif_hash modprobe -qr algif_hash"; do
 		# shellcheck disable=SC2086 # Several words.
 		against $unload
 		if [[ $how == off ]]; then
@@ -188,7 +188,7 @@ for how in off on; do
 	done
 done
 
-modprobe -qr dummy blowfish_generic
+modprobe -qr dummy algif_hash
 rm -f "$LOADER" /tmp/parameters /tmp/load
 holds "it can be unloaded" give_back
 
