@@ -340,20 +340,19 @@ impl Kmod {
     #[inline(never)]
     fn enter(&self, serving: &Serving<'_>, target: Target) -> Result<Answer, Refusal> {
         // 6. Sharing. 7. A permit, or a place among those that are kept.
-        match self.keep(serving, &target) {
-            Ok(Entered::Now(modprobe)) => {
+        match self.keep(serving, &target)? {
+            Entered::Now(modprobe) => {
                 let ending = self.run(serving, modprobe, Wait::Exec)?;
                 Ok(ending.result.map(|_| Answer::Started)?)
             }
-            Ok(Entered::Kept) => {
+            Entered::Kept => {
                 self.trace(serving);
                 Ok(Answer::Kept)
             }
-            Ok(Entered::Shared) => {
+            Entered::Shared => {
                 self.trace(serving);
                 Ok(Answer::Shared(Ok(WaitStatus::SUCCESS)))
             }
-            Err(refusal) => Err(refusal),
         }
     }
 
