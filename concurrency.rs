@@ -51,8 +51,8 @@ pub(crate) const MAX_KMOD_CONCURRENT: u32 = 50;
 /// in seconds.
 pub(crate) const BUSY_TIMEOUT_MS: u32 = 5000;
 
-/// How long a request waits at most while the system is being suspended, in milliseconds: as long as
-/// in the C code.
+/// How long a request waits at most while the system is being suspended, in milliseconds: as long
+/// as in the C code.
 const SUSPEND_TIMEOUT_MS: i64 = 5000;
 
 /// The number of slots in use and the number of requests in the queue.
@@ -381,12 +381,13 @@ impl Slots {
 
     /// Joins the queue, and waits for a slot as long as `is_wanted` returns true.
     ///
-    /// `is_wanted` is called before each sleep, and after the last one, without a lock. Returns [`None`] if it returned
-    /// false. A slot may be returned in spite of that, because one was handed over just then.
+    /// `is_wanted` is called before each sleep, and after the last one, without a lock. Returns
+    /// [`None`] if it returned false. A slot may be returned in spite of that, because one was
+    /// handed over just then.
     ///
     /// Returns [`NoSlot::Busy`] if the request has waited for [`Self::busy_timeout_ms`] and no slot
-    /// was given back for as long, or if it holds the system's suspend up; [`NoSlot::Killed`] if the requester was killed while it waited,
-    /// or [`NoSlot::NoMemory`].
+    /// was given back for as long, or if it holds the system's suspend up; [`NoSlot::Killed`] if
+    /// the requester was killed while it waited, or [`NoSlot::NoMemory`].
     ///
     /// Context: may sleep; the caller may hold mutexes. Takes `queue`.
     pub(crate) fn wait(

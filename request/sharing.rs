@@ -133,7 +133,8 @@ struct Attached {
 ///
 /// # Invariants
 ///
-/// - `leaders` is the number of [`Leader`]s of the run. It is at most 1 while the run is not closed.
+/// - `leaders` is the number of [`Leader`]s of the run. It is at most 1 while the run is not
+///   closed.
 /// - A run in the table has a leader, or a follower that waits.
 /// - A run that is closed, or has no leader, has no followers in `late`, and nothing is attached.
 ///   If it is closed, it has none in `early` either.
