@@ -121,13 +121,13 @@ impl Helper {
     }
 
     /// Notes that a module has appeared that was loaded by the helper, or by a descendant of it.
-    pub(crate) fn has_loaded(&self) {
+    pub(crate) fn note_loaded(&self) {
         // ORDERING: A program that waits for the load, and exits, has seen it.
         self.loaded.store(true, Relaxed);
     }
 
     /// Returns whether a module has appeared that was loaded by the helper, or by a descendant.
-    pub(crate) fn loaded_any(&self) -> bool {
+    pub(crate) fn has_loaded(&self) -> bool {
         self.loaded.load(Relaxed)
     }
 

@@ -274,7 +274,7 @@ impl Tracker {
     pub(crate) fn has_loaded(&self) -> bool {
         self.helper
             .as_ref()
-            .is_some_and(|helper| helper.loaded_any())
+            .is_some_and(|helper| helper.has_loaded())
     }
 }
 

@@ -37,7 +37,7 @@ impl WatchModules for ModuleWatcher {
         let Some(helper) = self.helpers.helper_of_current() else {
             return;
         };
-        helper.has_loaded();
+        helper.note_loaded();
         if let Some(record) = helper.record() {
             self.autoloaded.appeared(Name::new(name), record);
         }
