@@ -9,8 +9,12 @@
 
 use super::{
     exit::OnExit,
-    module, //
+    module::{
+        self,
+        Reference, //
+    },
 };
+use core::mem;
 use kernel::{
     bindings,
     impl_has_work,
@@ -98,10 +102,7 @@ impl<S: Steps> Job<S> {
     ///
     /// Context: any.
     pub(crate) fn begin(&self) -> Result {
-        // SAFETY: `this()` is valid, as code of the module runs here.
-        if !unsafe { bindings::try_module_get(module::this()) } {
-            return Err(ENODEV);
-        }
+        mem::forget(Reference::try_get()?);
         // INVARIANT: A reference was taken. If there had been one already, it would never be put.
         self.is_held.store(true, Relaxed);
         Ok(())

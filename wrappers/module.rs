@@ -6,6 +6,7 @@
 
 use core::{
     marker::PhantomData,
+    mem,
     ptr, //
 };
 use kernel::{
@@ -47,12 +48,11 @@ pub(crate) fn is_live() -> bool {
 ///
 /// Context: any.
 pub(crate) fn keep() -> Result {
-    // SAFETY: `this()` is valid, as code of the module runs here.
-    if is_live() && unsafe { bindings::try_module_get(this()) } {
-        Ok(())
-    } else {
-        Err(EBUSY)
+    if !is_live() {
+        return Err(EBUSY);
     }
+    mem::forget(Reference::try_get().map_err(|_| EBUSY)?);
+    Ok(())
 }
 
 /// A reference on the module, which is not unloaded as long as this value lives.
