@@ -14,6 +14,7 @@ use crate::{
         Kind,
         LogLimits, //
     },
+    request::lending::SlotUse,
     wrappers::{
         exit::Notice,
         job::{
@@ -73,47 +74,42 @@ enum Stage {
     Over,
 }
 
-/// What a helper can run on, and a deadline can keep.
-pub(crate) trait Keepable: Send + Unpin + 'static {}
-
-impl<T: Send + Unpin + 'static> Keepable for T {}
-
 /// What a helper runs on.
-enum Kept<T> {
+enum Kept {
     /// The helper's command has it.
     ByCommand,
     /// The command has ended, and the deadline has taken it over.
-    ByDeadline(T),
+    ByDeadline(#[expect(dead_code, reason = "it is only held")] SlotUse),
     /// It was given back.
     GivenBack,
 }
 
 /// The job of a deadline.
-type DeadlineJob<T> = Job<Deadline<T>>;
+type DeadlineJob = Job<Deadline>;
 
 /// Notice of the end of a process, which queues the job.
-type ExitNotice<T> = Notice<Arc<DeadlineJob<T>>>;
+type ExitNotice = Notice<Arc<DeadlineJob>>;
 
 /// The part of a [`Deadline`] that changes.
-struct State<T: Keepable> {
+struct State {
     stage: Stage,
     /// When the next step is due, if no process ends before.
     due: Instant<Monotonic>,
-    alarm: Option<Arc<Alarm<T>>>,
-    armed: Option<ArcHrTimerHandle<Alarm<T>>>,
+    alarm: Option<Arc<Alarm>>,
+    armed: Option<ArcHrTimerHandle<Alarm>>,
     /// Notice of the end of the helper; when that has ended, of one that was killed with it.
-    notice: Option<Pin<KBox<ExitNotice<T>>>>,
+    notice: Option<Pin<KBox<ExitNotice>>>,
     /// The processes that were killed with the helper, and of which there is no notice yet.
     killed: KVVec<ThreadGroup>,
-    kept: Kept<T>,
+    kept: Kept,
 }
 
-/// The deadline of one helper, which runs on a `T`.
+/// The deadline of one helper.
 ///
 /// It is a job that is begun when the helper starts, and done when the helper has ended by itself
 /// or, if it was killed, when the last process that was killed has ended.
 #[pin_data]
-struct Deadline<T: Keepable> {
+struct Deadline {
     /// The name that the helper runs for, for the log.
     name: Name,
     timeout_ms: u32,
@@ -124,24 +120,24 @@ struct Deadline<T: Keepable> {
     /// The account that the request is on, for the log.
     account: Account,
     #[pin]
-    state: Mutex<State<T>>,
+    state: Mutex<State>,
 }
 
 /// The timer, which queues the job.
 #[pin_data]
-struct Alarm<T: Keepable> {
+struct Alarm {
     #[pin]
     timer: HrTimer<Self>,
-    job: Arc<DeadlineJob<T>>,
+    job: Arc<DeadlineJob>,
 }
 
 impl_has_hr_timer! {
-    impl{T: Keepable} HasHrTimer<Self> for Alarm<T> {
+    impl HasHrTimer<Self> for Alarm {
         mode: RelativeMode<Monotonic>, field: self.timer
     }
 }
 
-impl<T: Keepable> HrTimerCallback for Alarm<T> {
+impl HrTimerCallback for Alarm {
     type Pointer<'a> = Arc<Self>;
 
     /// Context: hard interrupt; with PREEMPT_RT, a thread that runs soft interrupts.
@@ -154,7 +150,7 @@ impl<T: Keepable> HrTimerCallback for Alarm<T> {
     }
 }
 
-impl<T: Keepable> State<T> {
+impl State {
     /// Has the job queued in `time_ms` milliseconds, and not at the time that was set before.
     fn set_alarm(&mut self, time_ms: u32) {
         let time = Delta::from_millis(time_ms.into());
@@ -167,7 +163,7 @@ impl<T: Keepable> State<T> {
 
     /// Makes sure that there is notice of the end of the helper or, if that has ended, of a process
     /// that was killed with it. Returns that process, or `None` if all have ended.
-    fn watch_next(&mut self, job: &Arc<DeadlineJob<T>>) -> Option<&ThreadGroup> {
+    fn watch_next(&mut self, job: &Arc<DeadlineJob>) -> Option<&ThreadGroup> {
         loop {
             // This also finds one that ended before there was notice.
             if self
@@ -205,9 +201,9 @@ fn put<V>(place: KBox<mem::MaybeUninit<V>>, value: impl PinInit<V>) -> Pin<KBox<
     }
 }
 
-impl<T: Keepable> Deadline<T> {
+impl Deadline {
     /// Kills the helper and all that descends from it, unless it has ended.
-    fn kill(&self, helper: &ThreadGroup, state: &mut State<T>) {
+    fn kill(&self, helper: &ThreadGroup, state: &mut State) {
         let Some(killed) = process_tree::kill(self.symbols, helper) else {
             return;
         };
@@ -245,7 +241,7 @@ impl<T: Keepable> Deadline<T> {
     }
 }
 
-impl<T: Keepable> Steps for Deadline<T> {
+impl Steps for Deadline {
     fn step(&self, job: &Arc<Job<Self>>) -> Progress {
         let Some(helper) = self.helper.as_ref() else {
             return Progress::Done;
@@ -279,13 +275,13 @@ impl<T: Keepable> Steps for Deadline<T> {
     }
 }
 
-/// The deadline of a helper that runs on a `T`.
-pub(crate) struct Timeout<T: Keepable> {
-    job: Arc<DeadlineJob<T>>,
-    alarm: Arc<Alarm<T>>,
+/// The deadline of a helper.
+pub(crate) struct Timeout {
+    job: Arc<DeadlineJob>,
+    alarm: Arc<Alarm>,
 }
 
-impl<T: Keepable> Timeout<T> {
+impl Timeout {
     /// Creates a deadline of `timeout_ms` milliseconds, at least 1. The timer does not run yet.
     ///
     /// `account` is that of the request.
@@ -364,7 +360,7 @@ impl<T: Keepable> Timeout<T> {
     /// because nobody waits for it, keeps its deadline.
     ///
     /// Context: may sleep.
-    pub(crate) fn command_ended(self, runs_on: Option<T>) {
+    pub(crate) fn command_ended(self, runs_on: Option<SlotUse>) {
         let mut state = self.job.steps().state.lock();
 
         match (state.stage, runs_on) {

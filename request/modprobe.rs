@@ -63,7 +63,7 @@ pub(crate) struct Modprobe {
     /// The chain of the request.
     pub(crate) chain: Chain,
     /// The deadline of the helper, if it has one.
-    pub(crate) timeout: Option<Timeout<SlotUse>>,
+    pub(crate) timeout: Option<Timeout>,
     /// The duty to answer the followers, if the request is a leader.
     pub(crate) leader: Option<Leader>,
     /// The place of the helper in the table of helpers.
