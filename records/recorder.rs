@@ -92,9 +92,9 @@ struct Rings {
 }
 
 impl Rings {
-    /// Returns the ring that the record is kept in.
-    fn ring_of(&mut self, record: &Record) -> &mut Ring {
-        match record.is_denial() {
+    /// Returns the ring for denials, or the one for all others.
+    fn ring(&mut self, is_denial: bool) -> &mut Ring {
+        match is_denial {
             true => &mut self.denials,
             false => &mut self.others,
         }
@@ -249,16 +249,18 @@ impl Recorder {
     fn try_keep(&self, record: Arc<Record>) -> Result {
         let place = Place::new()?;
         let mut opening = None;
+        // Before the lock is taken, as this takes one of the record.
+        let is_denial = record.is_denial();
 
         let mut rings = self.rings.lock();
-        if !rings.ring_of(&record).has(record.account()) {
+        if !rings.ring(is_denial).has(record.account()) {
             // Nothing is allocated with the lock held. Others may come meanwhile: then the ring
             // does not need this.
             drop(rings);
             opening = Some(Opening::new()?);
             rings = self.rings.lock();
         }
-        let pushed_out = rings.ring_of(&record).keep(record, place, opening);
+        let pushed_out = rings.ring(is_denial).keep(record, place, opening);
         drop(rings);
         // Only now, without the lock: this may free the record.
         drop(pushed_out);
