@@ -338,6 +338,29 @@ hold() {
 	started "$1" "hold-${2:-}[0-9]*"
 }
 
+# take_one: leaves one slot, and takes it.
+take_one() {
+	: >/tmp/answered
+	echo 1 >"$LIMIT"
+	close_gate
+	hold 1
+	QUEUED=0
+}
+
+# queue_as UID NAME: makes a request as this user, which waits behind $QUEUED others. Its process
+# must not take events from the test, nor keep the gate closed. The answer is added to
+# /tmp/answered.
+queue_as() {
+	setpriv --reuid="$1" --clear-groups /kmod_rs/ask w "$2" >>/tmp/answered 8>&- 9>&- &
+	QUEUED=$((QUEUED + 1))
+	await in_queue "$QUEUED"
+}
+
+# has_own_userns PID: true if the process has another user namespace than this shell.
+has_own_userns() {
+	[[ $(readlink "/proc/$1/ns/user") != "$(readlink /proc/self/ns/user)" ]]
+}
+
 # slots_are_there N: there are that many slots and no more, and they are given on. Two points.
 slots_are_there() {
 	use_helper

@@ -252,10 +252,6 @@ subordinate_ids() {
 	wait
 }
 
-has_own_userns() {
-	[[ $(readlink "/proc/$1/ns/user") != "$(readlink /proc/self/ns/user)" ]]
-}
-
 # One helper for a name hangs. Measure four requests for that name, one after the other, whose own
 # helpers would end at once.
 measure_stuck() {

@@ -8,14 +8,6 @@
 . "$(dirname "$0")/lib.sh"
 plan 11
 
-# queue_as UID NAME: makes a request as this user, which waits behind $QUEUED others. Its process
-# must not take events from the test, nor keep the gate closed.
-queue_as() {
-	setpriv --reuid="$1" --clear-groups /kmod_rs/ask w "$2" >/dev/null 8>&- 9>&- &
-	QUEUED=$((QUEUED + 1))
-	await in_queue "$QUEUED"
-}
-
 # Takes both of two slots. $SECOND is the helper that has the second one.
 take_both() {
 	echo 2 >"$LIMIT"
@@ -44,18 +36,6 @@ next_start() {
 
 use_helper
 patch on
-
-# take_one: leaves one slot, and takes it.
-take_one() {
-	echo 1 >"$LIMIT"
-	close_gate
-	hold 1
-	QUEUED=0
-}
-
-has_own_userns() {
-	[[ $(readlink "/proc/$1/ns/user") != "$(readlink /proc/self/ns/user)" ]]
-}
 
 # queue_in NAMESPACE NAME COMMAND...: makes a request in that namespace, by way of the
 # command.

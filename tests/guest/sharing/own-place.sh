@@ -7,23 +7,6 @@
 . "$(dirname "$0")/lib.sh"
 plan 8
 
-# queue_as UID NAME: makes a request as this user, which waits behind $QUEUED others. The answer is
-# added to /tmp/answered.
-queue_as() {
-	setpriv --reuid="$1" --clear-groups /kmod_rs/ask w "$2" >>/tmp/answered 8>&- 9>&- &
-	QUEUED=$((QUEUED + 1))
-	await in_queue "$QUEUED"
-}
-
-# Leaves one slot, and takes it.
-take_one() {
-	: >/tmp/answered
-	echo 1 >"$LIMIT"
-	close_gate
-	hold 1
-	QUEUED=0
-}
-
 # Opens the gate and waits until all are answered.
 let_go() {
 	open_gate
