@@ -129,8 +129,7 @@ impl Waiting {
 struct Queue {
     /// What wakes each of them.
     waiters: RBTree<Place, Arc<Completion>>,
-    /// The account that got the last slot that was handed over.
-    last_account: u64,
+    turns: Turns,
     /// When a slot was last handed over, or was given back with the queue locked, or a helper ended
     /// that had borrowed one.
     last_given_back: Instant<Monotonic>,
@@ -139,22 +138,79 @@ struct Queue {
 impl Queue {
     /// Returns the place of the request that gets the next slot; [`None`] if the queue is empty.
     ///
-    /// Nested requests go first. Among them, and among the others, accounts take turns in the order
-    /// of their numbers, beginning after the account that got the last slot.
+    /// Nested requests go first. Among them, and among the others, accounts take turns.
     fn next(&self) -> Option<Place> {
-        let first = *self.waiters.cursor_front()?.current().0;
-        let after_last = Place {
-            is_outermost: first.is_outermost,
-            account: self.last_account.saturating_add(1),
-            ticket: 0,
-        };
-        let next = self
-            .waiters
-            .cursor_lower_bound(&after_last)
-            .map(|cursor| *cursor.current().0)
-            .filter(|place| place.is_outermost == first.is_outermost);
+        let is_outermost = self.waiters.cursor_front()?.current().0.is_outermost;
 
-        Some(next.unwrap_or(first))
+        self.turns.next(
+            |account| {
+                let first = Place {
+                    is_outermost,
+                    account,
+                    ticket: 0,
+                };
+                self.waiters
+                    .cursor_lower_bound(&first)
+                    .map(|cursor| *cursor.current().0)
+                    .filter(|place| place.is_outermost == is_outermost)
+            },
+            |place| place.account,
+        )
+    }
+}
+
+/// The number of root's account, which is the smallest.
+pub(crate) const ROOT: u64 = 0;
+
+/// Whose turn it is, of accounts that want the same.
+///
+/// All accounts but root's take turns in the order of their numbers. Root's turn comes after each
+/// turn of another account. So root waits for one turn, however many accounts there are, and root's
+/// requests delay those of others by one turn for each of theirs.
+pub(crate) struct Turns {
+    /// The account that had the last turn, root's aside.
+    last: u64,
+    /// Whether root had a turn after that.
+    was_root: bool,
+}
+
+impl Turns {
+    /// Creates a value for which root had the last turn.
+    pub(crate) fn new() -> Self {
+        Self {
+            last: ROOT,
+            was_root: true,
+        }
+    }
+
+    /// Returns the request whose turn is next.
+    ///
+    /// `first_from` returns the first request of the first account that has one and whose number is
+    /// at least as great as its argument.
+    pub(crate) fn next<T>(
+        &self,
+        first_from: impl Fn(u64) -> Option<T>,
+        account: impl Fn(&T) -> u64,
+    ) -> Option<T> {
+        let root = || first_from(ROOT).filter(|request| account(request) == ROOT);
+        let other = || {
+            let after_last = self.last.checked_add(1).and_then(&first_from);
+            after_last.or_else(|| first_from(ROOT + 1))
+        };
+
+        if self.was_root {
+            other().or_else(root)
+        } else {
+            root().or_else(other)
+        }
+    }
+
+    /// Notes that an account has its turn.
+    pub(crate) fn take(&mut self, account: u64) {
+        self.was_root = account == ROOT;
+        if !self.was_root {
+            self.last = account;
+        }
     }
 }
 
@@ -215,7 +271,7 @@ impl Slots {
             queue <- new_spinlock!(
                 Queue {
                     waiters: RBTree::new(),
-                    last_account: 0,
+                    turns: Turns::new(),
                     last_given_back: Instant::now(),
                 },
                 "kmod_rs::Slots::queue"
@@ -371,7 +427,7 @@ impl Slots {
         let Some(woken) = queue.waiters.remove(&place) else {
             return;
         };
-        queue.last_account = place.account;
+        queue.turns.take(place.account);
 
         // INVARIANT: One entry was removed, and `queue` is locked.
         self.load.add(Load::ONE_WAITING.wrapping_neg(), Relaxed);
@@ -583,7 +639,7 @@ mod tests {
         let mut order = KVec::new();
         let mut queue = Queue {
             waiters: RBTree::new(),
-            last_account: 0,
+            turns: Turns::new(),
             last_given_back: Instant::now(),
         };
         for (ticket, (is_nested, account)) in places.iter().enumerate() {
@@ -600,7 +656,7 @@ mod tests {
         }
         while let Some(place) = queue.next() {
             queue.waiters.remove(&place);
-            queue.last_account = place.account;
+            queue.turns.take(place.account);
             order.push(place.ticket, GFP_KERNEL)?;
         }
         Ok(order)
@@ -618,11 +674,28 @@ mod tests {
             (false, 5),
             (false, 5),
             (false, 5),
-            (false, 0),
-            (false, 0),
+            (false, 1),
+            (false, 1),
             (false, u64::MAX),
         ];
-        assert_eq!(&*order(&many)?, [0, 5, 3, 1, 4, 2]);
+        assert_eq!(&*order(&many)?, [3, 0, 5, 4, 1, 2]);
+        Ok(())
+    }
+
+    #[test]
+    fn roots_turn_comes_after_each_other() -> Result {
+        let many = [
+            (false, 5),
+            (false, 6),
+            (false, 5),
+            (false, 7),
+            (false, 0),
+            (false, 0),
+            (false, 0),
+            (false, 0),
+            (false, 0),
+        ];
+        assert_eq!(&*order(&many)?, [0, 4, 1, 5, 3, 6, 2, 7, 8]);
         Ok(())
     }
 

@@ -67,6 +67,7 @@ use self::{
 };
 use crate::{
     concurrency::{
+        self,
         Claim,
         NoSlot,
         Slot,
@@ -107,6 +108,8 @@ use kernel::{
         Arc, //
     }, //
 };
+
+const _: () = assert!(Account::ROOT.number() == concurrency::ROOT);
 
 /// How many helpers a request may have: each but the last one may have missed a module that was
 /// being unloaded.

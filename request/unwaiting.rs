@@ -25,7 +25,10 @@
 
 use super::target::Target;
 use crate::{
-    concurrency::Slots,
+    concurrency::{
+        Slots,
+        Turns, //
+    },
     wrappers::{
         exit::{
             Notice,
@@ -211,8 +214,7 @@ struct Inner<K: Startable> {
     kept: RBTree<Turn, Kept<K>>,
     /// How many there are in `kept`; changes only while this is locked.
     count: Arc<Atomic<u64>>,
-    /// The account that got the last permit among those that were kept.
-    last_account: u64,
+    turns: Turns,
     runs: RBTree<Target, Run>,
     /// How often helpers have been allowed again after a suspend.
     resumed: u64,
@@ -262,22 +264,18 @@ impl<K: Startable> Inner<K> {
         (self.count.load(Relaxed) as usize) < MAX_KEPT && of_account().count() < MAX_KEPT_OF_ACCOUNT
     }
 
-    /// Returns the request that gets the next permit.
-    ///
-    /// Accounts take turns in the order of their numbers, beginning after the account that got the
-    /// last permit.
+    /// Returns the request that gets the next permit. Accounts take turns.
     fn next(&self) -> Option<Turn> {
-        let mut first = None;
-        for (turn, kept) in self.kept.iter() {
-            if kept.is_blocked || kept.what.is_none() {
-                continue;
-            }
-            if turn.account > self.last_account {
-                return Some(*turn);
-            }
-            first = first.or(Some(*turn));
-        }
-        first
+        self.turns.next(
+            |account| {
+                self.kept
+                    .iter()
+                    .skip_while(|(turn, _)| turn.account < account)
+                    .find(|(_, kept)| !kept.is_blocked && kept.what.is_some())
+                    .map(|(turn, _)| *turn)
+            },
+            |turn| turn.account,
+        )
     }
 
     /// Keeps a request.
@@ -359,7 +357,7 @@ impl<K: Startable> Unwaiting<K> {
                         processes: RBTree::new(),
                         kept: RBTree::new(),
                         count,
-                        last_account: 0,
+                        turns: Turns::new(),
                         runs: RBTree::new(),
                         resumed: 0,
                     },
@@ -567,7 +565,7 @@ impl<K: Startable> Unwaiting<K> {
             run.kept = None;
         }
         inner.in_use += 1;
-        inner.last_account = turn.account;
+        inner.turns.take(turn.account);
         give(&*what);
         Some((turn, what, inner.resumed))
     }
@@ -971,7 +969,7 @@ mod tests {
             )?;
         }
         tested.log.said.lock().clear();
-        for (number, next) in [(0, 1), (1, 6), (6, 4), (4, 2), (2, 5), (5, 3)] {
+        for (number, next) in [(0, 1), (1, 4), (4, 6), (6, 5), (5, 2), (2, 3)] {
             tested.exit(turns[number], None);
             tested.check(&[("started", next)]);
         }

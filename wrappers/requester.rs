@@ -164,7 +164,7 @@ impl Account {
     }
 
     /// Returns the number of the account. Different accounts have different numbers.
-    pub(crate) fn number(self) -> u64 {
+    pub(crate) const fn number(self) -> u64 {
         self.0
     }
 }

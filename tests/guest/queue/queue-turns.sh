@@ -3,7 +3,8 @@
 #
 # While several users wait for slots, the slots go to them in turn, so that a user who makes many
 # requests does not keep the others waiting. All ids of a person count as one user, and so do all
-# users of a container. Requests of helpers go first.
+# users of a container. Root's turn comes after each turn of another account. Requests of helpers go
+# first.
 
 . "$(dirname "$0")/lib.sh"
 plan 11
@@ -49,10 +50,11 @@ queue_in() {
 take_one
 for i in 1 2 3 4; do queue_as 1000 "a-$i"; done
 for i in 1 2; do queue_as 2000 "b-$i"; done
-queue_as 0 root
+for i in 1 2; do queue_as 0 "root-$i"; done
 open_gate
 wait
-is "users take turns" "$(order)" "a-1 b-1 root a-2 b-2 a-3 a-4"
+is "users take turns, and root after each of them" "$(order)" \
+	"a-1 root-1 b-1 root-2 a-2 b-2 a-3 a-4"
 
 # A user who makes many requests, and one who makes a single request.
 take_one
@@ -68,7 +70,8 @@ await helpers_gone
 matches "the one after the first of them, or before" "$(order | tr ' ' '\n' | grep -n once)" \
 	'^[12]:'
 
-# The subordinate ids of a person are one account.
+# The subordinate ids of a person are one account. User 1000 had the last turn but for root's; after
+# it comes the other user, then the person again. With an account each, all ids came first.
 use_helper
 take_one
 setpriv --reuid=1000 --regid=1000 --clear-groups unshare --user sleep 10000 8>&- 9>&- &
@@ -78,13 +81,13 @@ echo "0 100000 100" | tee "/proc/$person/uid_map" >"/proc/$person/gid_map"
 for i in 1 2 3 4; do
 	queue_in --user="/proc/$person/ns/user" "s-$i" setpriv --reuid="$i" --keep-groups
 done
-queue_as 0 root
+queue_as 200000 other
 open_gate
 kill "$person"
 wait
-is "a person's subordinate ids have one turn" "$(order)" "s-1 root s-2 s-3 s-4"
+is "a person's subordinate ids have one turn" "$(order)" "other s-1 s-2 s-3 s-4"
 
-# Kernel threads are not root.
+# Kernel threads are not root. With root's account, root's request came last.
 use_helper
 take_one
 for i in 1 2 3; do
@@ -95,9 +98,10 @@ done
 queue_as 0 root
 open_gate
 wait
-is "kernel threads have one turn" "$(order)" "k-1 root k-2 k-3"
+is "kernel threads have one turn" "$(order)" "root k-1 k-2 k-3"
 
-# A container without a user namespace is one account, whatever users it has.
+# A container without a user namespace is one account, whatever users it has. The kernel had the last
+# turn; accounts of containers come next. With an account each, the other user came last.
 use_helper
 take_one
 unshare --pid --fork sleep 10000 8>&- 9>&- &
@@ -107,11 +111,11 @@ disown # It ends when all others have.
 for i in 1 2 3; do
 	queue_in --pid="/proc/$container/ns/pid" "p-$i" setpriv --reuid="$((1000 * i))" --clear-groups
 done
-queue_as 0 root
+queue_as 200000 other
 open_gate
 wait
 kill -9 "$container"
-is "a container has one turn" "$(order)" "p-1 root p-2 p-3"
+is "a container has one turn" "$(order)" "p-1 other p-2 p-3"
 
 # A helper that asks goes ahead of who waits for a slot, also of its own user. Of two requests at
 # once, one runs on the slot of the helper, which is held until the other one is in the queue.

@@ -57,7 +57,7 @@ await helpers_gone
 
 # --- Turns ---
 
-# The last one that was started is root's.
+# The last one that was started is root's. Root's next turn comes after one of another account.
 occupy
 ask n exit-0-z >/dev/null
 open_gate
@@ -73,7 +73,7 @@ open_gate
 holds "all are served" event end hold-0
 await kept 0
 await helpers_gone
-is "accounts take turns" "$(events | sed -n 's/start exit-0-//p' | xargs)" "a1 b1 c1 a2 a3"
+is "accounts take turns" "$(events | sed -n 's/start exit-0-//p' | xargs)" "a1 c1 b1 a2 a3"
 
 # --- modprobe's path is emptied ---
 

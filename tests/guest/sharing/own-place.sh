@@ -47,9 +47,9 @@ is "and root has the same answer" "$(answers)" "3 0 2 768"
 
 # Who follows has left the queue, and takes nobody's turn.
 take_one
-queue_as 1000 hold-shared
-queue_as 0 hold-shared
-for i in 1 2; do queue_as 2000 "b-$i"; done
+queue_as 3000 hold-shared
+queue_as 4000 hold-shared
+for i in 1 2; do queue_as 5000 "b-$i"; done
 pkill -f -- '-- hold-0$'
 event start hold-shared
 let_go
