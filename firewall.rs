@@ -20,6 +20,8 @@ use self::{
         Mode,
         Rules,
         Ruling,
+        Services,
+        Subject,
         Verdict, //
     }, //
 };
@@ -36,6 +38,7 @@ use crate::{
             self,
             Account,
             Credentials,
+            LazyCgroup,
             Requester, //
         }, //
     }, //
@@ -62,6 +65,26 @@ use kernel::{
 
 /// The name of the threads that put algorithms together.
 const CRYPTO_THREAD: &[u8] = b"cryptomgr_probe";
+
+/// Who makes a request.
+#[derive(Clone, Copy)]
+pub(crate) struct RequesterView<'a> {
+    /// The current task.
+    pub(crate) requester: &'a Requester,
+    /// Whether the request is nested.
+    pub(crate) is_nested: bool,
+    /// The cgroup of the current task; of the requester of the outermost request, if the request is
+    /// nested.
+    pub(crate) cgroup: &'a LazyCgroup,
+}
+
+/// What the firewall says of a request.
+pub(crate) struct Checked {
+    /// What becomes of it, and why.
+    pub(crate) verdict: Verdict,
+    /// Which entries are for its requester: requests share a helper only if this is equal.
+    pub(crate) services: Services,
+}
 
 /// The rules, and what is remembered for them.
 ///
@@ -108,21 +131,20 @@ impl Firewall {
 
     /// Decides on a request of the current task, and logs it if it is, or would be, denied.
     ///
-    /// `requester` describes the current task, `account` is that of the request. Returns `None` if
-    /// the rules cannot deny anything.
+    /// `account` is that of the request. Returns `None` if the rules cannot deny anything.
     ///
     /// Context: with a task; may sleep. The caller may hold mutexes.
     pub(crate) fn check(
         &self,
         name: &Name,
-        requester: &Requester,
+        view: RequesterView<'_>,
         account: Account,
-        is_nested: bool,
-    ) -> Option<Verdict> {
-        let verdict = self.decide(name.as_cstr(), requester, is_nested)?;
+    ) -> Option<Checked> {
+        let checked = self.decide(name.as_cstr(), view)?;
+        let verdict = &checked.verdict;
 
         let (kind, how) = match verdict.ruling {
-            Ruling::Allowed => return Some(verdict),
+            Ruling::Allowed => return Some(checked),
             Ruling::Denied => (Kind::Denied, "denied"),
             Ruling::WouldBeDenied => (Kind::WouldBeDenied, "would be denied"),
         };
@@ -131,26 +153,21 @@ impl Firewall {
                 "autoload {}: {} ({}) rule=\"{}\"{}\n",
                 how,
                 name,
-                requester,
+                view.requester,
                 verdict.rule,
                 again,
             );
         }
-        Some(verdict)
+        Some(checked)
     }
 
     /// Decides on a request of the current task.
     ///
-    /// `requester` describes the current task. `name` may be longer than what a helper gets: see
-    /// ciphers.rs. Returns `None` if the rules cannot deny anything.
+    /// `name` may be longer than what a helper gets: see ciphers.rs. Returns `None` if the rules
+    /// cannot deny anything.
     ///
     /// Context: with a task; may sleep. The caller may hold mutexes.
-    pub(crate) fn decide(
-        &self,
-        name: &CStr,
-        requester: &Requester,
-        is_nested: bool,
-    ) -> Option<Verdict> {
+    pub(crate) fn decide(&self, name: &CStr, view: RequesterView<'_>) -> Option<Checked> {
         // ORDERING: The flag stands alone: the rules are read under their lock.
         if !self.is_in_force.load(Relaxed) {
             return None;
@@ -161,18 +178,27 @@ impl Firewall {
         let now = Monotonic::ktime_get();
 
         let cipher = algorithm
-            .filter(|_| is_thread && requester.comm() == CRYPTO_THREAD)
+            .filter(|_| is_thread && view.requester.comm() == CRYPTO_THREAD)
             .and_then(|algorithm| self.decided_for_part(algorithm, now));
-        let decision = rules.decide(
-            name,
-            is_nested,
-            || Credentials::current(self.symbols),
+        let subject = Subject {
+            is_nested: view.is_nested,
+            is_anybody: false,
+            credentials: || Credentials::current(self.symbols),
+            cgroup: view.cgroup,
             cipher,
-        );
+        };
+        let decision = rules.decide(name, subject);
         if let (Some(algorithm), false) = (algorithm, is_thread) {
             self.crypto.lock().note(algorithm, decision.is_allowed, now);
         }
-        Some(rules.judge(decision))
+        let verdict = rules.judge(decision);
+        Some(Checked {
+            verdict,
+            services: match verdict.ruling {
+                Ruling::Denied => Services::NONE,
+                _ => rules.services(view.cgroup),
+            },
+        })
     }
 
     /// Returns the decision on the cipher that this algorithm is a part of, if there is one.

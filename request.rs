@@ -74,8 +74,12 @@ use crate::{
         Slots, //
     },
     firewall::{
-        policy::Ruling,
-        Firewall, //
+        policy::{
+            Ruling,
+            Services, //
+        },
+        Firewall,
+        RequesterView, //
     },
     log_limits::LogLimits,
     records::{
@@ -200,6 +204,7 @@ impl Kmod {
         // that is refused has one, too.
         let requester = Requester::current();
         let chain = self.helpers.chain_of_current(Account::current());
+        let cgroup = chain.cgroup();
         let helper_env = self.settings.helper_env.load(Relaxed) != 0;
         let record = self.records.begin(
             &Beginning {
@@ -217,6 +222,7 @@ impl Kmod {
             request,
             requester: &requester,
             chain: &chain,
+            cgroup: &cgroup,
             record: record.as_ref(),
             helper_env,
             is_traced: Cell::new(false),
@@ -289,9 +295,15 @@ impl Kmod {
             request,
             requester,
             chain,
+            cgroup,
             ..
         } = *serving;
         let name = &request.name;
+        let view = RequesterView {
+            requester,
+            is_nested: chain.is_nested(),
+            cgroup,
+        };
 
         // 2. Preconditions. The path is read once, so what is checked here is what is run.
         let path = ModprobePath::read(self.symbols)?;
@@ -301,9 +313,7 @@ impl Kmod {
         if request.is_cut {
             // The kernel may ask for the parts of a cipher with such a name, so the firewall has to
             // remember what it would have decided: see firewall/ciphers.rs.
-            let _ = self
-                .firewall
-                .decide(request.whole_name, requester, chain.is_nested());
+            let _ = self.firewall.decide(request.whole_name, view);
             return Err(Refusal::NameTooLong);
         }
 
@@ -311,14 +321,13 @@ impl Kmod {
         security::kernel_module_request(self.symbols, name.as_cstr()).map_err(Refusal::Denied)?;
 
         // 4. The firewall.
-        if let Some(verdict) =
-            self.firewall
-                .check(name, requester, chain.account(), chain.is_nested())
-        {
-            self.records.judged(serving.record, verdict);
-            if verdict.ruling == Ruling::Denied {
+        let mut services = Services::NONE;
+        if let Some(checked) = self.firewall.check(name, view, chain.account()) {
+            self.records.judged(serving.record, checked.verdict);
+            if checked.verdict.ruling == Ruling::Denied {
                 return Err(Refusal::Denied(EPERM));
             }
+            services = checked.services;
         }
 
         // 5. Loops.
@@ -326,7 +335,7 @@ impl Kmod {
             .check(name, request.wait, &self.settings.limits)
             .inspect_err(|_| messages::loop_stopped(&self.log, chain, name, requester))?;
 
-        Ok(Target::new(*name, path)?)
+        Ok(Target::new(*name, path, services)?)
     }
 
     /// Returns whether a request shares.
@@ -564,7 +573,7 @@ impl Kmod {
         Ok(KBox::new(
             Modprobe {
                 target,
-                chain: serving.chain.clone(),
+                chain: serving.chain.for_helper(serving.cgroup),
                 timeout,
                 leader,
                 tracker: self.helpers.track(),

@@ -5,16 +5,25 @@
 //! Has no counterpart in the C code, where everybody may have every module loaded. The first of
 //! these that applies decides:
 //!
-//! 1. the list of names that nobody may have loaded;
-//! 2. the list of names that anybody may have loaded;
+//! 1. the list of names that may not be loaded;
+//! 2. the list of names that may be loaded;
 //! 3. the decision on a cipher, for the kernel thread that puts the cipher together;
 //! 4. the mode: everybody, only privileged requesters, or nobody.
+//!
+//! An entry of a list is for anybody, or for the requesters in a cgroup.
 
 use crate::{
-    firewall::patterns::Patterns,
+    firewall::patterns::{
+        Folded,
+        Patterns,
+        Unknown, //
+    },
     wrappers::{
         name::Name,
-        requester::Credentials, //
+        requester::{
+            Credentials,
+            LazyCgroup, //
+        }, //
     }, //
 };
 use kernel::{
@@ -59,12 +68,12 @@ impl Mode {
 
 /// What decided on a request; shown as the value of `rule`.
 ///
-/// A pattern or an algorithm that is longer than a [`Name`] is cut.
+/// An entry or an algorithm that is longer than a [`Name`] is cut.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// This pattern in the list of names that nobody may have loaded.
+    /// This entry in the list of names that may not be loaded.
     Deny(Name),
-    /// This pattern in the list of names that anybody may have loaded.
+    /// This entry in the list of names that may be loaded.
     Allow(Name),
     /// The mode: it denies or allows everybody, or it denies a requester that is not privileged.
     Mode(Mode),
@@ -155,6 +164,46 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// The requester, as the rules see it. What takes time to find out is found out only if it matters.
+pub(crate) struct Subject<'a, C> {
+    /// Whether the request is nested.
+    pub(crate) is_nested: bool,
+    /// Whether the requester is judged as anybody, although it is a thread or a worker of the
+    /// kernel: somebody else has chosen the name.
+    pub(crate) is_anybody: bool,
+    /// Returns the credentials of the requester.
+    pub(crate) credentials: C,
+    /// The cgroup of the requester; of that of the outermost request, if the request is nested.
+    pub(crate) cgroup: &'a LazyCgroup,
+    /// The decision on the cipher that the requester puts together, if it is a thread that does.
+    pub(crate) cipher: Option<Decision>,
+}
+
+/// Which entries with a cgroup are for a requester, whatever name it asks for.
+///
+/// Requests share a helper only if this is equal: whether a helper succeeds depends on what it is
+/// allowed to ask for, and so may depend on these entries.
+///
+/// It is a hash of their texts, so it does not depend on when the list was written. Only the
+/// administrator chooses them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Services(u64);
+
+impl Services {
+    /// No entry; the basis of FNV-1a.
+    pub(crate) const NONE: Self = Self(0xcbf2_9ce4_8422_2325);
+
+    /// Adds an entry of a list, which `list` stands for.
+    pub(crate) fn add(self, list: u8, entry: &CStr) -> Self {
+        let list = [list];
+        let bytes = Iterator::chain(list.iter(), entry.to_bytes_with_nul());
+
+        Self(bytes.fold(self.0, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        }))
+    }
+}
+
 /// The rules that the administrator has set.
 ///
 /// They do not change while they are in force: firewall.rs replaces them as a whole.
@@ -162,9 +211,9 @@ impl fmt::Display for Verdict {
 pub(crate) struct Rules {
     /// Who may have modules loaded whose names are in neither list.
     pub(crate) mode: Mode,
-    /// Names that anybody may have loaded.
+    /// Names that anybody, or who is in a cgroup, may have loaded.
     pub(crate) allow: Arc<Patterns>,
-    /// Names that nobody may have loaded.
+    /// Names that nobody, or nobody in a cgroup, may have loaded.
     pub(crate) deny: Arc<Patterns>,
     /// Users with the ids 1 to this one are privileged; 0 if none is.
     pub(crate) system_uids: u32,
@@ -195,31 +244,23 @@ impl Rules {
 
     /// Decides on a request for `name`.
     ///
-    /// `credentials` returns those of the requester; it is called only if they matter. `cipher` is
-    /// the decision on the cipher that the requester puts together, if it is a thread that does.
-    ///
-    /// Context: any that `credentials` may be called in.
+    /// Context: any that the credentials and the path of the cgroup may be asked for in.
     #[inline(never)]
     pub(crate) fn decide(
         &self,
         name: &CStr,
-        is_nested: bool,
-        credentials: impl FnOnce() -> Credentials,
-        cipher: Option<Decision>,
+        subject: Subject<'_, impl FnOnce() -> Credentials>,
     ) -> Decision {
-        if let Some(pattern) = self.deny.find(name) {
-            return Decision::denied(Rule::Deny(Name::new(pattern)));
+        if let Some(decision) = self.listed(name, subject.cgroup) {
+            return decision;
         }
-        if let Some(pattern) = self.allow.find(name) {
-            return Decision::allowed(Rule::Allow(Name::new(pattern)));
-        }
-        if let Some(decision) = cipher {
+        if let Some(decision) = subject.cipher {
             return decision;
         }
         let by_mode = Rule::Mode(self.mode);
         match self.mode {
             Mode::Everybody => Decision::allowed(by_mode),
-            Mode::Privileged => match self.privilege(name, is_nested, credentials) {
+            Mode::Privileged => match self.privilege(name, subject) {
                 Some(privilege) => Decision::allowed(privilege),
                 None => Decision::denied(by_mode),
             },
@@ -227,18 +268,33 @@ impl Rules {
         }
     }
 
+    /// Returns the decision of the two lists, if there is one.
+    #[inline(never)]
+    fn listed(&self, name: &CStr, cgroup: &LazyCgroup) -> Option<Decision> {
+        let name = Folded::new(name);
+
+        if let Some(entry) = self.deny.find(&name, cgroup, Unknown::Matches) {
+            return Some(Decision::denied(Rule::Deny(Name::new(entry))));
+        }
+        let entry = self.allow.find(&name, cgroup, Unknown::MatchesNone)?;
+        Some(Decision::allowed(Rule::Allow(Name::new(entry))))
+    }
+
     /// Returns why the requester is privileged; `None` if it is not.
     fn privilege(
         &self,
         name: &CStr,
-        is_nested: bool,
-        credentials: impl FnOnce() -> Credentials,
+        subject: Subject<'_, impl FnOnce() -> Credentials>,
     ) -> Option<Rule> {
-        if is_nested {
+        if subject.is_anybody {
+            return None;
+        }
+        if subject.is_nested {
             return Some(Rule::Nested);
         }
-        let credentials = credentials();
+        let credentials = (subject.credentials)();
         let is_network_device = name.to_bytes().starts_with(NETWORK_DEVICE);
+        let is_of_system = |euid| (1..=self.system_uids).contains(&euid);
 
         if credentials.is_kernel_thread {
             Some(Rule::KernelThread)
@@ -247,13 +303,27 @@ impl Rules {
         {
             Some(Rule::Capability)
         } else if credentials
-            .euid
-            .is_some_and(|euid| (1..=self.system_uids).contains(&euid))
+            .euids
+            .is_some_and(|euids| euids.into_iter().all(is_of_system))
         {
             Some(Rule::SystemUid)
         } else {
             None
         }
+    }
+
+    /// Returns which entries with a cgroup are for a requester in this one.
+    ///
+    /// The path of the cgroup is asked for only if there are such entries.
+    ///
+    /// Context: any that the path may be asked for in.
+    #[inline(never)]
+    pub(crate) fn services(&self, cgroup: &LazyCgroup) -> Services {
+        let denied = self.deny.for_cgroup(cgroup, Unknown::Matches);
+        let allowed = self.allow.for_cgroup(cgroup, Unknown::MatchesNone);
+
+        let services = denied.fold(Services::NONE, |services, entry| services.add(b'-', entry));
+        allowed.fold(services, |services, entry| services.add(b'+', entry))
     }
 
     /// Returns what becomes of a request on which this decision was made.
@@ -273,6 +343,7 @@ impl Rules {
 #[kunit_tests(kmod_rs_policy)]
 mod tests {
     use super::*;
+    use crate::wrappers::requester::CgroupPath;
     use kernel::str::CString;
 
     /// The credentials of a user without any privilege.
@@ -280,13 +351,13 @@ mod tests {
         is_kernel_thread: false,
         may_load_modules: false,
         may_configure_network: false,
-        euid: Some(1000),
+        euids: Some([1000; 2]),
     };
 
     const ROOT: Credentials = Credentials {
         may_load_modules: true,
         may_configure_network: true,
-        euid: Some(0),
+        euids: Some([0; 2]),
         ..USER
     };
 
@@ -306,8 +377,22 @@ mod tests {
         Ok(Arc::new(Patterns::parse(written)?, GFP_KERNEL)?)
     }
 
+    /// Decides on a request of who is in a cgroup that is not known.
+    fn decide_as(rules: &Rules, name: &CStr, is_nested: bool, who: Credentials) -> Decision {
+        rules.decide(
+            name,
+            Subject {
+                is_nested,
+                is_anybody: false,
+                credentials: || who,
+                cgroup: &LazyCgroup::known(None),
+                cipher: None,
+            },
+        )
+    }
+
     fn decide(rules: &Rules, name: &CStr, who: Credentials) -> Decision {
-        rules.decide(name, false, || who, None)
+        decide_as(rules, name, false, who)
     }
 
     fn is_allowed(rules: &Rules, name: &CStr, who: Credentials) -> bool {
@@ -338,15 +423,27 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_not_asked_for_in_vain() -> Result {
+    fn nothing_is_asked_for_in_vain() -> Result {
         for mode in [Mode::Everybody, Mode::Nobody] {
             let mut asked = false;
-            let credentials = || {
-                asked = true;
-                USER
+            let cgroup = LazyCgroup::of_current();
+            let subject = Subject {
+                is_nested: false,
+                is_anybody: false,
+                credentials: || {
+                    asked = true;
+                    USER
+                },
+                cgroup: &cgroup,
+                cipher: None,
             };
-            rules(mode)?.decide(c"a", false, credentials, None);
-            assert!(!asked);
+            let rules = Rules {
+                allow: list(b"b@*")?,
+                deny: list(b"b@*")?,
+                ..rules(mode)?
+            };
+            rules.decide(c"a", subject);
+            assert!(!asked && cgroup.looked_up().is_none());
         }
         Ok(())
     }
@@ -368,14 +465,16 @@ mod tests {
             system_uids: 999,
             ..rules(Mode::Privileged)?
         };
-        for (euid, allowed) in [
-            (Some(0), false),
-            (Some(1), true),
-            (Some(999), true),
-            (Some(1000), false),
+        for (euids, allowed) in [
+            (Some([0, 0]), false),
+            (Some([1, 1]), true),
+            (Some([999, 1]), true),
+            (Some([1, 1000]), false),
+            (Some([1000, 1]), false),
+            (Some([0, 1]), false),
             (None, false),
         ] {
-            let decision = decide(&rules, c"a", Credentials { euid, ..USER });
+            let decision = decide(&rules, c"a", Credentials { euids, ..USER });
             assert_eq!(decision.is_allowed, allowed);
         }
         Ok(())
@@ -390,7 +489,7 @@ mod tests {
         for (mode, allowed) in [(Mode::Privileged, true), (Mode::Nobody, false)] {
             let rules = rules(mode)?;
             assert_eq!(is_allowed(&rules, c"a", thread), allowed);
-            assert_eq!(rules.decide(c"a", true, || USER, None).is_allowed, allowed);
+            assert_eq!(decide_as(&rules, c"a", true, USER).is_allowed, allowed);
         }
         let rules = rules(Mode::Privileged)?;
         assert!(decide(&rules, c"a", thread).rule == Rule::KernelThread);
@@ -407,7 +506,7 @@ mod tests {
         assert!(is_allowed(&rules, c"fs-ext4", USER));
         assert!(!is_allowed(&rules, c"fs-xfs", USER));
         assert!(!is_allowed(&rules, c"fs-xfs", ROOT));
-        assert!(!rules.decide(c"fs-xfs", true, || ROOT, None).is_allowed);
+        assert!(!decide_as(&rules, c"fs-xfs", true, ROOT).is_allowed);
         assert!(is_allowed(&rules, c"net-pf-10", USER));
         assert!(!is_allowed(&rules, c"net-pf-1", ROOT));
 
@@ -429,11 +528,110 @@ mod tests {
             deny: list(b"crypto-des")?,
             ..rules(Mode::Privileged)?
         };
-        let part = |name, cipher| rules.decide(name, false, || ROOT, Some(cipher)).is_allowed;
+        let part = |name, cipher| {
+            let subject = Subject {
+                is_nested: false,
+                is_anybody: false,
+                credentials: || ROOT,
+                cgroup: &LazyCgroup::known(None),
+                cipher: Some(cipher),
+            };
+            rules.decide(name, subject).is_allowed
+        };
         assert!(!part(c"crypto-cbc", denied));
         assert!(part(c"crypto-cbc", allowed));
         assert!(part(c"crypto-aes", denied));
         assert!(!part(c"crypto-des", allowed));
+        Ok(())
+    }
+
+    #[test]
+    fn who_is_judged_as_anybody_has_no_privilege() -> Result {
+        let thread = Credentials {
+            is_kernel_thread: true,
+            ..ROOT
+        };
+        for (mode, allowed) in [(Mode::Everybody, true), (Mode::Privileged, false)] {
+            let rules = Rules {
+                allow: list(b"b")?,
+                ..rules(mode)?
+            };
+            let decide = |name| {
+                let subject = Subject {
+                    is_nested: false,
+                    is_anybody: true,
+                    credentials: || thread,
+                    cgroup: &LazyCgroup::known(None),
+                    cipher: None,
+                };
+                rules.decide(name, subject).is_allowed
+            };
+            assert_eq!(decide(c"a"), allowed);
+            assert!(decide(c"b"));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_entry_counts_for_its_cgroup() -> Result {
+        let rules = Rules {
+            allow: list(b"a@/x b@/x")?,
+            deny: list(b"b@/x/* c@/x")?,
+            ..rules(Mode::Privileged)?
+        };
+        let decide = |name, path: Option<&CStr>, who: Credentials| {
+            let subject = Subject {
+                is_nested: false,
+                is_anybody: false,
+                credentials: || who,
+                cgroup: &LazyCgroup::known(path.and_then(CgroupPath::new)),
+                cipher: None,
+            };
+            rules.decide(name, subject).is_allowed
+        };
+        assert!(decide(c"a", Some(c"/x"), USER));
+        assert!(!decide(c"a", Some(c"/y"), USER));
+        assert!(!decide(c"a", None, USER));
+        assert!(decide(c"b", Some(c"/x"), USER));
+        assert!(!decide(c"b", Some(c"/x/y"), ROOT));
+        assert!(!decide(c"c", Some(c"/x"), ROOT));
+        assert!(decide(c"c", Some(c"/y"), ROOT));
+        assert!(!decide(c"c", None, ROOT));
+        Ok(())
+    }
+
+    #[test]
+    fn services_are_the_entries_for_a_cgroup() -> Result {
+        let rules = Rules {
+            allow: list(b"a@/x b")?,
+            deny: list(b"c@/y* d@/z")?,
+            ..rules(Mode::Privileged)?
+        };
+        let services = |path: Option<&CStr>| {
+            rules.services(&LazyCgroup::known(path.and_then(CgroupPath::new)))
+        };
+        assert_eq!(services(Some(c"/")), Services::NONE);
+        assert_eq!(services(Some(c"/w")), Services::NONE);
+        assert_eq!(services(Some(c"/y")), services(Some(c"/y2")));
+        let all = [None, Some(c"/"), Some(c"/x"), Some(c"/y"), Some(c"/z")];
+        for (i, one) in all.iter().enumerate() {
+            assert!(all[..i]
+                .iter()
+                .all(|other| services(*other) != services(*one)));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_path_is_not_looked_up_without_entries_for_cgroups() -> Result {
+        let cgroup = LazyCgroup::of_current();
+        let rules = Rules {
+            allow: list(b"a")?,
+            deny: list(b"b")?,
+            ..rules(Mode::Privileged)?
+        };
+        assert_eq!(rules.services(&cgroup), Services::NONE);
+        assert!(cgroup.looked_up().is_none());
         Ok(())
     }
 

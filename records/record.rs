@@ -483,8 +483,17 @@ impl fmt::Display for Record {
         if let Some(verdict) = self.verdict() {
             f.write_fmt(fmt!(" {verdict}"))?;
         }
+        f.write_fmt(fmt!(" path={}", self.path()))?;
+        // These keys are left out if the requester acts with its own credentials.
+        if let Some(acts_as) = origin.acts_as {
+            f.write_fmt(fmt!(
+                " as_uid={} as_userns={}",
+                acts_as.uid,
+                userns(acts_as.is_in_init_userns),
+            ))?;
+        }
         // New keys come here, at the end.
-        f.write_fmt(fmt!(" path={}", self.path()))
+        Ok(())
     }
 }
 

@@ -15,7 +15,11 @@ use crate::{
     wrappers::{
         name::Name,
         pid::ThreadGroup,
-        requester::Account, //
+        requester::{
+            Account,
+            CgroupPath,
+            LazyCgroup, //
+        }, //
     }, //
 };
 use core::iter;
@@ -68,6 +72,8 @@ pub(crate) struct Helper {
     group: ThreadGroup,
     /// The account of the outermost request of the chain.
     account: Account,
+    /// The cgroup of the requester of the outermost request, if it was looked up and is known.
+    cgroup: Option<Arc<CgroupPath>>,
     /// How many helpers the chain has, including this one; at most [`MAX_CHAIN`].
     length: u32,
     /// The closest helper that its request descends from.
@@ -100,6 +106,7 @@ impl Helper {
                 name,
                 group: ThreadGroup::current().ok_or(ESRCH)?,
                 account: chain.account,
+                cgroup: chain.cgroup.clone(),
                 length: chain.length() + 1,
                 parent,
                 record,
@@ -153,6 +160,8 @@ impl Drop for Helper {
 pub(crate) struct Chain {
     /// The account of the outermost request of the chain.
     account: Account,
+    /// The cgroup of the requester of the outermost request, if it was looked up and is known.
+    cgroup: Option<Arc<CgroupPath>>,
     /// The closest helper, and whether it makes the request itself (and not a descendant of it).
     /// [`None`] if the request is not nested.
     nested: Option<(Arc<Helper>, bool)>,
@@ -167,6 +176,7 @@ impl Chain {
     pub(crate) fn outermost(account: Account) -> Self {
         Self {
             account,
+            cgroup: None,
             nested: None,
         }
     }
@@ -175,6 +185,7 @@ impl Chain {
     pub(crate) fn nested(helper: Arc<Helper>, by_itself: bool) -> Self {
         Self {
             account: helper.account,
+            cgroup: helper.cgroup.clone(),
             nested: Some((helper, by_itself)),
         }
     }
@@ -187,6 +198,24 @@ impl Chain {
     /// Returns the account that the request is on: that of the outermost request of the chain.
     pub(crate) fn account(&self) -> Account {
         self.account
+    }
+
+    /// Returns the cgroup of the requester of the outermost request. The current task makes the
+    /// request.
+    pub(crate) fn cgroup(&self) -> LazyCgroup {
+        match self.is_nested() {
+            true => LazyCgroup::known(self.cgroup.clone()),
+            false => LazyCgroup::of_current(),
+        }
+    }
+
+    /// Returns the chain for the helper of the request, which is to know this cgroup if it was
+    /// looked up. It is the one that [`Self::cgroup`] has returned.
+    pub(crate) fn for_helper(&self, cgroup: &LazyCgroup) -> Self {
+        Self {
+            cgroup: cgroup.looked_up().cloned(),
+            ..self.clone()
+        }
     }
 
     /// Returns [`Loop`] if a request for `name` is part of a loop.
@@ -339,6 +368,27 @@ mod tests {
         assert_eq!(chain(&[c"a", c"b"])?.account(), ACCOUNT);
         assert!(!chain(&[])?.is_nested());
         assert!(chain(&[c"a"])?.is_nested());
+        Ok(())
+    }
+
+    #[test]
+    fn the_outermost_cgroup_counts() -> Result {
+        let cgroup = LazyCgroup::known(CgroupPath::new(c"/x"));
+        let outermost = Chain::outermost(ACCOUNT).for_helper(&cgroup);
+        let nested = |chain: &Chain| -> Result<Chain> {
+            let chain = chain.for_helper(&chain.cgroup());
+            Ok(Chain::nested(
+                Helper::current(name(c"a")?, &chain, None, None)?,
+                false,
+            ))
+        };
+        let first = Helper::current(name(c"a")?, &outermost, None, None)?;
+        let second = nested(&Chain::nested(first, false))?;
+        assert!(second.cgroup().path() == Some(c"/x"));
+
+        // It was not looked up for the outermost request, and is not later.
+        assert!(chain(&[c"a"])?.cgroup().path().is_none());
+        assert!(chain(&[])?.cgroup().looked_up().is_none());
         Ok(())
     }
 

@@ -13,7 +13,10 @@ use crate::{
     wrappers::{
         module::OnStack,
         name::Name,
-        requester::Requester, //
+        requester::{
+            LazyCgroup,
+            Requester, //
+        }, //
     }, //
 };
 use core::cell::Cell;
@@ -41,6 +44,8 @@ pub(crate) struct Serving<'a> {
     pub(crate) requester: &'a Requester,
     /// Its chain.
     pub(crate) chain: &'a Chain,
+    /// The cgroup of the requester of the outermost request of the chain.
+    pub(crate) cgroup: &'a LazyCgroup,
     /// Its record, if one is kept and there was memory for it.
     pub(crate) record: Option<&'a InFlight>,
     /// Whether its helper is to be told of it: the value of the knob when the request began.

@@ -691,10 +691,13 @@ impl Drop for Follower {
 #[kunit_tests(kmod_rs_sharing)]
 mod tests {
     use super::*;
-    use crate::wrappers::{
-        modprobe_path::ModprobePath,
-        name::Name,
-        private_symbols::PrivateSymbols, //
+    use crate::{
+        firewall::policy::Services,
+        wrappers::{
+            modprobe_path::ModprobePath,
+            name::Name,
+            private_symbols::PrivateSymbols, //
+        }, //
     };
     use core::ops::Deref;
     use kernel::sync::atomic::{
@@ -756,6 +759,7 @@ mod tests {
         Target::new(
             Name::new(name),
             ModprobePath::read(PrivateSymbols::find()?)?,
+            Services::NONE,
         )
     }
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a request is for: a name, and the program that the helper runs.
+//! What a request is for: a name, the program that the helper runs, and the rules for it.
 
-use crate::wrappers::{
-    modprobe_path::ModprobePath,
-    name::Name, //
+use crate::{
+    firewall::policy::Services,
+    wrappers::{
+        modprobe_path::ModprobePath,
+        name::Name, //
+    }, //
 };
 use core::cmp::Ordering;
 use kernel::{
@@ -23,6 +26,8 @@ struct Parts {
     /// The [`Name::hash`] of `name`.
     hash: u32,
     path: ModprobePath,
+    /// Which rules are for the requester. They count for what the helper asks for, too.
+    services: Services,
 }
 
 impl Target {
@@ -31,10 +36,16 @@ impl Target {
     /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
-    pub(crate) fn new(name: Name, path: ModprobePath) -> Result<Self> {
+    pub(crate) fn new(name: Name, path: ModprobePath, services: Services) -> Result<Self> {
         let hash = name.hash();
+        let parts = Parts {
+            name,
+            hash,
+            path,
+            services,
+        };
 
-        Ok(Self(Arc::new(Parts { name, hash, path }, GFP_KERNEL)?))
+        Ok(Self(Arc::new(parts, GFP_KERNEL)?))
     }
 
     /// Returns the name that the request is for.
@@ -68,6 +79,7 @@ impl Ord for Target {
         self.name()
             .cmp(other.name())
             .then_with(|| self.path().to_bytes().cmp(other.path().to_bytes()))
+            .then_with(|| self.0.services.cmp(&other.0.services))
     }
 }
 
@@ -84,3 +96,22 @@ impl PartialEq for Target {
 }
 
 impl Eq for Target {}
+
+#[kunit_tests(kmod_rs_target)]
+mod tests {
+    use super::*;
+    use crate::wrappers::private_symbols::PrivateSymbols;
+
+    #[test]
+    fn what_has_other_rules_is_not_equal() -> Result {
+        let target = |services| {
+            let path = ModprobePath::read(PrivateSymbols::find()?)?;
+            Target::new(Name::new(c"b"), path, services)
+        };
+        let other = Services::NONE.add(b'+', c"a@/x");
+        assert!(target(other)? == target(other)?);
+        assert!(target(other)? != target(Services::NONE)?);
+        assert_eq!(target(other)?.hash(), target(Services::NONE)?.hash());
+        Ok(())
+    }
+}

@@ -766,9 +766,12 @@ impl<K: Startable> Steps for GiveBack<K> {
 #[kunit_tests(kmod_rs_unwaiting)]
 mod tests {
     use super::*;
-    use crate::wrappers::{
-        modprobe_path::ModprobePath,
-        name::Name, //
+    use crate::{
+        firewall::policy::Services,
+        wrappers::{
+            modprobe_path::ModprobePath,
+            name::Name, //
+        }, //
     };
 
     /// What becomes of requests, in order.
@@ -922,6 +925,7 @@ mod tests {
         Target::new(
             Name::new(name),
             ModprobePath::read(PrivateSymbols::find()?)?,
+            Services::NONE,
         )
     }
 

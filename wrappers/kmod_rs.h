@@ -35,8 +35,11 @@ void kmod_rs_events_timeout(u64 seq, const char *name, s64 queue_us); /* events.
 void kmod_rs_events_module_loaded(u64 seq, const char *name, const char *module); /* events.rs */
 u32 kmod_rs_requester_loginuid(void);			/* requester.rs */
 bool kmod_rs_requester_is_in_init_userns(void);		/* requester.rs */
+bool kmod_rs_requester_acts_as(u32 *uid, bool *is_in_init_userns); /* requester.rs */
+bool kmod_rs_requester_is_in_init_pidns(void);		/* requester.rs */
 int kmod_rs_requester_nspid(void);			/* requester.rs */
 u64 kmod_rs_requester_account(void);			/* requester.rs */
+bool kmod_rs_requester_whole_cgroup(char *buffer, size_t size); /* requester.rs */
 void kmod_rs_requester_cgroup(char *buffer, size_t size); /* requester.rs */
 void kmod_rs_symbol(char *buffer, size_t size,
 		    unsigned long address);		/* requester.rs */

@@ -2,9 +2,13 @@
 /*
  * What the kernel knows of the current task, for requester.rs.
  *
- * Why this is C: audit_get_loginuid(), task_dfl_cgroup(), current_user_ns() and
+ * Why this is C: audit_get_loginuid(), task_dfl_cgroup(), current_cred() and
  * cgroup_path() are inline functions or macros that depend on the
  * configuration, and only the C side of printf has %pS.
+ *
+ * A task has two sets of credentials. The objective ones, real_cred, are its
+ * own. The subjective ones, cred, are those that it acts with. They may be
+ * somebody else's for a moment, for example in overlayfs or io_uring.
  */
 #include <linux/audit.h>
 #include <linux/cgroup.h>
@@ -34,14 +38,45 @@ u32 kmod_rs_requester_loginuid(void)
 
 /**
  * kmod_rs_requester_is_in_init_userns - is the current task in the initial user
- * namespace?
+ * namespace, by its objective credentials?
  *
  * Context: any in which there is a current task.
  * Return: true if it is.
  */
 bool kmod_rs_requester_is_in_init_userns(void)
 {
-	return current_user_ns() == &init_user_ns;
+	return current_real_cred()->user_ns == &init_user_ns;
+}
+
+/**
+ * kmod_rs_requester_acts_as - get the credentials that the current task acts with
+ * @uid: gets the real user id, in the initial namespace
+ * @is_in_init_userns: gets whether they belong to the initial user namespace
+ *
+ * Context: any in which there is a current task.
+ * Return: true if these are others than its own. Otherwise nothing is written.
+ */
+bool kmod_rs_requester_acts_as(u32 *uid, bool *is_in_init_userns)
+{
+	const struct cred *cred = current_cred();
+
+	if (cred == current_real_cred())
+		return false;
+	*uid = from_kuid(&init_user_ns, cred->uid);
+	*is_in_init_userns = cred->user_ns == &init_user_ns;
+	return true;
+}
+
+/**
+ * kmod_rs_requester_is_in_init_pidns - is the current task in the initial pid
+ * namespace?
+ *
+ * Context: any in which there is a current task.
+ * Return: true if it is.
+ */
+bool kmod_rs_requester_is_in_init_pidns(void)
+{
+	return task_active_pid_ns(current) == &init_pid_ns;
 }
 
 /**
@@ -134,6 +169,20 @@ static void kmod_rs_cgroup_tail(char *buffer, size_t size)
 }
 
 /**
+ * kmod_rs_requester_whole_cgroup - get the path of the current task's cgroup in
+ * the unified hierarchy, seen from its root
+ * @buffer: gets the path; NUL-terminated
+ * @size: size of the buffer, at least 1
+ *
+ * Context: as for kmod_rs_requester_cgroup().
+ * Return: true if that is the whole path.
+ */
+bool kmod_rs_requester_whole_cgroup(char *buffer, size_t size)
+{
+	return kmod_rs_cgroup(buffer, size);
+}
+
+/**
  * kmod_rs_requester_cgroup - get the path of the current task's cgroup in the
  * unified hierarchy
  * @buffer: gets the path from the root, or "..." and its end if it is too long;
@@ -149,6 +198,11 @@ void kmod_rs_requester_cgroup(char *buffer, size_t size)
 		kmod_rs_cgroup_tail(buffer, size);
 }
 #else
+bool kmod_rs_requester_whole_cgroup(char *buffer, size_t size)
+{
+	return false;
+}
+
 void kmod_rs_requester_cgroup(char *buffer, size_t size)
 {
 	buffer[0] = '\0';

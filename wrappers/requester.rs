@@ -10,7 +10,10 @@ use super::{
     log::Escaped, //
     private_symbols::PrivateSymbols,
 };
-use core::ptr;
+use core::{
+    cell::OnceCell,
+    ptr, //
+};
 use kernel::{
     bindings,
     ffi::{
@@ -21,6 +24,8 @@ use kernel::{
     },
     fmt,
     prelude::*,
+    str::CString,
+    sync::Arc,
     task::Pid, //
 };
 
@@ -32,10 +37,19 @@ extern "C" {
     fn kmod_rs_requester_is_in_init_userns() -> bool;
 
     /// See requester.c.
+    fn kmod_rs_requester_acts_as(uid: *mut u32, is_in_init_userns: *mut bool) -> bool;
+
+    /// See requester.c.
+    fn kmod_rs_requester_is_in_init_pidns() -> bool;
+
+    /// See requester.c.
     fn kmod_rs_requester_nspid() -> c_int;
 
     /// See requester.c.
     fn kmod_rs_requester_account() -> u64;
+
+    /// See requester.c.
+    fn kmod_rs_requester_whole_cgroup(buffer: *mut c_char, size: usize) -> bool;
 
     /// See requester.c.
     fn kmod_rs_requester_cgroup(buffer: *mut c_char, size: usize);
@@ -52,6 +66,9 @@ const COMM_LEN: usize = bindings::TASK_COMM_LEN as usize;
 
 /// How many bytes of the path of a cgroup are kept, the final NUL included.
 const CGROUP_LEN: usize = 128;
+
+/// The size of the longest path of a cgroup that can be known as a whole, the final NUL included.
+const PATH_LEN: usize = bindings::PATH_MAX as usize;
 
 /// How many bytes of the name of a call site are kept, the final NUL included.
 const CALL_SITE_LEN: usize = 80;
@@ -191,20 +208,23 @@ pub(crate) fn is_kernel_thread() -> bool {
     unsafe { (*current!().as_ptr()).flags & bindings::PF_KTHREAD != 0 }
 }
 
-/// What a task may do, by its objective credentials (`real_cred`).
+/// What a task may do.
 ///
-/// These are the task's own credentials. The subjective ones (`cred`) may be those of somebody else
-/// for a moment, for example in overlayfs or io_uring.
+/// A task has two sets of credentials: its own, the objective ones (`real_cred`), and those that it
+/// acts with, the subjective ones (`cred`). They may be somebody else's for a moment, for example
+/// in overlayfs or io_uring, and so may the first set, in a worker of io_uring. So a task may do
+/// what both allow.
 #[derive(Clone, Copy)]
 pub(crate) struct Credentials {
     /// Whether the task is a thread or a worker of the kernel.
     pub(crate) is_kernel_thread: bool,
-    /// Whether the task has CAP_SYS_MODULE in the initial user namespace.
+    /// Whether the task has CAP_SYS_MODULE in the initial user namespace, by both sets.
     pub(crate) may_load_modules: bool,
-    /// Whether the task has CAP_NET_ADMIN in the initial user namespace.
+    /// Whether the task has CAP_NET_ADMIN in the initial user namespace, by both sets.
     pub(crate) may_configure_network: bool,
-    /// The task's effective user id, if it is in the initial user namespace.
-    pub(crate) euid: Option<u32>,
+    /// The effective user ids by the two sets; [`None`] if one set belongs to another user
+    /// namespace than the initial one, or if the task is in another pid namespace.
+    pub(crate) euids: Option<[u32; 2]>,
 }
 
 impl Credentials {
@@ -213,36 +233,112 @@ impl Credentials {
     ///
     /// Context: any in which there is a current task.
     pub(crate) fn current(symbols: PrivateSymbols) -> Self {
-        // SAFETY: The current task is not freed while it runs. Only the task itself replaces its
-        // `real_cred`, so that stays valid here, and credentials in use do not change. (The C macro
-        // `current_real_cred()` relies on the same.) The pointer to the user namespace is only
-        // compared.
-        let (euid, is_in_init_userns) = unsafe {
-            let credentials = (*current!().as_ptr()).real_cred;
-            (
-                (*credentials).euid.val,
-                ptr::eq((*credentials).user_ns, &raw const bindings::init_user_ns),
-            )
-        };
-
         Self {
             is_kernel_thread: is_kernel_thread(),
             may_load_modules: has_capability(symbols, bindings::CAP_SYS_MODULE),
             may_configure_network: has_capability(symbols, bindings::CAP_NET_ADMIN),
-            euid: is_in_init_userns.then_some(euid),
+            euids: euids(),
         }
     }
 }
 
-/// Returns whether the current task has a capability in the initial user namespace, by its
-/// objective credentials.
+/// See [`Credentials::euids`].
+fn euids() -> Option<[u32; 2]> {
+    // SAFETY: The current task is not freed while it runs. Only the task itself replaces its
+    // credentials, so both sets stay valid here. (The C macros `current_real_cred()` and
+    // `current_cred()` rely on the same.)
+    let sets = unsafe {
+        let task = current!().as_ptr();
+        [(*task).real_cred, (*task).cred]
+    };
+    // SAFETY: They are valid, and credentials in use do not change. The pointer to the user
+    // namespace is only compared.
+    let are_initial = sets
+        .iter()
+        .all(|set| unsafe { ptr::eq((**set).user_ns, &raw const bindings::init_user_ns) });
+
+    // SAFETY: May be called wherever there is a current task.
+    let is_in_init_pidns = unsafe { kmod_rs_requester_is_in_init_pidns() };
+
+    // SAFETY: They are valid, and credentials in use do not change.
+    (are_initial && is_in_init_pidns).then(|| sets.map(|set| unsafe { (*set).euid.val }))
+}
+
+/// Returns whether the current task has a capability in the initial user namespace, by both sets of
+/// credentials.
 ///
 /// Leaves no trace in the audit log.
 fn has_capability(_symbols: PrivateSymbols, capability: u32) -> bool {
+    // CAST: A small number.
+    let capability = capability as c_int;
+    let task = current!().as_ptr();
+
     // SAFETY: By the type invariant of `PrivateSymbols` the jump in ksyms.S has its target. The
     // current task is not freed while it runs.
-    // CAST: A small number.
-    unsafe { kmod_rs_has_capability_noaudit(current!().as_ptr().cast(), capability as c_int) }
+    if !unsafe { kmod_rs_has_capability_noaudit(task.cast(), capability) } {
+        return false;
+    }
+    // SAFETY: The current task is not freed while it runs. Only the task itself replaces its
+    // credentials. The pointers are only compared.
+    let acts_as_itself = unsafe { ptr::eq((*task).real_cred, (*task).cred) };
+
+    // SAFETY: May be called wherever there is a current task.
+    acts_as_itself || unsafe { bindings::capable_noaudit(capability) }
+}
+
+/// The whole path of a task's cgroup in the unified hierarchy, seen from its root.
+pub(crate) struct CgroupPath(CString);
+
+impl CgroupPath {
+    /// Returns that of the current task; [`None`] if it is not known, because it is longer than
+    /// `PATH_MAX`, or because there is no memory for it.
+    ///
+    /// Context: may sleep; the caller may hold mutexes.
+    #[inline(never)]
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        let mut buffer = KVec::<u8>::with_capacity(PATH_LEN, GFP_KERNEL).ok()?;
+        let start = buffer.as_mut_ptr().cast();
+
+        // SAFETY: The buffer is valid for writes of its capacity, which is `PATH_LEN` or more.
+        if !unsafe { kmod_rs_requester_whole_cgroup(start, PATH_LEN) } {
+            return None;
+        }
+        // SAFETY: The function has made the buffer a C string, which is not written to any more.
+        Self::new(unsafe { CStr::from_char_ptr(start) })
+    }
+
+    /// Copies a path. Returns [`None`] if there is no memory for it.
+    pub(crate) fn new(path: &CStr) -> Option<Arc<Self>> {
+        Arc::new(Self(CString::try_from(path).ok()?), GFP_KERNEL).ok()
+    }
+}
+
+/// The cgroup of a task, whose path is looked up when it is first asked for.
+pub(crate) struct LazyCgroup(OnceCell<Option<Arc<CgroupPath>>>);
+
+impl LazyCgroup {
+    /// Returns that of the current task.
+    pub(crate) fn of_current() -> Self {
+        Self(OnceCell::new())
+    }
+
+    /// Returns a cgroup whose path is known, or is not and is not to be looked up.
+    pub(crate) fn known(path: Option<Arc<CgroupPath>>) -> Self {
+        Self(OnceCell::from(path))
+    }
+
+    /// Returns the path; [`None`] if it is not known.
+    ///
+    /// Context: may sleep; the caller may hold mutexes.
+    pub(crate) fn path(&self) -> Option<&CStr> {
+        let path = self.0.get_or_init(CgroupPath::current);
+        path.as_ref().map(|path| &*path.0)
+    }
+
+    /// Returns the path if it was asked for, and is known.
+    pub(crate) fn looked_up(&self) -> Option<&Arc<CgroupPath>> {
+        self.0.get()?.as_ref()
+    }
 }
 
 /// Checks that the current task may configure which modules are loaded by request, and how many
@@ -263,6 +359,30 @@ pub(crate) fn may_configure() -> Result {
     }
 }
 
+/// The subjective credentials of a task.
+#[derive(Clone, Copy)]
+pub(crate) struct ActsAs {
+    /// The real user id, in the initial namespace.
+    pub(crate) uid: u32,
+    /// Whether they belong to the initial user namespace.
+    pub(crate) is_in_init_userns: bool,
+}
+
+impl ActsAs {
+    /// Returns those of the current task; [`None`] if they are its own, the objective ones.
+    fn current() -> Option<Self> {
+        let mut acts_as = Self {
+            uid: 0,
+            is_in_init_userns: false,
+        };
+        // SAFETY: May be called wherever there is a current task. Both pointers are valid for
+        // writes.
+        let are_others =
+            unsafe { kmod_rs_requester_acts_as(&mut acts_as.uid, &mut acts_as.is_in_init_userns) };
+        are_others.then_some(acts_as)
+    }
+}
+
 /// Where a request comes from: what is known of the requester besides [`Requester`], and the call
 /// site.
 pub(crate) struct Origin {
@@ -270,6 +390,8 @@ pub(crate) struct Origin {
     pub(crate) loginuid: Option<u32>,
     /// Whether the task is in the initial user namespace.
     pub(crate) is_in_init_userns: bool,
+    /// The credentials that the task acts with, if these are not its own.
+    pub(crate) acts_as: Option<ActsAs>,
     /// The id of the task, in its own namespace.
     pub(crate) nspid: Pid,
     cgroup: [u8; CGROUP_LEN],
@@ -293,6 +415,7 @@ impl Origin {
         let mut origin = Self {
             loginuid: (loginuid != u32::MAX).then_some(loginuid),
             is_in_init_userns,
+            acts_as: ActsAs::current(),
             nspid,
             cgroup: [0; CGROUP_LEN],
             call_site: [0; CALL_SITE_LEN],
