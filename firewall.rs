@@ -254,6 +254,16 @@ impl Firewall {
         self.change(|rules| rules.system_uids = last)
     }
 
+    /// Sets whether tasks count as privileged that have their rights by the execution of their
+    /// program.
+    ///
+    /// Returns [`EPERM`] if the rules are locked, or [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn set_setuid(&self, setuid: bool) -> Result {
+        self.change(|rules| rules.setuid = setuid)
+    }
+
     /// Sets whether requests are denied, or only logged and recorded as such.
     ///
     /// Returns [`EPERM`] if the rules are locked, or [`ENOMEM`].

@@ -61,7 +61,7 @@ const UNLOCKED: MayWrite = |s| s.firewall.may_change();
 
 /// All the knobs, in the order in which admin-guide.rst has them.
 #[rustfmt::skip]
-static KNOBS: [Knob; 16] = [
+static KNOBS: [Knob; 17] = [
     //     directory, name                 range              default  who may write
     //         where the value is kept
     number(KERNEL,  c"kmod-limit",           1..=1_000,            50, CAPABLE,
@@ -93,6 +93,8 @@ static KNOBS: [Knob; 16] = [
         |s| s.firewall.rules().deny.text(), |s, list| s.firewall.set_deny(list)),
     number(KMOD_RS, c"autoload_system_uids", 0..=4_294_967_294,     0, UNLOCKED,
         Through(|s| s.firewall.rules().system_uids, |s, n| s.firewall.set_system_uids(n))),
+    number(KMOD_RS, c"autoload_setuid",      0..=1,                 1, UNLOCKED,
+        Through(|s| s.firewall.rules().setuid.into(), |s, n| s.firewall.set_setuid(n != 0))),
     number(KMOD_RS, c"autoload_enforce",     0..=1,                 1, UNLOCKED,
         Through(|s| s.firewall.rules().enforce.into(), |s, n| s.firewall.set_enforce(n != 0))),
     number(KMOD_RS, c"autoload_lock",        0..=1,                 0, UNLOCKED,

@@ -77,6 +77,9 @@ pub(crate) enum Rule {
     Allow(Name),
     /// The mode: it denies or allows everybody, or it denies a requester that is not privileged.
     Mode(Mode),
+    /// The requester would be privileged, but has its rights by the execution of its program, and
+    /// `autoload_setuid` is 0.
+    Setuid,
     /// The request is nested, so the requester is privileged.
     Nested,
     /// The requester is a thread or a worker of the kernel, and so privileged.
@@ -97,6 +100,7 @@ impl fmt::Display for Rule {
             Self::Deny(pattern) => f.write_fmt(fmt!("autoload_deny {pattern}")),
             Self::Allow(pattern) => f.write_fmt(fmt!("autoload_allow {pattern}")),
             Self::Mode(mode) => f.write_fmt(fmt!("autoload_mode {}", mode.number())),
+            Self::Setuid => f.write_str("autoload_setuid 0"),
             Self::Nested => f.write_str("nested"),
             Self::KernelThread => f.write_str("kernel thread"),
             Self::Capability => f.write_str("capability"),
@@ -217,6 +221,8 @@ pub(crate) struct Rules {
     pub(crate) deny: Arc<Patterns>,
     /// Users with the ids 1 to this one are privileged; 0 if none is.
     pub(crate) system_uids: u32,
+    /// Whether tasks count as privileged that have their rights by the execution of their program.
+    pub(crate) setuid: bool,
     /// Whether requests are denied; if not, it is only noted which ones would be.
     pub(crate) enforce: bool,
 }
@@ -233,6 +239,7 @@ impl Rules {
             allow: Arc::new(Patterns::EMPTY, GFP_KERNEL)?,
             deny: Arc::new(Patterns::EMPTY, GFP_KERNEL)?,
             system_uids: 0,
+            setuid: true,
             enforce: true,
         })
     }
@@ -261,8 +268,8 @@ impl Rules {
         match self.mode {
             Mode::Everybody => Decision::allowed(by_mode),
             Mode::Privileged => match self.privilege(name, subject) {
-                Some(privilege) => Decision::allowed(privilege),
-                None => Decision::denied(by_mode),
+                Ok(privilege) => Decision::allowed(privilege),
+                Err(reason) => Decision::denied(reason),
             },
             Mode::Nobody => Decision::denied(by_mode),
         }
@@ -280,36 +287,42 @@ impl Rules {
         Some(Decision::allowed(Rule::Allow(Name::new(entry))))
     }
 
-    /// Returns why the requester is privileged; `None` if it is not.
+    /// Returns why the requester is privileged; or, as an error, why it is not.
     fn privilege(
         &self,
         name: &CStr,
         subject: Subject<'_, impl FnOnce() -> Credentials>,
-    ) -> Option<Rule> {
+    ) -> Result<Rule, Rule> {
+        let by_mode = Rule::Mode(self.mode);
+
         if subject.is_anybody {
-            return None;
+            return Err(by_mode);
         }
         if subject.is_nested {
-            return Some(Rule::Nested);
+            return Ok(Rule::Nested);
         }
         let credentials = (subject.credentials)();
         let is_network_device = name.to_bytes().starts_with(NETWORK_DEVICE);
         let is_of_system = |euid| (1..=self.system_uids).contains(&euid);
 
-        if credentials.is_kernel_thread {
-            Some(Rule::KernelThread)
+        let privilege = if credentials.is_kernel_thread {
+            return Ok(Rule::KernelThread);
         } else if credentials.may_load_modules
             || is_network_device && credentials.may_configure_network
         {
-            Some(Rule::Capability)
+            Rule::Capability
         } else if credentials
             .euids
             .is_some_and(|euids| euids.into_iter().all(is_of_system))
         {
-            Some(Rule::SystemUid)
+            Rule::SystemUid
         } else {
-            None
+            return Err(by_mode);
+        };
+        if credentials.is_elevated && !self.setuid {
+            return Err(Rule::Setuid);
         }
+        Ok(privilege)
     }
 
     /// Returns which entries with a cgroup are for a requester in this one.
@@ -352,6 +365,7 @@ mod tests {
         may_load_modules: false,
         may_configure_network: false,
         euids: Some([1000; 2]),
+        is_elevated: false,
     };
 
     const ROOT: Credentials = Credentials {
@@ -476,6 +490,38 @@ mod tests {
         ] {
             let decision = decide(&rules, c"a", Credentials { euids, ..USER });
             assert_eq!(decision.is_allowed, allowed);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_an_execution_has_given_may_count_for_nothing() -> Result {
+        let elevated = |who| Credentials {
+            is_elevated: true,
+            ..who
+        };
+        let thread = elevated(Credentials {
+            is_kernel_thread: true,
+            ..USER
+        });
+        let system = Credentials {
+            euids: Some([1; 2]),
+            ..USER
+        };
+        for setuid in [true, false] {
+            let rules = Rules {
+                setuid,
+                system_uids: 1,
+                ..rules(Mode::Privileged)?
+            };
+            for who in [ROOT, system] {
+                assert!(is_allowed(&rules, c"a", who));
+                assert_eq!(is_allowed(&rules, c"a", elevated(who)), setuid);
+            }
+            assert_eq!(is_allowed(&rules, c"netdev-a", elevated(NETWORK)), setuid);
+            assert!(is_allowed(&rules, c"a", thread));
+            assert!(decide_as(&rules, c"a", true, elevated(ROOT)).is_allowed);
+            assert!(decide(&rules, c"a", elevated(USER)).rule == Rule::Mode(Mode::Privileged));
         }
         Ok(())
     }

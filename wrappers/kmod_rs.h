@@ -37,6 +37,7 @@ u32 kmod_rs_requester_loginuid(void);			/* requester.rs */
 bool kmod_rs_requester_is_in_init_userns(void);		/* requester.rs */
 bool kmod_rs_requester_acts_as(u32 *uid, bool *is_in_init_userns); /* requester.rs */
 bool kmod_rs_requester_is_in_init_pidns(void);		/* requester.rs */
+bool kmod_rs_requester_is_elevated(void);		/* requester.rs */
 int kmod_rs_requester_nspid(void);			/* requester.rs */
 u64 kmod_rs_requester_account(void);			/* requester.rs */
 bool kmod_rs_requester_whole_cgroup(char *buffer, size_t size); /* requester.rs */

@@ -11,8 +11,10 @@
  * somebody else's for a moment, for example in overlayfs or io_uring.
  */
 #include <linux/audit.h>
+#include <linux/auxvec.h>
 #include <linux/cgroup.h>
 #include <linux/cred.h>
+#include <linux/mm_types.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/rcupdate.h>
@@ -20,6 +22,7 @@
 #include <linux/slab.h>
 #include <linux/sprintf.h>
 #include <linux/string.h>
+#include <linux/thread_info.h>
 #include <linux/uidgid.h>
 #include <linux/user_namespace.h>
 
@@ -77,6 +80,49 @@ bool kmod_rs_requester_acts_as(u32 *uid, bool *is_in_init_userns)
 bool kmod_rs_requester_is_in_init_pidns(void)
 {
 	return task_active_pid_ns(current) == &init_pid_ns;
+}
+
+/*
+ * The word at a place of the auxiliary vector. That of a 32-bit program has
+ * 32-bit words.
+ */
+static unsigned long kmod_rs_auxv(const struct mm_struct *mm, int place, bool is_32bit)
+{
+	if (is_32bit)
+		return READ_ONCE(((const u32 *)mm->saved_auxv)[place]);
+	return READ_ONCE(mm->saved_auxv[place]);
+}
+
+/**
+ * kmod_rs_requester_is_elevated - was the program of the current task executed
+ * with AT_SECURE?
+ *
+ * It was if the execution has given it another effective user or group id, or
+ * capabilities that its real user does not have, or if a security module wants
+ * that. The kernel keeps what it has told the program, in the auxiliary vector.
+ * Only the program itself can change that, and a child that shares its memory.
+ *
+ * Context: any in which there is a current task.
+ * Return: true if it was, or if that is not known: for a task that has lost its
+ * memory because it exits, and while a program is executed.
+ */
+bool kmod_rs_requester_is_elevated(void)
+{
+	const struct mm_struct *mm = current->mm;
+	const bool is_32bit = test_thread_flag(TIF_ADDR32);
+	int place;
+
+	if (!mm)
+		return true;
+	for (place = 0; place < AT_VECTOR_SIZE; place += 2) {
+		switch (kmod_rs_auxv(mm, place, is_32bit)) {
+		case AT_SECURE:
+			return kmod_rs_auxv(mm, place + 1, is_32bit);
+		case AT_NULL:
+			return true;
+		}
+	}
+	return true;
 }
 
 /**

@@ -43,6 +43,9 @@ extern "C" {
     fn kmod_rs_requester_is_in_init_pidns() -> bool;
 
     /// See requester.c.
+    fn kmod_rs_requester_is_elevated() -> bool;
+
+    /// See requester.c.
     fn kmod_rs_requester_nspid() -> c_int;
 
     /// See requester.c.
@@ -225,6 +228,9 @@ pub(crate) struct Credentials {
     /// The effective user ids by the two sets; [`None`] if one set belongs to another user
     /// namespace than the initial one, or if the task is in another pid namespace.
     pub(crate) euids: Option<[u32; 2]>,
+    /// Whether the task has its rights by the execution of its program, a setuid program for
+    /// example (AT_SECURE), or whether that is not known.
+    pub(crate) is_elevated: bool,
 }
 
 impl Credentials {
@@ -238,6 +244,8 @@ impl Credentials {
             may_load_modules: has_capability(symbols, bindings::CAP_SYS_MODULE),
             may_configure_network: has_capability(symbols, bindings::CAP_NET_ADMIN),
             euids: euids(),
+            // SAFETY: May be called wherever there is a current task.
+            is_elevated: unsafe { kmod_rs_requester_is_elevated() },
         }
     }
 }
