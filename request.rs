@@ -232,7 +232,7 @@ impl Kmod {
         // 10. The record: outcome and result.
         let (outcome, result) = match answer {
             Ok(answer) => (answer.into(), answer.to_raw()),
-            Err(refusal) => (refusal.into(), refusal.to_errno()),
+            Err(refusal) => (refusal.into(), refusal.to_raw()),
         };
         let outcome = self.records.end(record.as_ref(), outcome, result);
         if let Some(record) = &record {
@@ -325,7 +325,7 @@ impl Kmod {
         if let Some(checked) = self.firewall.check(name, view, chain.account()) {
             self.records.judged(serving.record, checked.verdict);
             if checked.verdict.ruling == Ruling::Denied {
-                return Err(Refusal::Denied(EPERM));
+                return Err(Refusal::NotAllowed);
             }
             services = checked.services;
         }

@@ -5,10 +5,11 @@
 //! Has no counterpart in the C code, where everybody may have every module loaded. The first of
 //! these that applies decides:
 //!
-//! 1. the list of names that may not be loaded;
-//! 2. the list of names that may be loaded;
-//! 3. the decision on a cipher, for the kernel thread that puts the cipher together;
-//! 4. the mode: everybody, only privileged requesters, or nobody.
+//! 1. the name, if modprobe would take it for the path of a file;
+//! 2. the list of names that may not be loaded;
+//! 3. the list of names that may be loaded;
+//! 4. the decision on a cipher, for the kernel thread that puts the cipher together;
+//! 5. the mode: everybody, only privileged requesters, or nobody.
 //!
 //! An entry of a list is for anybody, or for the requesters in a cgroup.
 
@@ -71,6 +72,8 @@ impl Mode {
 /// An entry or an algorithm that is longer than a [`Name`] is cut.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
+    /// The name is the path of a file to modprobe.
+    Path,
     /// This entry in the list of names that may not be loaded.
     Deny(Name),
     /// This entry in the list of names that may be loaded.
@@ -97,6 +100,7 @@ pub(crate) enum Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Path => f.write_str("path"),
             Self::Deny(pattern) => f.write_fmt(fmt!("autoload_deny {pattern}")),
             Self::Allow(pattern) => f.write_fmt(fmt!("autoload_allow {pattern}")),
             Self::Mode(mode) => f.write_fmt(fmt!("autoload_mode {}", mode.number())),
@@ -258,6 +262,9 @@ impl Rules {
         name: &CStr,
         subject: Subject<'_, impl FnOnce() -> Credentials>,
     ) -> Decision {
+        if is_path(name) {
+            return Decision::denied(Rule::Path);
+        }
         if let Some(decision) = self.listed(name, subject.cgroup) {
             return decision;
         }
@@ -351,6 +358,13 @@ impl Rules {
             rule: decision.rule,
         }
     }
+}
+
+/// Returns whether modprobe takes this name for the path of a file, which it then loads.
+fn is_path(name: &CStr) -> bool {
+    let name = name.to_bytes();
+
+    name.starts_with(b"/") || name.starts_with(b"./")
 }
 
 #[kunit_tests(kmod_rs_policy)]
@@ -562,6 +576,22 @@ mod tests {
         };
         assert!(!is_allowed(&rules, c"fs-xfs", ROOT));
         assert!(is_allowed(&rules, c"net-pf-1", USER));
+        Ok(())
+    }
+
+    #[test]
+    fn a_path_is_no_name() -> Result {
+        let rules = Rules {
+            allow: list(b"*")?,
+            ..rules(Mode::Privileged)?
+        };
+        for path in [c"/", c"/x", c"./x", c"./", c"/../x"] {
+            let decision = decide_as(&rules, path, true, ROOT);
+            assert!(decision == Decision::denied(Rule::Path));
+        }
+        for name in [c"", c".", c"x/y", c"../x", c".x", c"-/x"] {
+            assert!(is_allowed(&rules, name, USER));
+        }
         Ok(())
     }
 

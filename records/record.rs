@@ -639,10 +639,10 @@ mod tests {
             ruling: Ruling::Denied,
             rule: Rule::Deny(Name::new(c"a*")),
         });
-        record.answered(Outcome::Denied, EPERM.to_errno());
+        record.answered(Outcome::Denied, 256);
         assert!(ends_with(
             &record,
-            b"outcome=denied result=-1 modules=- policy=denied rule=\"autoload_deny a*\" path=-"
+            b"outcome=denied result=256 modules=- policy=denied rule=\"autoload_deny a*\" path=-"
         )?);
         Ok(())
     }

@@ -19,6 +19,9 @@ use kernel::{
     uapi, //
 };
 
+/// The wait status of a modprobe that has not found the module: exit status 1.
+const NOT_FOUND: c_int = 1 << 8;
+
 /// The answer to a request that was not refused.
 #[derive(Clone, Copy)]
 pub(crate) enum Answer {
@@ -62,8 +65,11 @@ pub(crate) enum Refusal {
     SwitchedOff,
     /// The name is too long: -ENAMETOOLONG.
     NameTooLong,
-    /// A security module denied the request, with this errno, or the firewall did, with -EPERM.
+    /// A security module denied the request, with this errno.
     Denied(Error),
+    /// The firewall denied the request. The answer is that of a machine without the module, because
+    /// callers can deal with that; some take an errno for a reason to give up.
+    NotAllowed,
     /// The request is part of a loop: -ELOOP.
     Loop,
     /// All slots are in use, and none was given back for as long as the request waits; or there are
@@ -77,9 +83,10 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Returns the negative errno that is the result of the request.
-    pub(crate) fn to_errno(self) -> c_int {
+    /// Returns the result: a negative errno, or [`NOT_FOUND`].
+    pub(crate) fn to_raw(self) -> c_int {
         match self {
+            Self::NotAllowed => NOT_FOUND,
             Self::SwitchedOff => ENOENT.to_errno(),
             // CAST: An errno is small.
             Self::NameTooLong => -(uapi::ENAMETOOLONG as c_int),
@@ -96,7 +103,7 @@ impl From<Refusal> for Outcome {
         match refusal {
             Refusal::SwitchedOff => Self::Off,
             Refusal::NameTooLong => Self::TooLong,
-            Refusal::Denied(_) => Self::Denied,
+            Refusal::Denied(_) | Refusal::NotAllowed => Self::Denied,
             Refusal::Loop => Self::Loop,
             Refusal::Busy => Self::Timeout,
             Refusal::Killed | Refusal::Failed(ERESTARTSYS) => Self::Killed,
@@ -141,16 +148,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_has_its_errno() -> Result {
-        assert_eq!(Refusal::SwitchedOff.to_errno(), -2);
-        assert_eq!(Refusal::NameTooLong.to_errno(), -36);
-        assert_eq!(Refusal::Denied(EPERM).to_errno(), -1);
-        assert_eq!(Refusal::from(Loop).to_errno(), -40);
-        assert_eq!(Refusal::from(NoSlot::Busy).to_errno(), -62);
-        assert_eq!(Refusal::from(NoSlot::Killed).to_errno(), -512);
-        assert_eq!(Refusal::from(NoSlot::NoMemory).to_errno(), -12);
-        assert_eq!(Refusal::from(NotEntered::Full).to_errno(), -62);
-        assert_eq!(Refusal::from(EACCES).to_errno(), -13);
+    fn each_refusal_has_its_result() -> Result {
+        assert_eq!(Refusal::SwitchedOff.to_raw(), -2);
+        assert_eq!(Refusal::NameTooLong.to_raw(), -36);
+        assert_eq!(Refusal::Denied(EPERM).to_raw(), -1);
+        assert_eq!(Refusal::NotAllowed.to_raw(), 256);
+        assert_eq!(Refusal::from(Loop).to_raw(), -40);
+        assert_eq!(Refusal::from(NoSlot::Busy).to_raw(), -62);
+        assert_eq!(Refusal::from(NoSlot::Killed).to_raw(), -512);
+        assert_eq!(Refusal::from(NoSlot::NoMemory).to_raw(), -12);
+        assert_eq!(Refusal::from(NotEntered::Full).to_raw(), -62);
+        assert_eq!(Refusal::from(EACCES).to_raw(), -13);
         Ok(())
     }
 }

@@ -82,7 +82,7 @@ for name in "${HOSTILE[@]}"; do
 	is "allowed: ${name//$'\n'/ }" "$(nobody_asks "$name")" 0
 done
 denied=""
-for name in "${NEAR[@]}"; do [[ $(nobody_asks "$name") == "$EPERM" ]] || denied+=" $name"; done
+for name in "${NEAR[@]}"; do [[ $(nobody_asks "$name") == "$NOT_FOUND" ]] || denied+=" $name"; done
 is "what is like them is not" "$denied" ""
 
 # Ciphers. Threads of the kernel request their parts.

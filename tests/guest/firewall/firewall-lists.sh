@@ -18,7 +18,7 @@ matched() {
 	answer=$(nobody_asks "$2")
 	case $answer in
 	0) echo yes ;;
-	"$EPERM") echo no ;;
+	"$NOT_FOUND") echo no ;;
 	*) echo "$answer" ;;
 	esac
 }
@@ -31,11 +31,11 @@ set_rule autoload_mode 1
 set_rule autoload_allow 'fs-* sock-10'
 is "allow: one" "$(nobody_asks sock-10) $(verdict)" "0 allowed autoload_allow sock-10"
 is "allow: another" "$(nobody_asks fs-none) $(verdict)" "0 allowed autoload_allow fs-*"
-is "allow: no other" "$(nobody_asks sock-1) $(verdict)" "$EPERM denied autoload_mode 1"
+is "allow: no other" "$(nobody_asks sock-1) $(verdict)" "$NOT_FOUND denied autoload_mode 1"
 set_rule autoload_deny 'fs-a* fs-b*'
-is "deny wins over allow" "$(nobody_asks fs-bcd) $(verdict)" "$EPERM denied autoload_deny fs-b*"
-is "for root as well" "$(ask w fs-bcd) $(verdict)" "$EPERM denied autoload_deny fs-b*"
-is "for kernel threads as well" "$(/kmod_rs/ask wk fs-bcd)" "$EPERM"
+is "deny wins over allow" "$(nobody_asks fs-bcd) $(verdict)" "$NOT_FOUND denied autoload_deny fs-b*"
+is "for root as well" "$(ask w fs-bcd) $(verdict)" "$NOT_FOUND denied autoload_deny fs-b*"
+is "for kernel threads as well" "$(/kmod_rs/ask wk fs-bcd)" "$NOT_FOUND"
 is "nothing else is denied" "$(nobody_asks fs-none)" 0
 set_rule autoload_allow $'\n'
 use_helper
@@ -45,7 +45,7 @@ is "for helpers as well" "$(recent | grep 'name="fs-bcd"' | tail -n 1 | sed -n '
 use_silent_helper
 set_rule autoload_mode 0
 is "in mode 0 as well" "$(nobody_asks fs-bcd) $(ask w fs-bcd) $(verdict)" \
-	"$EPERM $EPERM denied autoload_deny fs-b*"
+	"$NOT_FOUND $NOT_FOUND denied autoload_deny fs-b*"
 is "of which others are not touched" "$(nobody_asks sock-1) $(verdict)" "0 allowed autoload_mode 0"
 set_rule autoload_enforce 0
 is "unless it is only to be known" "$(nobody_asks fs-bcd) $(verdict)" \
@@ -54,11 +54,11 @@ set_rule autoload_enforce 1
 set_rule autoload_mode 2
 set_rule autoload_allow 'fs-*'
 is "allow wins over mode 2" "$(nobody_asks fs-none) $(ask w fs-none)" "0 0"
-is "deny wins in mode 2" "$(nobody_asks fs-bcd)" "$EPERM"
+is "deny wins in mode 2" "$(nobody_asks fs-bcd)" "$NOT_FOUND"
 set_rule autoload_deny $'\n'
 is "an empty list denies nothing" "$(nobody_asks fs-bcd)" 0
 set_rule autoload_allow $'\n'
-is "an empty list allows nothing" "$(nobody_asks fs-none)" "$EPERM"
+is "an empty list allows nothing" "$(nobody_asks fs-none)" "$NOT_FOUND"
 set_rule autoload_mode 1
 
 # What is matched: the pattern, the name, and whether it matches.
@@ -130,7 +130,7 @@ echo four >&7
 is "what was written is there" "$(<"$ALLOW")" four
 exec 7>&-
 printf -v many 'pattern-number-%d ' {1..180}
-is "many" "$(write_to "$ALLOW" "$many")$(nobody_asks pattern-number-180) $(nobody_asks pattern-number-181)" "0 $EPERM"
+is "many" "$(write_to "$ALLOW" "$many")$(nobody_asks pattern-number-180) $(nobody_asks pattern-number-181)" "0 $NOT_FOUND"
 is "read in pieces" "$(dd if="$ALLOW" bs=7 status=none)" "${many% }"
 
 # Both lists let a-* pass, and neither lets b-* pass. A list that is half of one and half of the
@@ -150,9 +150,9 @@ cp /tmp/first "$ALLOW"
 writer=$!
 echo 0 >"$KNOBS/coalesce"
 rm -f /tmp/serial
-is "while it is replaced: a" "$(as_nobody /kmod_rs/load --tasks=4 --rounds=$((100 / SLOWER)) "w a-% 0" "w b-% $EPERM" 2>&1 | grep -v '^#')" "no other answers"
+is "while it is replaced: a" "$(as_nobody /kmod_rs/load --tasks=4 --rounds=$((100 / SLOWER)) "w a-% 0" "w b-% $NOT_FOUND" 2>&1 | grep -v '^#')" "no other answers"
 # The helper that stands in for modprobe takes most of the time. A denied request has none.
-is "while it is replaced: b" "$(as_nobody /kmod_rs/load --tasks=4 --rounds=$((4000 / SLOWER)) "w b-% $EPERM" 2>&1 | grep -v '^#')" "no other answers"
+is "while it is replaced: b" "$(as_nobody /kmod_rs/load --tasks=4 --rounds=$((4000 / SLOWER)) "w b-% $NOT_FOUND" 2>&1 | grep -v '^#')" "no other answers"
 touch /tmp/enough
 wait "$writer"
 rm -f /tmp/enough /tmp/first /tmp/second /tmp/list /tmp/serial

@@ -77,9 +77,9 @@ done
 is "the rules are what they were" "$(rules)" "$LOCKED"
 is "other knobs can be written" "$(write_to "$LIMIT" 7)$(<"$LIMIT")" 7
 
-is "denied" "$(nobody_asks net-x)" "$EPERM"
+is "denied" "$(nobody_asks net-x)" "$NOT_FOUND"
 is "allowed" "$(nobody_asks fs-x)" 0
-is "denied to all" "$(ask w fs-bad)" "$EPERM"
+is "denied to all" "$(ask w fs-bad)" "$NOT_FOUND"
 is "root" "$(ask w net-x)" 0
 
 # The module cannot be unloaded.

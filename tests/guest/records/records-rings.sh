@@ -104,8 +104,8 @@ many 5 child-exit-0 0 as_nobody
 is "nested requests are on the account of the outermost" "$(names 'name="root-')" \
 	"root-5 root-6 root-7 root-8"
 set_rule autoload_mode 2
-many 4 no-root "$EPERM"
-many 100 no-user "$EPERM" as_nobody
+many 4 no-root "$NOT_FOUND"
+many 100 no-user "$NOT_FOUND" as_nobody
 is "denials: half of them are root's" "$(names 'outcome=denied')" \
 	"no-root-1 no-root-2 no-root-3 no-root-4 no-user-97 no-user-98 no-user-99 no-user-100"
 setpriv --reuid=1234 --clear-groups /kmod_rs/ask w no-third >/dev/null

@@ -83,7 +83,7 @@ use_helper
 begin_part
 set_rule autoload_mode 1
 set_rule autoload_deny 'never-*'
-start_load 100 --tasks=2 --uids=65533 --until=/tmp/stop "w flood-% $EPERM"
+start_load 100 --tasks=2 --uids=65533 --until=/tmp/stop "w flood-% $NOT_FOUND"
 for i in 1 2 3; do ask w "again-child-$i" >/dev/null; done
 ask w never-1 >/dev/null
 as_uid 1000 /kmod_rs/ask w other-user >/dev/null
@@ -107,13 +107,13 @@ is "nobody else's are" "$(left_out '[^ ]+' '[^ ]+')" $((ASKED - written))
 # --- Equal lines ---
 begin_part
 set_rule autoload_mode 1
-start_load 200 --tasks=4 --rounds=50 --uids=65534,0 "w equal $EPERM"
+start_load 200 --tasks=4 --rounds=50 --uids=65534,0 "w equal $NOT_FOUND"
 end_load
 is "$ASKED equal requests were denied" "$(grep -v '^#' /tmp/load)" "no other answers"
 is "one is in the log" "$(denied equal)" 1
-is "there is room for others" "$(nobody_asks not-equal) $(denied not-equal)" "$EPERM 1"
+is "there is room for others" "$(nobody_asks not-equal) $(denied not-equal)" "$NOT_FOUND 1"
 is "an equal one of another user's is another one" \
-	"$(as_uid 1000 /kmod_rs/ask w equal) $(denied equal)" "$EPERM 2"
+	"$(as_uid 1000 /kmod_rs/ask w equal) $(denied equal)" "$NOT_FOUND 2"
 patch off
 is "the others are counted, when the module goes at the latest" "$(left_out denied 65534)" 199
 
@@ -123,12 +123,12 @@ set_rule autoload_deny 'box-* kern-* crypto-*'
 DOZEN=(/kmod_rs/load --tasks=1 --rounds=12)
 # shellcheck disable=SC2016 # For the other shell.
 unshare --pid --fork bash -c 'readlink /proc/self/ns/pid >/tmp/namespace; "$@"' - \
-	"${DOZEN[@]}" "w box-% $EPERM" >/dev/null 2>&1
+	"${DOZEN[@]}" "w box-% $NOT_FOUND" >/dev/null 2>&1
 namespace=$(sed 's/[][]/\\&/g' /tmp/namespace)
 holds "a container" await are_counted 12 'box-[0-9]+' denied "$namespace"
-"${DOZEN[@]}" "wk kern-% $EPERM" >/dev/null 2>&1
+"${DOZEN[@]}" "wk kern-% $NOT_FOUND" >/dev/null 2>&1
 holds "the kernel" await are_counted 12 'kern-[0-9]+' denied kernel
-"${DOZEN[@]}" "wk crypto-% $EPERM" >/dev/null 2>&1
+"${DOZEN[@]}" "wk crypto-% $NOT_FOUND" >/dev/null 2>&1
 holds "and the ciphers that it makes requests for" \
 	await are_counted 12 'crypto-[0-9]+' denied kernel/crypto
 as_uid 1234 /kmod_rs/load --tasks=12 --rounds=1 "w again-self-% 256" >/dev/null 2>&1
@@ -139,7 +139,7 @@ holds "the user whose request leads to a loop" \
 begin_part
 set_rule autoload_mode 1
 set_rule autoload_deny 'never-*'
-start_load 600 --tasks=100 --uids=2001 --rounds=12 "w many-% $EPERM"
+start_load 600 --tasks=100 --uids=2001 --rounds=12 "w many-% $NOT_FOUND"
 for i in {1..10}; do ask w "never-root-$i" >/dev/null; done
 ask wk never-kernel >/dev/null
 end_load
