@@ -21,7 +21,11 @@ use crate::{
         Unwaiting, //
     },
     wrappers::{
-        requester,
+        log::Escaped,
+        requester::{
+            self,
+            Requester, //
+        },
         sysctl::{
             Content,
             File,
@@ -47,17 +51,52 @@ const KERNEL: &CStr = c"kernel";
 /// `/proc/sys/kernel/kmod_rs`.
 const KMOD_RS: &CStr = c"kernel/kmod_rs";
 
-/// Checks whether the current task may write to a knob, whose file has the permissions 0644.
-type MayWrite = fn(&State) -> Result;
+/// Who may use a knob.
+struct Access {
+    /// The permissions of the file.
+    mode: u16,
+    /// Checks whether the current task, which the permissions let in, may write.
+    may_write: fn(&State) -> Result,
+}
 
-/// The owner of the file may; nothing else is checked.
-const OWNER: MayWrite = |_| Ok(());
+/// A task with CAP_SYS_MODULE in the initial user namespace may write.
+const CAPABLE: Access = Access {
+    mode: 0o644,
+    may_write: |_| requester::may_configure(),
+};
 
-/// A task with CAP_SYS_MODULE in the initial user namespace may.
-const CAPABLE: MayWrite = |_| requester::may_configure();
+/// The same, as long as the rules of the firewall are not locked and are enforced by somebody. What
+/// they are is not for everybody to know.
+const RULES: Access = Access {
+    mode: 0o600,
+    may_write: may_change_rules,
+};
 
-/// The same, as long as the rules are not locked.
-const UNLOCKED: MayWrite = |s| s.firewall.may_change();
+/// Checks whether the current task may change the rules of the firewall.
+///
+/// Returns the errors of [`Firewall::may_change`], or [`ENODEV`] if no requests come here, so that
+/// the rules would not be enforced.
+fn may_change_rules(s: &State) -> Result {
+    s.firewall.may_change()?;
+    if !livepatch::is_active() {
+        pr_warn!(
+            "autoload rules not changed ({}): the kernel serves requests, without rules; load kmod_rs again\n",
+            Requester::current(),
+        );
+        return Err(ENODEV);
+    }
+    Ok(())
+}
+
+/// Logs that a part of a list was refused.
+fn not_whole(_: &State, name: &CStr) {
+    pr_warn!(
+        "{} not changed ({}): no newline at the end, so it may be a part of a list; use dd bs=16K iflag=fullblock if=LIST of=/proc/sys/kernel/kmod_rs/{}\n",
+        Escaped(name.to_bytes()),
+        Requester::current(),
+        Escaped(name.to_bytes()),
+    );
+}
 
 /// All the knobs, in the order in which admin-guide.rst has them.
 #[rustfmt::skip]
@@ -68,36 +107,36 @@ static KNOBS: [Knob; 17] = [
         Through(|s| s.slots.limit(), |s, n| { s.set_limit(n); Ok(()) })),
     status(KMOD_RS, c"active",
         |_| livepatch::is_active().into()),
-    number(KMOD_RS, c"busy_timeout_ms",      1..=3_600_000,     5_000, OWNER,
+    number(KMOD_RS, c"busy_timeout_ms",      1..=3_600_000,     5_000, CAPABLE,
         Through(|s| s.slots.busy_timeout_ms(), |s, n| { s.slots.set_busy_timeout_ms(n); Ok(()) })),
-    number(KMOD_RS, c"loop_repeats",         1..=1_000,             2, OWNER,
+    number(KMOD_RS, c"loop_repeats",         1..=1_000,             2, CAPABLE,
         At(|s| &s.settings.limits.loop_repeats)),
-    number(KMOD_RS, c"chain_limit",          1..=32,                8, OWNER,
+    number(KMOD_RS, c"chain_limit",          1..=32,                8, CAPABLE,
         At(|s| &s.settings.limits.chain_limit)).up_to(chain::MAX_CHAIN),
-    number(KMOD_RS, c"coalesce",             0..=1,                 1, OWNER,
+    number(KMOD_RS, c"coalesce",             0..=1,                 1, CAPABLE,
         At(|s| &s.settings.coalesce)),
-    number(KMOD_RS, c"coalesce_timeout_ms",  1..=3_600_000,     2_000, OWNER,
+    number(KMOD_RS, c"coalesce_timeout_ms",  1..=3_600_000,     2_000, CAPABLE,
         At(|s| &s.settings.coalesce_timeout_ms)),
-    number(KMOD_RS, c"helper_timeout_ms",    0..=3_600_000,         0, OWNER,
+    number(KMOD_RS, c"helper_timeout_ms",    0..=3_600_000,         0, CAPABLE,
         At(|s| &s.settings.helper_timeout_ms)),
-    number(KMOD_RS, c"helper_env",           0..=1,                 0, OWNER,
+    number(KMOD_RS, c"helper_env",           0..=1,                 0, CAPABLE,
         At(|s| &s.settings.helper_env)),
-    number(KMOD_RS, c"log_requests",         0..=2,                 0, OWNER,
+    number(KMOD_RS, c"log_requests",         0..=2,                 0, CAPABLE,
         At(|s| &s.settings.log_requests)),
-    number(KMOD_RS, c"autoload_mode",        0..=2,                 0, UNLOCKED,
+    number(KMOD_RS, c"autoload_mode",        0..=2,                 0, RULES,
         Through(|s| s.firewall.rules().mode.number(), |s, n| s.firewall.set_mode(n)))
         .up_to(Mode::MAX),
-    text  (KMOD_RS, c"autoload_allow",       4_096,                "", UNLOCKED,
+    text  (KMOD_RS, c"autoload_allow",       4_096,                "", RULES,
         |s| s.firewall.rules().allow.text(), |s, list| s.firewall.set_allow(list)),
-    text  (KMOD_RS, c"autoload_deny",        4_096,                "", UNLOCKED,
+    text  (KMOD_RS, c"autoload_deny",        4_096,                "", RULES,
         |s| s.firewall.rules().deny.text(), |s, list| s.firewall.set_deny(list)),
-    number(KMOD_RS, c"autoload_system_uids", 0..=4_294_967_294,     0, UNLOCKED,
+    number(KMOD_RS, c"autoload_system_uids", 0..=4_294_967_294,     0, RULES,
         Through(|s| s.firewall.rules().system_uids, |s, n| s.firewall.set_system_uids(n))),
-    number(KMOD_RS, c"autoload_setuid",      0..=1,                 1, UNLOCKED,
+    number(KMOD_RS, c"autoload_setuid",      0..=1,                 1, RULES,
         Through(|s| s.firewall.rules().setuid.into(), |s, n| s.firewall.set_setuid(n != 0))),
-    number(KMOD_RS, c"autoload_enforce",     0..=1,                 1, UNLOCKED,
+    number(KMOD_RS, c"autoload_enforce",     0..=1,                 1, RULES,
         Through(|s| s.firewall.rules().enforce.into(), |s, n| s.firewall.set_enforce(n != 0))),
-    number(KMOD_RS, c"autoload_lock",        0..=1,                 0, UNLOCKED,
+    number(KMOD_RS, c"autoload_lock",        0..=1,                 0, RULES,
         // No other value than 1 comes here: it is 0, or nobody may write.
         Through(|s| s.firewall.is_locked().into(), |s, _| s.firewall.lock())),
 ];
@@ -163,6 +202,7 @@ const fn status(directory: &'static CStr, name: &'static CStr, get: fn(&State) -
         directory,
         file: File {
             name,
+            mode: 0o444,
             may_write: None,
             content: Content::Number {
                 min: 0,
@@ -180,14 +220,15 @@ const fn number(
     name: &'static CStr,
     range: RangeInclusive<u32>,
     default: u32,
-    may_write: MayWrite,
+    access: Access,
     number: Number<State>,
 ) -> Knob {
     Knob {
         directory,
         file: File {
             name,
-            may_write: Some(may_write),
+            mode: access.mode,
+            may_write: Some(access.may_write),
             content: Content::Number {
                 min: *range.start(),
                 max: *range.end(),
@@ -198,13 +239,13 @@ const fn number(
     }
 }
 
-/// A line of at most `max` bytes.
+/// A list of patterns: a line of at most `max` bytes, with its newline.
 const fn text(
     directory: &'static CStr,
     name: &'static CStr,
     max: usize,
     default: &'static str,
-    may_write: MayWrite,
+    access: Access,
     get: fn(&State) -> Result<CString>,
     set: fn(&State, &[u8]) -> Result,
 ) -> Knob {
@@ -212,8 +253,14 @@ const fn text(
         directory,
         file: File {
             name,
-            may_write: Some(may_write),
-            content: Content::Text { max, get, set },
+            mode: access.mode,
+            may_write: Some(access.may_write),
+            content: Content::Text {
+                max,
+                get,
+                set,
+                refused: not_whole,
+            },
         },
         default: Value::Text(default),
     }
@@ -321,10 +368,11 @@ mod tests {
                         assert_eq!(number.get(&state), value);
                     }
                 }
-                Content::Text { max, get, set } => {
-                    let written = KVec::from_elem(b'a', *max, GFP_KERNEL)?;
+                Content::Text { max, get, set, .. } => {
+                    let mut written = KVec::from_elem(b'a', *max - 1, GFP_KERNEL)?;
+                    written.push(b'\n', GFP_KERNEL)?;
                     set(&state, &written)?;
-                    assert_eq!(get(&state)?.to_bytes(), &*written);
+                    assert_eq!(get(&state)?.to_bytes(), &written[..*max - 1]);
                 }
             }
         }

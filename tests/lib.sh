@@ -581,10 +581,11 @@ rules_of_kernel() {
 	done
 }
 
-# set_rule NAME VALUE: sets a knob of the module. Fails the test if the kernel refuses.
+# set_rule NAME VALUE: sets a knob of the module, with a newline at the end. Fails the test if the
+# kernel refuses.
 set_rule() {
 	local said
-	said=$(write_to "$KNOBS/$1" "$2")
+	said=$(write_to "$KNOBS/$1" "${2%$'\n'}"$'\n')
 	[[ ! $said ]] || fail "$1=$2" "$said"
 }
 

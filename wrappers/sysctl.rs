@@ -37,8 +37,10 @@ use kernel::{
 pub(crate) struct File<T: 'static> {
     /// Its name.
     pub(crate) name: &'static CStr,
-    /// Whether the current task may write to it, which its permissions (0644) allow. Asked before
-    /// what is written is looked at. If there is no such function, nobody may (0444).
+    /// Its permissions.
+    pub(crate) mode: u16,
+    /// Whether the current task may write to it, which its permissions allow. Asked before what is
+    /// written is looked at. If there is no such function, nobody may.
     ///
     /// Context: may sleep.
     pub(crate) may_write: Option<fn(&T) -> Result>,
@@ -59,18 +61,25 @@ pub(crate) enum Content<T: 'static> {
     },
     /// A line of text.
     ///
-    /// It is written in one piece, in one call and from the beginning of the file.
+    /// It is written in one piece, in one call and from the beginning of the file, with a newline
+    /// at its end. So a program that writes a long line in several pieces, as shells do, changes
+    /// nothing: the first piece has no newline, and the others are not at the beginning.
     Text {
-        /// How many bytes may be written.
+        /// How many bytes may be written, with the newline.
         max: usize,
         /// Returns the text, without the newline at its end.
         ///
         /// Context: may sleep.
         get: fn(&T) -> Result<CString>,
-        /// Takes over bytes that were written, at least one and at most `max`.
+        /// Takes over a line that was written, with its newline: at most `max` bytes.
         ///
         /// Context: may sleep.
         set: fn(&T, &[u8]) -> Result,
+        /// Called when a piece without a newline was written to the file of this name, and is
+        /// refused.
+        ///
+        /// Context: may sleep.
+        refused: fn(&T, &CStr),
     },
 }
 
@@ -113,15 +122,6 @@ impl<T> Number<T> {
 }
 
 impl<T> File<T> {
-    /// The permissions.
-    fn mode(&self) -> u16 {
-        if self.may_write.is_some() {
-            0o644
-        } else {
-            0o444
-        }
-    }
-
     /// Reads the content from `position` on, as much as fits into `buffer`.
     ///
     /// Returns how many bytes that are, and moves `position` behind them.
@@ -206,17 +206,35 @@ impl<T> File<T> {
                 }
                 Ok(length)
             }
-            Content::Text { max, set, .. } => {
-                if *position != 0 || written.len() > *max {
+            Content::Text {
+                max, set, refused, ..
+            } => {
+                if *position != 0 {
                     return Err(EINVAL);
                 }
-                // As with other files, writing nothing changes nothing.
-                if !written.is_empty() {
-                    set(data, written)?;
-                }
-                // CAST: At most `max`.
-                *position += written.len() as bindings::loff_t;
-                Ok(written.len())
+                let taken = match written.split_last() {
+                    // As with other files, writing nothing changes nothing.
+                    None => 0,
+                    Some((b'\n', _)) if written.len() > *max => return Err(EINVAL),
+                    Some((b'\n', _)) => {
+                        set(data, written)?;
+                        written.len()
+                    }
+                    // The position stays where it is if a write fails, and the writer may go on
+                    // with another piece. That has a newline if it is the last one, and would be
+                    // taken for a line. So all but the last byte are taken, and go nowhere. What
+                    // the writer writes next is not at the beginning, and fails.
+                    Some((_, others)) => {
+                        refused(data, self.name);
+                        if others.is_empty() {
+                            return Err(EINVAL);
+                        }
+                        others.len()
+                    }
+                };
+                // CAST: Less than can be allocated.
+                *position += taken as bindings::loff_t;
+                Ok(taken)
             }
         }
     }
@@ -227,7 +245,7 @@ impl<T> File<T> {
             procname: self.name.as_char_ptr(),
             // CAST: Small. Only looked at for numbers.
             maxlen: size_of::<c_uint>() as c_int,
-            mode: self.mode(),
+            mode: self.mode,
             ..Default::default()
         }
     }
@@ -382,6 +400,8 @@ mod tests {
         value: Cell<u32>,
         /// How often something was set.
         writes: Cell<u32>,
+        /// How many pieces without a newline there were.
+        refusals: Cell<u32>,
         may_write: Result,
     }
 
@@ -390,6 +410,7 @@ mod tests {
             Self {
                 value: Cell::new(value),
                 writes: Cell::new(0),
+                refusals: Cell::new(0),
                 may_write,
             }
         }
@@ -403,6 +424,7 @@ mod tests {
 
     const NUMBER: File<Data> = File {
         name: c"number",
+        mode: 0o644,
         may_write: Some(|data| data.may_write),
         content: Content::Number {
             min: 2,
@@ -419,6 +441,7 @@ mod tests {
             get: |_| Ok(c"abc".to_cstring()?),
             // CAST: At most 3.
             set: |data, written| data.set(written.len() as u32),
+            refused: |data, _| data.refusals.set(data.refusals.get() + 1),
         },
         ..NUMBER
     };
@@ -484,10 +507,26 @@ mod tests {
 
     #[test]
     fn a_text_is_written_in_one_piece() -> Result {
-        assert_eq!(write(&TEXT, b"abc"), (Ok(3), 3, 1));
-        assert_eq!(write(&TEXT, b"abcd"), (Err(EINVAL), 50, 0));
+        assert_eq!(write(&TEXT, b"ab\n"), (Ok(3), 3, 1));
+        assert_eq!(write(&TEXT, b"\n"), (Ok(1), 1, 1));
+        assert_eq!(write(&TEXT, b"abc\n"), (Err(EINVAL), 50, 0));
         assert_eq!(write(&TEXT, b""), (Ok(0), 50, 0));
-        assert_eq!(write_at(&TEXT, b"a", 1), (Err(EINVAL), 50, 0));
+        assert_eq!(write_at(&TEXT, b"a\n", 1), (Err(EINVAL), 50, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn a_piece_without_a_newline_changes_nothing() -> Result {
+        assert_eq!(write(&TEXT, b"a"), (Err(EINVAL), 50, 0));
+        // Whoever writes on is not at the beginning any more.
+        for piece in [&b"ab"[..], b"a\nb", b"longer"] {
+            let (data, mut position) = (Data::new(50, Ok(())), 0);
+            assert_eq!(TEXT.write(&data, piece, &mut position), Ok(piece.len() - 1));
+            for next in [&b"b"[..], b"\n", b"c\n"] {
+                assert_eq!(TEXT.write(&data, next, &mut position), Err(EINVAL));
+            }
+            assert_eq!((data.writes.get(), data.refusals.get()), (0, 1));
+        }
         Ok(())
     }
 
@@ -504,7 +543,6 @@ mod tests {
             assert_eq!(nobody.write(&data, written, &mut 0), Err(EPERM));
         }
         assert_eq!(data.writes.get(), 0);
-        assert_eq!((NUMBER.mode(), nobody.mode()), (0o644, 0o444));
         Ok(())
     }
 }

@@ -53,10 +53,10 @@ check() {
 
 # complaints GUIDE: prints what differs from sysctl.rs, one difference a line.
 complaints() {
-	local guide=$1 entries all path kind least greatest default entry mode text
+	local guide=$1 entries all path kind writer written least greatest default entry mode text
 	entries=$(entries "$guide")
 	all=$(sed -n 's/^kernel\/kmod_rs\/autoload_\* \(0[0-7]*\).*/\1/p' <<<"$entries")
-	while read -r path kind _ least greatest default; do
+	while read -r path kind writer least greatest default; do
 		entry=$(grep "^$path " <<<"$entries" || true)
 		if [[ $(grep -c . <<<"$entry") != 1 ]]; then
 			echo "$path is documented $(grep -c . <<<"$entry") times"
@@ -64,17 +64,19 @@ complaints() {
 		fi
 		read -r _ mode text <<<"$entry"
 		[[ $path != */autoload_* || $mode != - ]] || mode=$all
+		written=0644
+		[[ $writer != RULES ]] || written=0600
 		case $kind in
 		status)
 			check "$path: mode" "$mode" 0444
 			;;
 		number)
-			check "$path: mode" "$mode" 0644
+			check "$path: mode" "$mode" "$written"
 			check "$path: range" "$(numbers "$text" 'range:? (is |of )?[0-9]+ to [0-9]+')" "$least to $greatest"
 			check "$path: default" "$(numbers "$text" 'default:? (is )?[0-9]+|[0-9]+, the default|[0-9]+ \(default\)')" "$default"
 			;;
 		text)
-			check "$path: mode" "$mode" 0644
+			check "$path: mode" "$mode" "$written"
 			check "$path: bytes" "$(numbers "$text" 'at most [0-9]+ bytes|[0-9]+ bytes at most')" "$greatest"
 			check "$path: default" "$(grep -oiE 'default:? (is )?empty|empty, the default' <<<"$text" | sed 's/.*/-/' | sort -u)" "$default"
 			;;
@@ -128,8 +130,8 @@ noticed 'kernel/kmod_rs/autoload_deny: default is "", not "-"' \
 noticed 'kernel/kmod_rs/log_requests: mode is "0600", not "0644"' \
 	"$(change_entry log_requests 's/\(0644\)/(0600)/')"
 noticed 'kernel/kmod_rs/active: mode is "0644", not "0444"' "$(change_entry active 's/0444/0644/')"
-noticed 'kernel/kmod_rs/autoload_lock: mode is "0600", not "0644"' \
-	's/^(.*autoload_\*.. \(0)644/\1600/'
+noticed 'kernel/kmod_rs/autoload_lock: mode is "0644", not "0600"' \
+	's/^(.*autoload_\*.. \(0)600/\1644/'
 noticed 'kernel/kmod_rs/helper_env is documented 0 times' 's/^..\/proc.*helper_env/other/'
 noticed 'kernel/kmod_rs/helper_environment is no knob' 's/^(..\/proc.*helper_env)/\1ironment/'
 noticed 'kernel/kmod_rs/autoload_all is no knob' 's/^(..autoload_all)ow/\1/'

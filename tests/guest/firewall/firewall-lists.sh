@@ -7,7 +7,7 @@
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"
-plan 77
+plan 106
 
 ALLOW=$KNOBS/autoload_allow DENY=$KNOBS/autoload_deny
 
@@ -86,6 +86,17 @@ x[a-]b x-b yes
 [z-a]b mb no
 [*]x *x yes
 [*]x ax no
+ovs_* ovs-datapath yes
+ovs-* ovs_datapath yes
+a[-]b a_b yes
+a[!_]b a-b no
+a[+-/]b a_b yes
+a[]-]b a_b yes
+a\@b a@b yes
+a[@]b a@b yes
+a@* a yes
+a@/ a yes
+a@/x a no
 \*x *x yes
 \*x ax no
 \\x \x yes
@@ -102,25 +113,23 @@ is "a blank in a name" "$(matched 'a?b' 'a b') $(matched 'a b' 'a b')" "yes no"
 set_rule autoload_allow 'old-* list'
 for bad in '[^a]' 'x[^a]y' '[:alpha:]' '[[:alpha:]]' '[a[:b]' '[[.a.]]' '[[=a=]]' '[' 'x[a' '[]' \
 	'[!]' '[a\]b]' $'a\\' 'good [' \
-	$'a\nb' $'a\n\n'; do
-	is "$(printf %q "$bad")" "$(write_to "$ALLOW" "$bad") $(<"$ALLOW")" \
+	'a@' '@/x' 'a@b' 'a@/b@c' 'a@/[^x]' $'a@/x\\' \
+	$'a\nb' $'a\n'; do
+	is "$(printf %q "$bad")" "$(write_to "$ALLOW" "$bad"$'\n') $(<"$ALLOW")" \
 		"Invalid argument old-* list"
 done
-printf 'a\0b' >/tmp/list
+printf 'a\0b\n' >/tmp/list
 is "a NUL" "$(dd if=/tmp/list of="$ALLOW" status=none 2>&1 | sed 's/.*: //') $(<"$ALLOW")" \
 	"Invalid argument old-* list"
 
 # A list is written in one piece, from the beginning of the file.
 is "white space" "$(write_to "$ALLOW" $' a\t b  c \n')$(<"$ALLOW")" "a b c"
-is "without a newline" "$(write_to "$ALLOW" 'fs-*')$(<"$ALLOW")" "fs-*"
 printf -v long '%04095d' 0
 is "4096 bytes with the newline" "$(write_to "$ALLOW" "$long"$'\n')$(<"$ALLOW")" "$long"
-is "4096 bytes without" "$(write_to "$DENY" "0$long")$(<"$DENY")" "0$long"
+is "4096 bytes, in the other list" "$(write_to "$DENY" "$long"$'\n')$(<"$DENY")" "$long"
 is "4097 bytes" "$(write_to "$ALLOW" "0$long"$'\n')$(sum <"$ALLOW")" \
 	"Invalid argument$(echo "$long" | sum)"
-is "4097 bytes without" "$(write_to "$ALLOW" "00$long")$(sum <"$ALLOW")" \
-	"Invalid argument$(echo "$long" | sum)"
-is "much more" "$(write_to "$ALLOW" "$long$long$long")$(sum <"$ALLOW")" \
+is "much more" "$(write_to "$ALLOW" "$long$long$long"$'\n')$(sum <"$ALLOW")" \
 	"Invalid argument$(echo "$long" | sum)"
 set_rule autoload_allow 'fs-*'
 is "not at the beginning" "$( (echo more | dd of="$ALLOW" bs=1 seek=5 count=5 conv=notrunc) 2>&1 | grep -c 'Invalid argument') $(<"$ALLOW")" "1 fs-*"
@@ -130,8 +139,39 @@ echo four >&7
 is "what was written is there" "$(<"$ALLOW")" four
 exec 7>&-
 printf -v many 'pattern-number-%d ' {1..180}
-is "many" "$(write_to "$ALLOW" "$many")$(nobody_asks pattern-number-180) $(nobody_asks pattern-number-181)" "0 $NOT_FOUND"
+is "many" "$(write_to "$ALLOW" "$many"$'\n')$(nobody_asks pattern-number-180) $(nobody_asks pattern-number-181)" "0 $NOT_FOUND"
 is "read in pieces" "$(dd if="$ALLOW" bs=7 status=none)" "${many% }"
+
+# A list ends in a newline. What a shell writes in pieces changes nothing, neither the first nor the
+# last of them.
+set_rule autoload_allow 'old-* list'
+sayings() {
+	log | grep -c "^kmod_rs: autoload_allow not changed ([^ ]*\[[0-9]*\] uid 0): no newline at the end, so it may be a part of a list; use dd bs=16K iflag=fullblock if=LIST of=$ALLOW\$"
+}
+before=$(sayings)
+is "without a newline" "$(write_to "$ALLOW" 'fs-*') $(<"$ALLOW") $(sayings)" \
+	"Invalid argument old-* list $((before + 1))"
+is "one byte" "$(write_to "$ALLOW" x) $(<"$ALLOW") $(sayings)" \
+	"Invalid argument old-* list $((before + 2))"
+is "two lines, the last of which does not end" "$(write_to "$ALLOW" $'a\nb') $(<"$ALLOW")" \
+	"Invalid argument old-* list"
+is "in two pieces" "$( { (printf 'one two'; echo ' three') >"$ALLOW"; } 2>&1 | sed 's/.*: //' | uniq) $(<"$ALLOW")" \
+	"Invalid argument old-* list"
+before=$(sayings)
+# A shell that has written nothing yet, as then its pieces are small.
+# shellcheck disable=SC2016 # For the other shell.
+is "a long one, by echo" "$(bash -c 'echo "$1" >"$0"' "$ALLOW" "$many" 2>&1 | sed 's/.*: //' | uniq) $(<"$ALLOW")" \
+	"Invalid argument old-* list"
+is "one line in the log" "$(sayings)" $((before + 1))
+# shellcheck disable=SC2016 # For the other shell.
+is "by printf" "$(bash -c 'printf "%s\n" "$1" >"$0"' "$ALLOW" "$many" 2>&1 | sed 's/.*: //' | uniq) $(<"$ALLOW")" \
+	"Invalid argument old-* list"
+# shellcheck disable=SC2016 # For the other shell.
+is "by busybox" "$(busybox sh -c 'echo "$1" >"$0"' "$ALLOW" "$many$many$many" 2>&1 | sed 's/.*: //' | uniq) $(<"$ALLOW")" \
+	"Invalid argument old-* list"
+echo "$many" >/tmp/list
+is "the way that is in the guide" "$(dd bs=16K iflag=fullblock if=/tmp/list of="$ALLOW" status=none 2>&1)$(<"$ALLOW")" \
+	"${many% }"
 
 # Both lists let a-* pass, and neither lets b-* pass. A list that is half of one and half of the
 # other would not let a-* pass, or would let b-* pass.
@@ -156,5 +196,24 @@ is "while it is replaced: b" "$(as_nobody /kmod_rs/load --tasks=4 --rounds=$((40
 touch /tmp/enough
 wait "$writer"
 rm -f /tmp/enough /tmp/first /tmp/second /tmp/list /tmp/serial
+
+# A path is no name: modprobe would load the file.
+echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
+set_rule autoload_allow '*'
+for name in /kmod_rs/slow_exit.ko ./kmod_rs/slow_exit.ko; do
+	is "$name" "$(ask w "$name") $(newest outcome) $(newest result) $(verdict)" \
+		"$NOT_FOUND denied $NOT_FOUND denied path"
+done
+set_rule autoload_mode 0
+is "in mode 0, without a list" "$(ask w /kmod_rs/slow_exit.ko) $(is_module slow_exit && echo loaded)" \
+	"0 loaded"
+rmmod slow_exit
+set_rule autoload_deny x
+is "with one" "$(ask w /kmod_rs/slow_exit.ko) $(verdict) $(is_module slow_exit && echo loaded)" \
+	"$NOT_FOUND denied path "
+set_rule autoload_enforce 0
+is "not enforced" "$(ask w /kmod_rs/slow_exit.ko) $(verdict) $(is_module slow_exit && echo loaded)" \
+	"0 would-be-denied path loaded"
+rmmod slow_exit
 
 finish

@@ -8,7 +8,7 @@
 # Needs: CONFIG_MODULE_FORCE_UNLOAD
 
 . "$(dirname "$0")/lib.sh"
-plan 34
+plan 35
 
 # Prints the rules that are set.
 rules() {
@@ -70,7 +70,7 @@ is "in the log" "$(log | grep -c '^kmod_rs: autoload rules are locked until rebo
 
 for value in autoload_mode=0 autoload_mode=1 autoload_mode=x autoload_allow='*' autoload_allow='[' \
 	autoload_deny= \
-	autoload_system_uids=999 autoload_enforce=0 autoload_enforce=1 autoload_lock=0 \
+	autoload_system_uids=999 autoload_setuid=0 autoload_enforce=0 autoload_enforce=1 autoload_lock=0 \
 	autoload_lock=1; do
 	is "$value" "$(write_to "$KNOBS/${value%%=*}" "${value#*=}"$'\n')" "Operation not permitted"
 done

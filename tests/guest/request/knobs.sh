@@ -45,7 +45,6 @@ read_knob() {
 points() {
 	case $KIND-$WRITER in
 	status-*) echo 4 ;;
-	*-OWNER) echo $((6 + ${#TAKEN[@]} + ${#REFUSED[@]})) ;;
 	*) echo $((9 + ${#TAKEN[@]} + ${#REFUSED[@]})) ;;
 	esac
 }
@@ -73,14 +72,17 @@ may_not_write() {
 test_permissions() {
 	local mode=644 value
 	[[ $KIND != status ]] || mode=444
+	[[ $WRITER != RULES ]] || mode=600
 	is "$NAME: mode" "$(stat -c %a "$KNOB")" "$mode"
-	is "$NAME: anybody may read" "$(as_nobody cat "$KNOB")" "$(<"$KNOB")"
+	if [[ $WRITER == RULES ]]; then
+		is "$NAME: root alone may read" "$(as_nobody cat "$KNOB" 2>&1 | sed 's/.*: //')" \
+			"Permission denied"
+	else
+		is "$NAME: anybody may read" "$(as_nobody cat "$KNOB")" "$(<"$KNOB")"
+	fi
 	may_not_write "an ordinary user" "$OTHER" "Permission denied" as_nobody
 	if [[ $KIND == status ]]; then
 		may_not_write "root" "$OTHER" "Permission denied" env
-	elif [[ $WRITER == OWNER ]]; then
-		is "$NAME: root may write without CAP_SYS_MODULE" \
-			"$(writes "$KNOB" "$OTHER" without_capability sys_module)" "|$OTHER"
 	else
 		# This holds also for the value that is there already, and for one that nobody may
 		# write: the writer is checked first.
