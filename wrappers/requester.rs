@@ -290,8 +290,10 @@ fn has_capability(_symbols: PrivateSymbols, capability: u32) -> bool {
     // credentials. The pointers are only compared.
     let acts_as_itself = unsafe { ptr::eq((*task).real_cred, (*task).cred) };
 
-    // SAFETY: May be called wherever there is a current task.
-    acts_as_itself || unsafe { bindings::capable_noaudit(capability) }
+    // SAFETY: May be called wherever there is a current task. The initial user namespace is never
+    // freed.
+    acts_as_itself
+        || unsafe { bindings::ns_capable_noaudit(&raw mut bindings::init_user_ns, capability) }
 }
 
 /// The whole path of a task's cgroup in the unified hierarchy, seen from its root.
