@@ -31,6 +31,8 @@ use crate::{
         LogLimits, //
     },
     wrappers::{
+        log::Quoted,
+        modprobe_path::ModprobePath,
         module,
         name::Name,
         private_symbols::PrivateSymbols,
@@ -55,6 +57,7 @@ use kernel::{
         },
         Arc,
         Mutex,
+        SetOnce,
         SpinLock, //
     },
     time::{
@@ -101,6 +104,10 @@ pub(crate) struct Firewall {
     /// Whether the rules are locked until reboot.
     #[pin]
     is_locked: Mutex<bool>,
+    /// The path of modprobe when the rules were locked.
+    locked_path: SetOnce<ModprobePath>,
+    /// Whether it was logged that there is another path now.
+    is_other_path_logged: Atomic<bool>,
     log: Arc<LogLimits>,
     symbols: PrivateSymbols,
 }
@@ -122,6 +129,8 @@ impl Firewall {
                 rules <- new_spinlock!(rules, "kmod_rs::Firewall::rules"),
                 crypto <- new_mutex!(crypto, "kmod_rs::Firewall::crypto"),
                 is_locked <- new_mutex!(false, "kmod_rs::Firewall::is_locked"),
+                locked_path: SetOnce::new(),
+                is_other_path_logged: Atomic::new(false),
                 log,
                 symbols,
             }),
@@ -316,9 +325,9 @@ impl Firewall {
         *self.is_locked.lock()
     }
 
-    /// Locks the rules, and keeps the module loaded, until reboot.
+    /// Locks the rules and the path of modprobe, and keeps the module loaded, until reboot.
     ///
-    /// Returns [`EPERM`] if they are locked, or [`EBUSY`] as [`module::keep`] does.
+    /// Returns [`EPERM`] if they are locked, [`ENOMEM`], or [`EBUSY`] as [`module::keep`] does.
     ///
     /// Context: may sleep.
     pub(crate) fn lock(&self) -> Result {
@@ -326,13 +335,39 @@ impl Firewall {
         if *is_locked {
             return Err(EPERM);
         }
+        let path = ModprobePath::read(self.symbols)?;
         module::keep()?;
+        self.locked_path.populate(path);
         *is_locked = true;
         pr_info!(
             "autoload rules are locked until reboot ({})\n",
             Requester::current(),
         );
         Ok(())
+    }
+
+    /// Returns the path of the program that a request runs, if `/proc/sys/kernel/modprobe` has
+    /// `path`.
+    ///
+    /// Once the rules are locked, this is what the file had then. An empty path still switches
+    /// automatic loading off.
+    ///
+    /// Context: may sleep.
+    pub(crate) fn path_to_run(&self, path: ModprobePath) -> ModprobePath {
+        let Some(locked) = self.locked_path.as_ref() else {
+            return path;
+        };
+        if path.as_cstr().is_empty() {
+            return path;
+        }
+        if path.as_cstr() != locked.as_cstr() && !self.is_other_path_logged.xchg(true, Relaxed) {
+            pr_warn!(
+                "autoload rules are locked with the program {}: {} in /proc/sys/kernel/modprobe does not count\n",
+                Quoted(locked.as_cstr().to_bytes()),
+                Quoted(path.as_cstr().to_bytes()),
+            );
+        }
+        locked.clone()
     }
 
     /// Logs that locked rules are given up, if they are locked.

@@ -305,8 +305,9 @@ impl Kmod {
             cgroup,
         };
 
-        // 2. Preconditions. The path is read once, so what is checked here is what is run.
-        let path = ModprobePath::read(self.symbols)?;
+        // 2. Preconditions. The path is read once, so what is checked here is what is run. Rules
+        // that are locked have it locked, too.
+        let path = self.firewall.path_to_run(ModprobePath::read(self.symbols)?);
         if path.as_cstr().is_empty() {
             return Err(Refusal::SwitchedOff);
         }

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# autoload_lock: nothing can change the rules any more, and the module stays loaded, while requests
-# and everything else go on. The last part is about what the lock does not stop.
+# autoload_lock: nothing can change the rules or the program any more, and the module stays loaded,
+# while requests and everything else go on. The last part is about what the lock does not stop.
 #
 # Boot: last
 # Needs: CONFIG_MODULE_FORCE_UNLOAD
 
 . "$(dirname "$0")/lib.sh"
-plan 35
+plan 39
 
 # Prints the rules that are set.
 rules() {
@@ -81,6 +81,17 @@ is "denied" "$(nobody_asks net-x)" "$NOT_FOUND"
 is "allowed" "$(nobody_asks fs-x)" 0
 is "denied to all" "$(ask w fs-bad)" "$NOT_FOUND"
 is "root" "$(ask w net-x)" 0
+
+# The path of modprobe is locked as well.
+cp "$HELPER" /tmp/other
+echo /tmp/other >"$MODPROBE"
+is "another path" "$(ask w fs-x) $(newest path)" "0 \"$HELPER\""
+is "and again" "$(ask w fs-y) $(newest path)" "0 \"$HELPER\""
+is "in the log, once" "$(log | grep -c "^kmod_rs: autoload rules are locked with the program \"$HELPER\": \"/tmp/other\" in /proc/sys/kernel/modprobe does not count$")" 1
+echo >"$MODPROBE"
+is "none" "$(ask w fs-x) $(newest outcome)" "$ENOENT off"
+echo "$HELPER" >"$MODPROBE"
+rm /tmp/other
 
 # The module cannot be unloaded.
 holds "a reference more" references 2
