@@ -9,6 +9,7 @@
 //! the rules cannot deny anything, a request reads one flag and nothing else.
 
 mod ciphers;
+pub(crate) mod parameters;
 mod patterns;
 pub(crate) mod policy;
 
@@ -113,19 +114,24 @@ pub(crate) struct Firewall {
 }
 
 impl Firewall {
-    /// Creates a firewall that allows everything.
+    /// Creates a firewall with these rules.
     ///
     /// Returns [`ENOMEM`].
     ///
     /// Context: may sleep.
-    pub(crate) fn new(log: Arc<LogLimits>, symbols: PrivateSymbols) -> Result<Arc<Self>> {
-        let rules = Arc::new(Rules::new()?, GFP_KERNEL)?;
+    pub(crate) fn new(
+        rules: Rules,
+        log: Arc<LogLimits>,
+        symbols: PrivateSymbols,
+    ) -> Result<Arc<Self>> {
+        let is_in_force = rules.are_in_force();
+        let rules = Arc::new(rules, GFP_KERNEL)?;
         let crypto = Decisions::new()?;
 
-        // INVARIANT: Such rules deny nothing.
+        // INVARIANT: The flag is that of the rules.
         Arc::pin_init(
             pin_init!(Self {
-                is_in_force: Atomic::new(false),
+                is_in_force: Atomic::new(is_in_force),
                 rules <- new_spinlock!(rules, "kmod_rs::Firewall::rules"),
                 crypto <- new_mutex!(crypto, "kmod_rs::Firewall::crypto"),
                 is_locked <- new_mutex!(false, "kmod_rs::Firewall::is_locked"),

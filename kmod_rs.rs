@@ -18,7 +18,13 @@ mod wrappers;
 
 use crate::{
     concurrency::Slots,
-    firewall::Firewall,
+    firewall::{
+        parameters::{
+            self,
+            Parameters, //
+        },
+        Firewall, //
+    },
     livepatch::Livepatch,
     log_limits::{
         LogLimits,
@@ -50,7 +56,8 @@ use crate::{
     wrappers::{
         debugfs,
         notifier,
-        private_symbols::PrivateSymbols, //
+        private_symbols::PrivateSymbols,
+        text_parameters, //
     }, //
 };
 use core::borrow::Borrow;
@@ -69,6 +76,14 @@ module! {
         records: u32 {
             default: 256,
             description: "How many requests are remembered, 0 to 65536",
+        },
+        autoload_mode: u32 {
+            default: 0,
+            description: "Who may have modules loaded: 0 everybody, 1 privileged, 2 nobody",
+        },
+        autoload_enforce: u32 {
+            default: 1,
+            description: "Whether the rules are enforced (1) or denials are only noted (0)",
         },
     },
 }
@@ -107,7 +122,18 @@ impl kernel::InPlaceModule for KmodRs {
         let slots = Arc::pin_init(Slots::new(), GFP_KERNEL);
         let settings = Arc::new(Settings::new(), GFP_KERNEL);
         let log = LogLimits::new();
-        let firewall = symbols.and_then(|symbols| Firewall::new(log.clone()?, symbols));
+        let firewall = || {
+            let parameters = Parameters {
+                mode: *Borrow::<u32>::borrow(&module_parameters::autoload_mode.value()),
+                enforce: *Borrow::<u32>::borrow(&module_parameters::autoload_enforce.value()),
+                allow: text_parameters::autoload_allow()?,
+                deny: text_parameters::autoload_deny()?,
+            };
+            let rules = parameters.rules()?;
+            parameters::log_at_load(&rules)?;
+            Firewall::new(rules, log.clone()?, symbols?)
+        };
+        let firewall = firewall();
         let helpers = Helpers::new();
         let unloads = symbols.and_then(Unloads::new);
         // 7.2 gives a reference, 7.3 the value.

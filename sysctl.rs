@@ -319,6 +319,7 @@ fn files_in(directory: &'static CStr) -> impl Iterator<Item = &'static File<Stat
 mod tests {
     use super::*;
     use crate::{
+        firewall::policy::Rules,
         log_limits::LogLimits,
         wrappers::private_symbols::PrivateSymbols, //
     };
@@ -332,7 +333,7 @@ mod tests {
             slots: slots.clone(),
             unwaiting: Unwaiting::new(slots, symbols, kept)?,
             settings: Arc::new(Settings::new(), GFP_KERNEL)?,
-            firewall: Firewall::new(LogLimits::new()?, symbols)?,
+            firewall: Firewall::new(Rules::new()?, LogLimits::new()?, symbols)?,
         })
     }
 

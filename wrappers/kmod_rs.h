@@ -42,6 +42,8 @@ int kmod_rs_requester_nspid(void);			/* requester.rs */
 u64 kmod_rs_requester_account(void);			/* requester.rs */
 bool kmod_rs_requester_whole_cgroup(char *buffer, size_t size); /* requester.rs */
 void kmod_rs_requester_cgroup(char *buffer, size_t size); /* requester.rs */
+const char *kmod_rs_autoload_allow(void);		/* text_parameters.rs */
+const char *kmod_rs_autoload_deny(void);		/* text_parameters.rs */
 void kmod_rs_symbol(char *buffer, size_t size,
 		    unsigned long address);		/* requester.rs */
 

@@ -22,6 +22,7 @@ pub(crate) mod process_tree;
 pub(crate) mod requester;
 pub(crate) mod security;
 pub(crate) mod sysctl;
+pub(crate) mod text_parameters;
 pub(crate) mod trace;
 pub(crate) mod wait;
 pub(crate) mod workqueue;
