@@ -48,13 +48,16 @@ use crate::{
 };
 use core::mem;
 use kernel::{
+    fmt,
     new_mutex,
     new_spinlock,
     prelude::*,
     sync::{
         atomic::{
+            Acquire,
             Atomic,
-            Relaxed, //
+            Relaxed,
+            Release, //
         },
         Arc,
         Mutex,
@@ -98,6 +101,8 @@ pub(crate) struct Checked {
 #[pin_data]
 pub(crate) struct Firewall {
     is_in_force: Atomic<bool>,
+    /// How often the rules have been replaced.
+    revision: Atomic<u64>,
     #[pin]
     rules: SpinLock<Arc<Rules>>,
     #[pin]
@@ -132,6 +137,7 @@ impl Firewall {
         Arc::pin_init(
             pin_init!(Self {
                 is_in_force: Atomic::new(is_in_force),
+                revision: Atomic::new(0),
                 rules <- new_spinlock!(rules, "kmod_rs::Firewall::rules"),
                 crypto <- new_mutex!(crypto, "kmod_rs::Firewall::crypto"),
                 is_locked <- new_mutex!(false, "kmod_rs::Firewall::is_locked"),
@@ -156,24 +162,80 @@ impl Firewall {
         account: Account,
     ) -> Option<Checked> {
         let checked = self.decide(name.as_cstr(), view)?;
-        let verdict = &checked.verdict;
 
+        self.report(checked.verdict, name, view.requester, account, None);
+        Some(checked)
+    }
+
+    /// Decides on a module by its own name, and logs it if it is, or would be, denied.
+    ///
+    /// A helper for `name` is about to load it, or would be. `requester` has made that request,
+    /// `account` is that of the request, and `cgroup` that of the requester of the outermost one.
+    /// Returns `None` if no rule denies the module.
+    ///
+    /// Context: may sleep. The caller may hold mutexes.
+    #[inline(never)]
+    pub(crate) fn check_module(
+        &self,
+        module: &Name,
+        name: &Name,
+        requester: &Requester,
+        cgroup: &LazyCgroup,
+        account: Account,
+    ) -> Option<Verdict> {
+        if !self.is_in_force() {
+            return None;
+        }
+        let rules = self.rules();
+        let verdict = rules.judge(rules.decide_on_module(module.as_cstr(), cgroup)?);
+
+        self.report(verdict, name, requester, account, Some(module));
+        Some(verdict)
+    }
+
+    /// Logs a verdict that denies a request, or would: by its name, or by that of a module.
+    fn report(
+        &self,
+        verdict: Verdict,
+        name: &Name,
+        requester: &Requester,
+        account: Account,
+        module: Option<&Name>,
+    ) {
         let (kind, how) = match verdict.ruling {
-            Ruling::Allowed => return Some(checked),
+            Ruling::Allowed => return,
             Ruling::Denied => (Kind::Denied, "denied"),
             Ruling::WouldBeDenied => (Kind::WouldBeDenied, "would be denied"),
         };
         if let Some(again) = self.log.admit(kind, account, name) {
             pr_warn!(
-                "autoload {}: {} ({}) rule=\"{}\"{}\n",
+                "autoload {}: {} ({}) rule=\"{}\"{}{}\n",
                 how,
                 name,
-                view.requester,
+                requester,
                 verdict.rule,
+                OfModule(module),
                 again,
             );
         }
-        Some(checked)
+    }
+
+    /// Returns whether the rules can deny anything.
+    ///
+    /// Context: any.
+    pub(crate) fn is_in_force(&self) -> bool {
+        // ORDERING: The flag stands alone: the rules are read under their lock.
+        self.is_in_force.load(Relaxed)
+    }
+
+    /// Returns how often the rules have been replaced.
+    ///
+    /// Rules that are read after this are not older than that.
+    ///
+    /// Context: any.
+    pub(crate) fn revision(&self) -> u64 {
+        // ORDERING: The number is raised after the rules are replaced.
+        self.revision.load(Acquire)
     }
 
     /// Decides on a request of the current task.
@@ -183,8 +245,7 @@ impl Firewall {
     ///
     /// Context: with a task; may sleep. The caller may hold mutexes.
     pub(crate) fn decide(&self, name: &CStr, view: RequesterView<'_>) -> Option<Checked> {
-        // ORDERING: The flag stands alone: the rules are read under their lock.
-        if !self.is_in_force.load(Relaxed) {
+        if !self.is_in_force() {
             return None;
         }
         let rules = self.rules();
@@ -306,6 +367,7 @@ impl Firewall {
         // INVARIANT: `is_locked` is held.
         let before = mem::replace(&mut *self.rules.lock(), rules);
         self.is_in_force.store(is_in_force, Relaxed);
+        self.revision.fetch_add(1, Release);
         drop(is_locked);
         drop(before);
         Ok(())
@@ -387,6 +449,18 @@ impl Firewall {
                 "autoload rules were locked, and are given up with the livepatch ({})\n",
                 Requester::current(),
             );
+        }
+    }
+}
+
+/// The module that a log line is about, if it is about one.
+struct OfModule<'a>(Option<&'a Name>);
+
+impl fmt::Display for OfModule<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(module) => f.write_fmt(fmt!(" module={module}")),
+            None => Ok(()),
         }
     }
 }

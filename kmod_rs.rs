@@ -44,6 +44,7 @@ use crate::{
     request::{
         helpers::Helpers,
         module_watcher::ModuleWatcher,
+        refusals::Refusals,
         settings::Settings,
         sharing::Sharing,
         suspend_watcher::SuspendWatcher,
@@ -136,6 +137,7 @@ impl kernel::InPlaceModule for KmodRs {
         let firewall = firewall();
         let helpers = Helpers::new();
         let unloads = symbols.and_then(Unloads::new);
+        let refusals = Refusals::new();
         // 7.2 gives a reference, 7.3 the value.
         let recorder = Recorder::new(*Borrow::<u32>::borrow(&module_parameters::records.value()));
         let unwaiting =
@@ -156,6 +158,7 @@ impl kernel::InPlaceModule for KmodRs {
                 helpers: helpers.clone()?,
                 records: Records::new(recorder.clone()?, autoloaded.clone()?),
                 unloads: unloads.clone()?,
+                refusals: refusals.clone()?,
                 log: log.clone()?,
                 symbols: symbols?,
             })
@@ -164,7 +167,7 @@ impl kernel::InPlaceModule for KmodRs {
 
         // Initialised from top to bottom.
         try_pin_init!(Self {
-            _knobs <- Knobs::new(slots?, unwaiting.clone()?, settings?, firewall?),
+            _knobs <- Knobs::new(slots?, unwaiting.clone()?, settings?, firewall.clone()?),
             _recent <- debugfs::File::new(directory.clone()?, recorder::Recent(recorder.clone()?)),
             _inflight <-
                 debugfs::File::new(directory.clone()?, recorder::Inflight(recorder.clone()?)),
@@ -174,6 +177,8 @@ impl kernel::InPlaceModule for KmodRs {
                 debugfs::File::new(directory.clone()?, autoloaded::List(autoloaded.clone()?)),
             _watcher <- notifier::Registration::new(notifier::Modules(ModuleWatcher {
                 helpers: helpers?,
+                firewall: firewall?,
+                refusals: refusals?,
                 autoloaded: autoloaded?,
                 unloads: unloads?,
             })),

@@ -14,6 +14,7 @@ mod lending;
 mod messages;
 mod modprobe;
 pub(crate) mod module_watcher;
+pub(crate) mod refusals;
 mod serving;
 pub(crate) mod settings;
 pub(crate) mod sharing;
@@ -45,6 +46,7 @@ use self::{
         Modprobe,
         Right, //
     },
+    refusals::Refusals,
     serving::{
         Serving,
         Source, //
@@ -76,7 +78,8 @@ use crate::{
     firewall::{
         policy::{
             Ruling,
-            Services, //
+            Services,
+            Verdict, //
         },
         Firewall,
         RequesterView, //
@@ -94,6 +97,7 @@ use crate::{
     wrappers::{
         modprobe_path::ModprobePath,
         module::OnStack,
+        name::Name,
         private_symbols::PrivateSymbols,
         requester::{
             Account,
@@ -130,6 +134,7 @@ pub(crate) struct Kmod {
     sharing: Arc<Sharing>,
     unwaiting: Arc<Unwaiting>,
     unloads: Arc<Unloads>,
+    refusals: Arc<Refusals>,
     log: Arc<LogLimits>,
     module_request: trace::ModuleRequest,
     symbols: PrivateSymbols,
@@ -151,6 +156,8 @@ pub(crate) struct Parts {
     pub(crate) records: Records,
     /// What is known of unloads.
     pub(crate) unloads: Arc<Unloads>,
+    /// What is known of modules that were refused.
+    pub(crate) refusals: Arc<Refusals>,
     /// What may be logged.
     pub(crate) log: Arc<LogLimits>,
     /// The private symbols of the kernel.
@@ -172,6 +179,7 @@ impl Kmod {
             helpers,
             records,
             unloads,
+            refusals,
             log,
             symbols,
         } = parts;
@@ -186,6 +194,7 @@ impl Kmod {
             sharing,
             unwaiting,
             unloads,
+            refusals,
             log,
             module_request: trace::ModuleRequest::find()?,
             symbols,
@@ -280,7 +289,8 @@ impl Kmod {
             let modprobe = self.modprobe(serving, target.clone(), leader, Right::Slot(slot))?;
             let ending = self.run(serving, modprobe, Wait::Exit)?;
             let answer = Answer::Helper(ending.result?);
-            // A module that was leaving can be loaded when it has left.
+            // A module that was leaving can be loaded when it has left, and one that was refused to
+            // another helper may not be refused to the next one.
             helpers_left -= 1;
             if !ending.may_have_missed || helpers_left == 0 || !self.unloads.wait() {
                 return Ok(answer);
@@ -322,14 +332,7 @@ impl Kmod {
         security::kernel_module_request(self.symbols, name.as_cstr()).map_err(Refusal::Denied)?;
 
         // 4. The firewall.
-        let mut services = Services::NONE;
-        if let Some(checked) = self.firewall.check(name, view, chain.account()) {
-            self.records.judged(serving.record, checked.verdict);
-            if checked.verdict.ruling == Ruling::Denied {
-                return Err(Refusal::NotAllowed);
-            }
-            services = checked.services;
-        }
+        let services = self.check(serving, view, &path)?;
 
         // 5. Loops.
         chain
@@ -337,6 +340,58 @@ impl Kmod {
             .inspect_err(|_| messages::loop_stopped(&self.log, chain, name, requester))?;
 
         Ok(Target::new(*name, path, services)?)
+    }
+
+    /// Takes step 4: has the firewall decide on the name, and on the module that it is known to
+    /// bring. Returns which rules with a cgroup are for the requester.
+    #[inline(never)]
+    fn check(
+        &self,
+        serving: &Serving<'_>,
+        view: RequesterView<'_>,
+        path: &ModprobePath,
+    ) -> Result<Services, Refusal> {
+        let name = &serving.request.name;
+
+        let Some(checked) = self.firewall.check(name, view, serving.chain.account()) else {
+            return Ok(Services::NONE);
+        };
+        let mut verdict = checked.verdict;
+        if verdict.ruling == Ruling::Allowed {
+            if let Some((module, by_module)) = self.known_refusal(serving, path) {
+                if let Some(record) = serving.record {
+                    record.record().module_judged(module, by_module);
+                }
+                verdict = by_module;
+            }
+        }
+        self.records.judged(serving.record, verdict);
+        match verdict.ruling {
+            Ruling::Denied => Err(Refusal::NotAllowed),
+            _ => Ok(checked.services),
+        }
+    }
+
+    /// Returns the module that a helper for this name was refused before, and the verdict on it, if
+    /// it would be refused again.
+    #[inline(never)]
+    fn known_refusal(&self, serving: &Serving<'_>, path: &ModprobePath) -> Option<(Name, Verdict)> {
+        if serving.helper_env {
+            // Its helper may decide by the requester.
+            return None;
+        }
+        let name = &serving.request.name;
+        let module = self
+            .refusals
+            .module_of(name, path, self.firewall.revision())?;
+        let verdict = self.firewall.check_module(
+            &module,
+            name,
+            serving.requester,
+            serving.cgroup,
+            serving.chain.account(),
+        )?;
+        Some((module, verdict))
     }
 
     /// Returns whether a request shares.
@@ -574,6 +629,7 @@ impl Kmod {
         Ok(KBox::new(
             Modprobe {
                 target,
+                requester: *serving.requester,
                 chain: serving.chain.for_helper(serving.cgroup),
                 timeout,
                 leader,
@@ -582,6 +638,8 @@ impl Kmod {
                 record: serving.record.cloned(),
                 mark: serving.request.wait.then(|| self.unloads.mark()),
                 unloads: self.unloads.clone(),
+                refusals: self.refusals.clone(),
+                refused_before: self.refusals.count(),
                 right: Some(right),
             },
             GFP_KERNEL,

@@ -151,6 +151,16 @@ pub(crate) enum Ruling {
     WouldBeDenied,
 }
 
+impl fmt::Display for Ruling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::WouldBeDenied => "would-be-denied",
+        })
+    }
+}
+
 /// What becomes of a request, and why.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Verdict {
@@ -163,12 +173,7 @@ pub(crate) struct Verdict {
 impl fmt::Display for Verdict {
     /// Shows the verdict as `key=value` pairs of a record.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ruling = match self.ruling {
-            Ruling::Allowed => "allowed",
-            Ruling::Denied => "denied",
-            Ruling::WouldBeDenied => "would-be-denied",
-        };
-        f.write_fmt(fmt!("policy={ruling} rule=\"{}\"", self.rule))
+        f.write_fmt(fmt!("policy={} rule=\"{}\"", self.ruling, self.rule))
     }
 }
 
@@ -292,6 +297,19 @@ impl Rules {
         }
         let entry = self.allow.find(&name, cgroup, Unknown::MatchesNone)?;
         Some(Decision::allowed(Rule::Allow(Name::new(entry))))
+    }
+
+    /// Decides on a module by its own name, whatever the request was for.
+    ///
+    /// Returns `None` if the module is not denied.
+    ///
+    /// Context: any that the path of the cgroup may be asked for in.
+    #[inline(never)]
+    pub(crate) fn decide_on_module(&self, module: &CStr, cgroup: &LazyCgroup) -> Option<Decision> {
+        let module = Folded::new(module);
+        let entry = self.deny.find(&module, cgroup, Unknown::Matches)?;
+
+        Some(Decision::denied(Rule::Deny(Name::new(entry))))
     }
 
     /// Returns why the requester is privileged; or, as an error, why it is not.
@@ -592,6 +610,29 @@ mod tests {
         for name in [c"", c".", c"x/y", c"../x", c".x", c"-/x"] {
             assert!(is_allowed(&rules, name, USER));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_module_is_denied_by_its_own_name() -> Result {
+        let rules = Rules {
+            allow: list(b"af_* algif_*")?,
+            deny: list(b"algif-* x25@/user/*")?,
+            ..rules(Mode::Nobody)?
+        };
+        let rule_on = |module, cgroup: Option<&CStr>| {
+            let cgroup = LazyCgroup::known(cgroup.and_then(CgroupPath::new));
+            rules.decide_on_module(module, &cgroup).map(|it| it.rule)
+        };
+        let system = Some(c"/system/a");
+        assert!(rule_on(c"algif_aead", system) == Some(Rule::Deny(Name::new(c"algif-*"))));
+        // The mode and the other list are about requests.
+        assert!(rule_on(c"af_alg", system).is_none());
+        assert!(rule_on(c"x25", system).is_none());
+        // It may be loaded for those only of whom it is known that they are in no such cgroup.
+        let by_cgroup = Some(Rule::Deny(Name::new(c"x25@/user/*")));
+        assert!(rule_on(c"x25", Some(c"/user/1000")) == by_cgroup);
+        assert!(rule_on(c"x25", None) == by_cgroup);
         Ok(())
     }
 

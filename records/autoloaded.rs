@@ -7,6 +7,10 @@
 //! dependencies of the module are found in the same way.
 
 use crate::{
+    firewall::policy::{
+        Ruling,
+        Verdict, //
+    },
     records::{
         events,
         record::{
@@ -126,6 +130,22 @@ impl Autoloaded {
         }
         if self.recorder.keeps_records() {
             let _ = self.add(module, record);
+        }
+    }
+
+    /// Notes that the firewall refuses a helper a module, or would. `record` is that of the helper's
+    /// request.
+    ///
+    /// Context: may sleep.
+    pub(crate) fn judged(&self, module: Name, record: Option<&Arc<Record>>, verdict: Verdict) {
+        self.recorder.count_module_verdict(verdict);
+        let Some(record) = record else {
+            return;
+        };
+        record.module_judged(module, verdict);
+        if verdict.ruling == Ruling::Denied && events::enabled() {
+            // If there is no memory, the event is left out.
+            let _ = events::module_denied(record, &module, verdict);
         }
     }
 

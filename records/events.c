@@ -20,7 +20,8 @@ bool kmod_rs_events_enabled(void)
 {
 	return trace_request_begin_enabled() || trace_request_end_enabled() ||
 	       trace_request_denied_enabled() || trace_request_loop_enabled() ||
-	       trace_request_timeout_enabled() || trace_module_loaded_enabled();
+	       trace_request_timeout_enabled() || trace_module_loaded_enabled() ||
+	       trace_module_denied_enabled();
 }
 
 /*
@@ -61,4 +62,9 @@ void kmod_rs_events_timeout(u64 seq, const char *name, s64 queue_us)
 void kmod_rs_events_module_loaded(u64 seq, const char *name, const char *module)
 {
 	trace_module_loaded(seq, name, module);
+}
+
+void kmod_rs_events_module_denied(u64 seq, const char *name, const char *module, const char *rule)
+{
+	trace_module_denied(seq, name, module, rule);
 }

@@ -146,6 +146,26 @@ TRACE_EVENT(module_loaded,
 	TP_printk("seq=%llu name=%s module=%s", __entry->seq, __get_str(name), __get_str(module))
 );
 
+/* The rule is the firewall's: the module was refused to a helper for the name. */
+TRACE_EVENT(module_denied,
+	TP_PROTO(u64 seq, const char *name, const char *module, const char *rule),
+	TP_ARGS(seq, name, module, rule),
+	TP_STRUCT__entry(
+		__field(u64, seq)
+		__string(name, name)
+		__string(module, module)
+		__string(rule, rule)
+	),
+	TP_fast_assign(
+		__entry->seq = seq;
+		__assign_str(name);
+		__assign_str(module);
+		__assign_str(rule);
+	),
+	TP_printk("seq=%llu name=%s module=%s rule=%s", __entry->seq, __get_str(name),
+		  __get_str(module), __get_str(rule))
+);
+
 #endif /* KMOD_RS_EVENTS_H */
 
 /* Outside of the include guard: define_trace.h includes this file again. */

@@ -3,10 +3,13 @@
 //! The trace events of the group `kmod_rs`, fired from records.
 //!
 //! They are defined in events.h. While none of them is enabled, each place that could fire one
-//! costs a call of [`enabled`], which looks at six static branches.
+//! costs a call of [`enabled`], which looks at seven static branches.
 
 use crate::{
-    firewall::policy::Ruling,
+    firewall::policy::{
+        Ruling,
+        Verdict, //
+    },
     records::{
         outcome::Outcome,
         record::{
@@ -75,6 +78,14 @@ extern "C" {
 
     /// See events.c.
     fn kmod_rs_events_module_loaded(seq: u64, name: *const c_char, module: *const c_char);
+
+    /// See events.c.
+    fn kmod_rs_events_module_denied(
+        seq: u64,
+        name: *const c_char,
+        module: *const c_char,
+        rule: *const c_char,
+    );
 }
 
 /// Returns whether any of the events is enabled.
@@ -141,9 +152,12 @@ pub(crate) fn end(record: &Record, outcome: Outcome, result: c_int) -> Result {
     let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
     let chain = text(record.short_chain())?;
     let path = text(record.path())?;
-    let rule = match record.verdict() {
-        Some(verdict) if verdict.ruling == Ruling::Denied => {
-            CString::try_from_fmt(fmt!("\"{}\"", verdict.rule))?
+    let rule = match (record.verdict(), record.denied_module()) {
+        (Some(verdict), Some((module, _))) if verdict.ruling == Ruling::Denied => {
+            text(fmt!("\"{}, module {module}\"", verdict.rule))?
+        }
+        (Some(verdict), None) if verdict.ruling == Ruling::Denied => {
+            text(fmt!("\"{}\"", verdict.rule))?
         }
         _ => CString::try_from(c"-")?,
     };
@@ -187,6 +201,29 @@ pub(crate) fn module_loaded(record: &Record, module: &Name) -> Result {
     // them.
     unsafe {
         kmod_rs_events_module_loaded(record.seq(), name.as_char_ptr(), module.as_char_ptr());
+    }
+    Ok(())
+}
+
+/// Fires `module_denied`: the firewall has refused the helper of a request a module.
+///
+/// Returns [`ENOMEM`], and does not fire the event, if there is no memory for its texts.
+///
+/// Context: may sleep.
+pub(crate) fn module_denied(record: &Record, module: &Name, verdict: Verdict) -> Result {
+    let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
+    let module = text(Escaped(module.as_cstr().to_bytes()))?;
+    let rule = text(fmt!("\"{}\"", verdict.rule))?;
+
+    // SAFETY: The arguments are C strings that live until the end of the call, and the event copies
+    // them.
+    unsafe {
+        kmod_rs_events_module_denied(
+            record.seq(),
+            name.as_char_ptr(),
+            module.as_char_ptr(),
+            rule.as_char_ptr(),
+        );
     }
     Ok(())
 }

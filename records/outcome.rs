@@ -46,6 +46,8 @@ pub(crate) enum Outcome {
     Nothing,
     /// The request does not wait, and its helper will be started later.
     Kept,
+    /// The helper exited with a status other than 0, and the firewall had refused it a module.
+    Refused,
 }
 
 impl Outcome {
@@ -53,7 +55,7 @@ impl Outcome {
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All outcomes; the index of each is its number (`as usize`).
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Loaded,
         Self::Exit,
         Self::Signal,
@@ -68,6 +70,7 @@ impl Outcome {
         Self::TooLong,
         Self::Nothing,
         Self::Kept,
+        Self::Refused,
     ];
 
     /// Returns the outcome of a request whose helper has ended, or could not be run, with `result`.
@@ -91,6 +94,14 @@ impl Outcome {
         }
     }
 
+    /// Returns the outcome if the firewall has refused the helper a module.
+    pub(crate) fn with_refusal(self) -> Self {
+        match self {
+            Self::Exit => Self::Refused,
+            outcome => outcome,
+        }
+    }
+
     /// Returns the word that the outcome is shown as.
     pub(crate) fn word(self) -> &'static CStr {
         match self {
@@ -108,6 +119,7 @@ impl Outcome {
             Self::TooLong => c"toolong",
             Self::Nothing => c"nothing",
             Self::Kept => c"kept",
+            Self::Refused => c"refused",
         }
     }
 }
@@ -133,6 +145,16 @@ mod tests {
             assert_eq!(outcome.with_modules(0), none);
             assert_eq!(outcome.with_modules(1), some);
             assert_eq!(outcome.with_modules(20), some);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn only_a_failure_is_a_refusal() -> Result {
+        for outcome in Outcome::ALL {
+            let is_exit = outcome == Outcome::Exit;
+            let expected = if is_exit { Outcome::Refused } else { outcome };
+            assert_eq!(outcome.with_refusal(), expected);
         }
         Ok(())
     }

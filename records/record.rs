@@ -117,6 +117,8 @@ pub(crate) struct Record {
     chain: KVec<Name>,
     /// The verdict of the firewall, if it was asked.
     verdict: SetOnce<Verdict>,
+    /// The first module that the firewall would not have its helper load, and its verdict on it.
+    denied_module: SetOnce<(Name, Verdict)>,
     /// The path of the program that a helper ran for the request, if one did.
     path: SetOnce<ModprobePath>,
     /// [`MAX_MODULES`] places for the names of modules, allocated when the first one appears.
@@ -163,6 +165,7 @@ impl Record {
                 origin: Origin::current(call_site),
                 chain,
                 verdict: SetOnce::new(),
+                denied_module: SetOnce::new(),
                 path: SetOnce::new(),
                 modules: SetOnce::new(),
                 memory: memory.clone(),
@@ -192,14 +195,15 @@ impl Record {
         self.account
     }
 
-    /// Returns whether the request was denied or would have been, is a part of a loop, or got no
-    /// slot in time.
+    /// Returns whether the request was denied or would have been, by its name or by that of a module,
+    /// is a part of a loop, or got no slot in time.
     pub(crate) fn is_denial(&self) -> bool {
         let is_ruled_out = self
             .verdict()
             .is_some_and(|verdict| verdict.ruling != Ruling::Allowed);
 
         is_ruled_out
+            || self.denied_module().is_some()
             || matches!(
                 self.progress().outcome(),
                 Some(Outcome::Denied | Outcome::Loop | Outcome::Timeout)
@@ -258,6 +262,25 @@ impl Record {
         self.verdict.copy()
     }
 
+    /// Notes that the firewall denies, or would deny, a module that the helper of the request loads
+    /// or would load.
+    pub(crate) fn module_judged(&self, module: Name, verdict: Verdict) {
+        self.denied_module.populate((module, verdict));
+    }
+
+    /// Returns the first such module, and the verdict on it.
+    pub(crate) fn denied_module(&self) -> Option<(Name, Verdict)> {
+        self.denied_module.copy()
+    }
+
+    /// Returns the outcome, with what is known of modules that the firewall has refused.
+    fn with_refusal(&self, outcome: Outcome) -> Outcome {
+        match self.denied_module.as_ref() {
+            Some((_, verdict)) if verdict.ruling == Ruling::Denied => outcome.with_refusal(),
+            _ => outcome,
+        }
+    }
+
     /// Notes the path of the program that a helper runs for the request: its own or its leader's.
     ///
     /// It is the same path if several helpers run, one after the other.
@@ -300,9 +323,8 @@ impl Record {
         if !self.wait && result == Ok(WaitStatus::SUCCESS) {
             return None;
         }
-        self.progress
-            .lock()
-            .helper_ended(Outcome::of_helper(result))
+        let outcome = self.with_refusal(Outcome::of_helper(result));
+        self.progress.lock().helper_ended(outcome)
     }
 
     /// Notes what has become of a request that was kept, if no helper is started for it.
@@ -314,6 +336,7 @@ impl Record {
     ///
     /// Returns the outcome; a success is [`Outcome::Nothing`] if no module has appeared.
     pub(crate) fn answered(&self, outcome: Outcome, result: c_int) -> Outcome {
+        let outcome = self.with_refusal(outcome);
         self.progress.lock().answered(outcome, result)
     }
 
@@ -492,6 +515,15 @@ impl fmt::Display for Record {
                 userns(acts_as.is_in_init_userns),
             ))?;
         }
+        // These keys are left out if no module was denied.
+        if let Some((module, verdict)) = self.denied_module.as_ref() {
+            f.write_fmt(fmt!(
+                " denied_module={} module_policy={} module_rule=\"{}\"",
+                Quoted(module.as_cstr().to_bytes()),
+                verdict.ruling,
+                verdict.rule,
+            ))?;
+        }
         // New keys come here, at the end.
         Ok(())
     }
@@ -644,6 +676,36 @@ mod tests {
             &record,
             b"outcome=denied result=256 modules=- policy=denied rule=\"autoload_deny a*\" path=-"
         )?);
+        Ok(())
+    }
+
+    #[test]
+    fn a_module_that_was_refused_comes_last() -> Result {
+        let denied = |ruling| Verdict {
+            ruling,
+            rule: Rule::Deny(Name::new(c"m*")),
+        };
+        let refused = record(c"a", true)?;
+        refused.module_judged(Name::new(c"m"), denied(Ruling::Denied));
+        refused.module_judged(Name::new(c"m2"), denied(Ruling::Denied));
+        assert_eq!(refused.answered(Outcome::Exit, 256), Outcome::Refused);
+        assert!(refused.is_denial());
+        assert!(ends_with(
+            &refused,
+            b" path=- denied_module=\"m\" module_policy=denied module_rule=\"autoload_deny m*\""
+        )?);
+
+        let killed = record(c"a", true)?;
+        killed.module_judged(Name::new(c"m"), denied(Ruling::Denied));
+        killed.helper_started(3);
+        killed.answered(Outcome::Killed, -512);
+        killed.helper_ended(WaitStatus::from_raw(256));
+        assert_eq!(killed.progress().outcome(), Some(Outcome::Refused));
+
+        let would_be = record(c"a", true)?;
+        would_be.module_judged(Name::new(c"m"), denied(Ruling::WouldBeDenied));
+        assert_eq!(would_be.answered(Outcome::Exit, 256), Outcome::Exit);
+        assert!(would_be.is_denial());
         Ok(())
     }
 

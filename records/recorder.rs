@@ -118,6 +118,10 @@ pub(crate) struct Recorder {
     denied_by_policy: Atomic<u64>,
     /// Requests that the firewall would have denied.
     would_be_denied: Atomic<u64>,
+    /// Modules that the firewall refused to helpers.
+    modules_denied: Atomic<u64>,
+    /// Modules that the firewall would have refused.
+    modules_would_be_denied: Atomic<u64>,
     /// Requests that have no record because there was no memory for it.
     lost: Atomic<u64>,
     /// How many requests that do not wait are kept now.
@@ -160,6 +164,8 @@ impl Recorder {
                 modules: Atomic::new(0),
                 denied_by_policy: Atomic::new(0),
                 would_be_denied: Atomic::new(0),
+                modules_denied: Atomic::new(0),
+                modules_would_be_denied: Atomic::new(0),
                 lost: Atomic::new(0),
                 kept,
                 memory,
@@ -223,6 +229,18 @@ impl Recorder {
             Ruling::Allowed => return,
             Ruling::Denied => &self.denied_by_policy,
             Ruling::WouldBeDenied => &self.would_be_denied,
+        };
+        counter.add(1, Relaxed);
+    }
+
+    /// Counts a verdict of the firewall that refuses a helper a module, or would.
+    ///
+    /// Context: any.
+    pub(crate) fn count_module_verdict(&self, verdict: Verdict) {
+        let counter = match verdict.ruling {
+            Ruling::Allowed => return,
+            Ruling::Denied => &self.modules_denied,
+            Ruling::WouldBeDenied => &self.modules_would_be_denied,
         };
         counter.add(1, Relaxed);
     }
@@ -311,6 +329,12 @@ impl Recorder {
             to,
             "would_be_denied {}\n",
             self.would_be_denied.load(Relaxed)
+        );
+        seq_print!(to, "modules_denied {}\n", self.modules_denied.load(Relaxed));
+        seq_print!(
+            to,
+            "modules_would_be_denied {}\n",
+            self.modules_would_be_denied.load(Relaxed)
         );
         seq_print!(to, "kept_now {}\n", self.kept.load(Relaxed));
         self.show_rings(to);

@@ -11,14 +11,18 @@ use crate::{
         chain_line::ChainLine,
         record::Record, //
     },
-    request::lending::Lender,
+    request::{
+        lending::Lender,
+        refusals::Refused, //
+    },
     wrappers::{
         name::Name,
         pid::ThreadGroup,
         requester::{
             Account,
             CgroupPath,
-            LazyCgroup, //
+            LazyCgroup,
+            Requester, //
         }, //
     }, //
 };
@@ -30,7 +34,8 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
-        Arc, //
+        Arc,
+        SetOnce, //
     }, //
 };
 
@@ -70,6 +75,8 @@ pub(crate) struct Helper {
     name: Name,
     /// The thread group that it is.
     group: ThreadGroup,
+    /// The task that made its request.
+    requester: Requester,
     /// The account of the outermost request of the chain.
     account: Account,
     /// The cgroup of the requester of the outermost request, if it was looked up and is known.
@@ -82,19 +89,24 @@ pub(crate) struct Helper {
     record: Option<Arc<Record>>,
     /// Whether a module has appeared that was loaded by it, or by a descendant of it.
     loaded: Atomic<bool>,
+    /// The first module that it, or a descendant of it, was refused.
+    refused: SetOnce<Refused>,
+    /// Whether the last module that it, or a descendant of it, was about to load was refused.
+    is_refused: Atomic<bool>,
     /// What it has to lend. [`None`] in tests only.
     lender: Option<Arc<Lender>>,
 }
 
 impl Helper {
-    /// Describes the current task, which is a helper for `name` whose request has this chain.
-    /// `lender` is what it has to lend.
+    /// Describes the current task, which is a helper for `name` whose request was made by
+    /// `requester` and has this chain. `lender` is what it has to lend.
     ///
     /// Returns [`ENOMEM`], or [`ESRCH`] if the task has no thread group.
     ///
     /// Context: in the helper's own task; may sleep.
     pub(crate) fn current(
         name: Name,
+        requester: Requester,
         chain: &Chain,
         record: Option<Arc<Record>>,
         lender: Option<Arc<Lender>>,
@@ -105,12 +117,15 @@ impl Helper {
             Self {
                 name,
                 group: ThreadGroup::current().ok_or(ESRCH)?,
+                requester,
                 account: chain.account,
                 cgroup: chain.cgroup.clone(),
                 length: chain.length() + 1,
                 parent,
                 record,
                 loaded: Atomic::new(false),
+                refused: SetOnce::new(),
+                is_refused: Atomic::new(false),
                 lender,
             },
             GFP_KERNEL,
@@ -127,6 +142,21 @@ impl Helper {
         &self.group
     }
 
+    /// Returns the task that made the helper's request.
+    pub(crate) fn requester(&self) -> &Requester {
+        &self.requester
+    }
+
+    /// Returns the account that the helper's request is on.
+    pub(crate) fn account(&self) -> Account {
+        self.account
+    }
+
+    /// Returns the cgroup of the requester of the outermost request.
+    pub(crate) fn cgroup(&self) -> LazyCgroup {
+        LazyCgroup::known(self.cgroup.clone())
+    }
+
     /// Notes that a module has appeared that was loaded by the helper, or by a descendant of it.
     pub(crate) fn note_loaded(&self) {
         // ORDERING: A program that waits for the load, and exits, has seen it.
@@ -136,6 +166,29 @@ impl Helper {
     /// Returns whether a module has appeared that was loaded by the helper, or by a descendant.
     pub(crate) fn has_loaded(&self) -> bool {
         self.loaded.load(Relaxed)
+    }
+
+    /// Notes that the helper, or a descendant of it, is refused a module.
+    pub(crate) fn note_refused(&self, refused: Refused) {
+        self.refused.populate(refused);
+        // ORDERING: As in `note_loaded()`, here and below.
+        self.is_refused.store(true, Relaxed);
+    }
+
+    /// Notes that the helper, or a descendant of it, is not refused a module.
+    ///
+    /// So it can do without what it was refused before: a soft dependency.
+    pub(crate) fn note_not_refused(&self) {
+        self.is_refused.store(false, Relaxed);
+    }
+
+    /// Returns the first module that the helper was refused, if the last one that it was about to
+    /// load was refused.
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        match self.is_refused.load(Relaxed) {
+            true => self.refused.copy(),
+            false => None,
+        }
     }
 
     /// Returns the record of the helper's request, if there is one.
@@ -295,6 +348,7 @@ impl Chain {
 #[kunit_tests(kmod_rs_chain)]
 mod tests {
     use super::*;
+    use crate::request::refusals::Refusals;
     use kernel::str::CString;
 
     const ACCOUNT: Account = Account::of_user(1000);
@@ -303,11 +357,16 @@ mod tests {
         Ok(Name::new(name))
     }
 
+    /// Describes the current task as a helper, which has made its own request.
+    fn helper_for(of: &CStr, chain: &Chain) -> Result<Arc<Helper>> {
+        Helper::current(name(of)?, Requester::current(), chain, None, None)
+    }
+
     /// Returns the chain of a request by a child of the last of these helpers, which all run.
     fn chain(names: &[&CStr]) -> Result<Chain> {
         let mut chain = Chain::outermost(ACCOUNT);
         for helper in names {
-            chain = Chain::nested(Helper::current(name(helper)?, &chain, None, None)?, false);
+            chain = Chain::nested(helper_for(helper, &chain)?, false);
         }
         Ok(chain)
     }
@@ -355,11 +414,29 @@ mod tests {
     fn a_helper_does_not_wait_for_its_own_name() -> Result {
         let limits = Limits::new();
         let (a, b) = (name(c"a")?, name(c"b")?);
-        let helper = Helper::current(a, &Chain::outermost(ACCOUNT), None, None)?;
+        let helper = helper_for(c"a", &Chain::outermost(ACCOUNT))?;
         let chain = Chain::nested(helper, true);
         assert_eq!(chain.check(&a, true, &limits), Err(Loop));
         assert_eq!(chain.check(&a, false, &limits), Ok(()));
         assert_eq!(chain.check(&b, true, &limits), Ok(()));
+        Ok(())
+    }
+
+    #[test]
+    fn who_goes_on_after_a_refusal_can_do_without() -> Result {
+        let helper = helper_for(c"a", &Chain::outermost(ACCOUNT))?;
+        assert!(helper.refused().is_none());
+        let refusals = Refusals::new()?;
+        let refused = Refused {
+            module: name(c"m")?,
+            stamp: refusals.stamp(0),
+        };
+        helper.note_refused(refused);
+        assert!(helper
+            .refused()
+            .is_some_and(|it| it.module == refused.module));
+        helper.note_not_refused();
+        assert!(helper.refused().is_none());
         Ok(())
     }
 
@@ -377,12 +454,9 @@ mod tests {
         let outermost = Chain::outermost(ACCOUNT).for_helper(&cgroup);
         let nested = |chain: &Chain| -> Result<Chain> {
             let chain = chain.for_helper(&chain.cgroup());
-            Ok(Chain::nested(
-                Helper::current(name(c"a")?, &chain, None, None)?,
-                false,
-            ))
+            Ok(Chain::nested(helper_for(c"a", &chain)?, false))
         };
-        let first = Helper::current(name(c"a")?, &outermost, None, None)?;
+        let first = helper_for(c"a", &outermost)?;
         let second = nested(&Chain::nested(first, false))?;
         assert!(second.cgroup().path() == Some(c"/x"));
 

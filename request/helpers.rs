@@ -12,12 +12,16 @@ use crate::{
             Chain,
             Helper, //
         },
-        lending::Lender, //
+        lending::Lender,
+        refusals::Refused, //
     },
     wrappers::{
         name::Name,
         pid,
-        requester::Account, //
+        requester::{
+            Account,
+            Requester, //
+        }, //
     }, //
 };
 use kernel::{
@@ -46,7 +50,11 @@ use kernel::{
 const SUMMARY_NAMES: usize = 2;
 
 /// How many unattended helpers the table can have. If there are more, the oldest one is forgotten.
-const MAX_UNATTENDED: usize = 256;
+///
+/// More than there can be: each has a permit as long as its process runs, and there are at most
+/// 1,000. Nobody may be able to have a helper forgotten, as the firewall refuses modules to helpers
+/// only.
+const MAX_UNATTENDED: usize = 1024;
 
 /// An entry of the table.
 struct Running {
@@ -120,6 +128,9 @@ impl Inner {
 
     /// Makes a helper unattended.
     fn leave(&mut self, helper: &Arc<Helper>) {
+        if self.unattended.len() == MAX_UNATTENDED {
+            self.prune();
+        }
         if self.unattended.len() == MAX_UNATTENDED {
             if let Ok(oldest) = self.unattended.remove(0) {
                 self.running.remove(&oldest.group().id());
@@ -238,8 +249,8 @@ impl Helpers {
 }
 
 impl Tracker {
-    /// Enters the current task into the table. It is a helper for `name`, whose request has this
-    /// chain and this record, and has this to lend.
+    /// Enters the current task into the table. It is a helper for `name`, whose request was made by
+    /// `requester`, has this chain and this record, and has this to lend.
     ///
     /// To be called once. Returns [`ENOMEM`], or [`ESRCH`] if the task has no thread group.
     ///
@@ -247,11 +258,12 @@ impl Tracker {
     pub(crate) fn start(
         &self,
         name: Name,
+        requester: Requester,
         chain: &Chain,
         record: Option<Arc<Record>>,
         lender: Option<Arc<Lender>>,
     ) -> Result {
-        let helper = Helper::current(name, chain, record, lender)?;
+        let helper = Helper::current(name, requester, chain, record, lender)?;
         let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
 
         self.helpers.change(|inner| {
@@ -275,6 +287,11 @@ impl Tracker {
         self.helper
             .as_ref()
             .is_some_and(|helper| helper.has_loaded())
+    }
+
+    /// Returns the module that the helper was refused, as [`Helper::refused`] does.
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        self.helper.as_ref()?.refused()
     }
 }
 
@@ -370,7 +387,8 @@ mod tests {
 
         let tracker = helpers.track();
         assert!(!helpers.chain_of_current(Account::of_user(1)).is_nested());
-        tracker.start(name, &Chain::outermost(Account::of_user(7)), None, None)?;
+        let outermost = Chain::outermost(Account::of_user(7));
+        tracker.start(name, Requester::current(), &outermost, None, None)?;
         let chain = helpers.chain_of_current(Account::of_user(1));
         assert!(chain.is_nested());
         assert_eq!(chain.account(), Account::of_user(7));

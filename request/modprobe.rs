@@ -10,6 +10,7 @@ use super::{
     environment::Environment,
     helpers::Tracker,
     lending::SlotUse,
+    refusals::Refusals,
     sharing::Leader,
     target::Target,
     unloads::{
@@ -60,6 +61,8 @@ const MODPROBE_ENV: [&CStr; 3] = [
 pub(crate) struct Modprobe {
     /// The target of the request: the name and the program.
     pub(crate) target: Target,
+    /// The task that made the request.
+    pub(crate) requester: Requester,
     /// The chain of the request.
     pub(crate) chain: Chain,
     /// The deadline of the helper, if it has one.
@@ -76,6 +79,10 @@ pub(crate) struct Modprobe {
     pub(crate) mark: Option<Mark>,
     /// What is known of unloads.
     pub(crate) unloads: Arc<Unloads>,
+    /// What is known of modules that were refused.
+    pub(crate) refusals: Arc<Refusals>,
+    /// How many were refused when the helper began to run.
+    pub(crate) refused_before: u64,
     /// What the helper runs on, until [`Self::ended`].
     pub(crate) right: Option<Right>,
 }
@@ -95,7 +102,8 @@ pub(crate) enum Right {
 pub(crate) struct Ending {
     /// The wait status of the program, or why there is none.
     pub(crate) result: Result<WaitStatus>,
-    /// Whether the helper may have missed a module that was being unloaded.
+    /// Whether the helper may have missed a module that was being unloaded, or was refused to
+    /// another helper.
     pub(crate) may_have_missed: bool,
 }
 
@@ -123,8 +131,13 @@ impl Command for Modprobe {
             Some(Right::Slot(slot)) => Some(slot.lender().clone()),
             _ => None,
         };
-        self.tracker
-            .start(*self.target.name(), &self.chain, record, lender)?;
+        self.tracker.start(
+            *self.target.name(),
+            self.requester,
+            &self.chain,
+            record,
+            lender,
+        )?;
         if let Some(Right::Permit(permit)) = &self.right {
             permit.hand_over()?;
             // If it was kept.
@@ -147,7 +160,9 @@ impl Command for Modprobe {
     }
 
     fn ended(mut this: KBox<Self>, result: Result<WaitStatus>) -> Ending {
-        let is_overlapped = this.mark.is_some_and(|mark| this.unloads.overlap(mark));
+        let is_overlapped =
+            this.mark.is_some_and(|mark| this.unloads.overlap(mark)) || this.shares_refusal(result);
+        this.remember_refusal(result);
 
         if let Some(record) = &this.record {
             record.helper_ended(result);
@@ -175,6 +190,36 @@ impl Command for Modprobe {
         Ending {
             result,
             may_have_missed: is_overlapped && has_exited && !has_loaded,
+        }
+    }
+}
+
+impl Modprobe {
+    /// Returns whether the helper may have failed because another helper was refused a module.
+    ///
+    /// If several load the same file at the same time, the kernel loads it for one of them, and
+    /// tells the others what it has told that one.
+    fn shares_refusal(&self, result: Result<WaitStatus>) -> bool {
+        has_failed(result)
+            && self.tracker.refused().is_none()
+            && self.refusals.count() != self.refused_before
+    }
+
+    /// Remembers the name if its helper has failed because it was refused a module.
+    ///
+    /// A helper that is told of its request may do something else for another one. Of a helper whose
+    /// request does not wait, nobody knows how it ends.
+    fn remember_refusal(&self, result: Result<WaitStatus>) {
+        if self.environment.is_some() || !has_failed(result) {
+            return;
+        }
+        if let Some(refused) = self.tracker.refused() {
+            self.refusals.remember(
+                self.target.name(),
+                self.target.modprobe_path(),
+                refused,
+                self.chain.account(),
+            );
         }
     }
 }
@@ -212,6 +257,11 @@ impl Startable for Modprobe {
             });
         }
     }
+}
+
+/// Returns whether a helper has exited with a status other than 0.
+fn has_failed(result: Result<WaitStatus>) -> bool {
+    result.is_ok_and(|status| status != WaitStatus::SUCCESS && !status.is_signal())
 }
 
 /// Returns whether how a helper ended says something about its target.

@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Finds the request that a module was loaded for.
+//! Finds the request that a module is loaded for.
 //!
-//! Has no counterpart in the C code. The kernel calls a module notifier in the task that has
-//! initialised the module. If this task is a helper, or descends from one, the module was loaded
-//! for the request of the closest such helper. Unloads are counted, see unloads.rs.
+//! Has no counterpart in the C code. The kernel calls a module notifier in the task that loads the
+//! module: before the first code of the module runs, and when it has been initialised. If this task
+//! is a helper, or descends from one, the module is loaded for the request of the closest such
+//! helper, and the firewall may refuse it. Unloads are counted, see unloads.rs.
 
 use crate::{
+    firewall::{
+        policy::Ruling,
+        Firewall, //
+    },
     records::autoloaded::Autoloaded,
     request::{
+        chain::Helper,
         helpers::Helpers,
+        refusals::{
+            Refusals,
+            Refused, //
+        },
         unloads::Unloads, //
     },
     wrappers::{
@@ -22,18 +32,63 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Enters modules into the table of autoloaded modules as they appear, and removes them as they go.
+/// Has the firewall decide on modules that helpers load. Enters modules into the table of autoloaded
+/// modules as they appear, and removes them as they go.
 pub(crate) struct ModuleWatcher {
     /// The helpers.
     pub(crate) helpers: Arc<Helpers>,
+    /// Who may have which module loaded.
+    pub(crate) firewall: Arc<Firewall>,
+    /// What is known of modules that were refused.
+    pub(crate) refusals: Arc<Refusals>,
     /// The table of autoloaded modules.
     pub(crate) autoloaded: Arc<Autoloaded>,
     /// What is known of unloads.
     pub(crate) unloads: Arc<Unloads>,
 }
 
+impl ModuleWatcher {
+    /// Decides on a module that a helper, or a descendant of it, is about to load.
+    ///
+    /// Returns [`EPERM`] if the firewall refuses it.
+    fn check(&self, helper: &Helper, module: Name) -> Result {
+        // Before the decision: the rules may be replaced meanwhile.
+        let stamp = self.refusals.stamp(self.firewall.revision());
+        let verdict = self.firewall.check_module(
+            &module,
+            helper.name(),
+            helper.requester(),
+            &helper.cgroup(),
+            helper.account(),
+        );
+
+        if let Some(verdict) = verdict {
+            self.autoloaded.judged(module, helper.record(), verdict);
+            if verdict.ruling == Ruling::Denied {
+                helper.note_refused(Refused { module, stamp });
+                self.refusals.refuse();
+                return Err(EPERM);
+            }
+        }
+        helper.note_not_refused();
+        Ok(())
+    }
+}
+
 impl WatchModules for ModuleWatcher {
+    fn coming(&self, name: &CStr) -> Result {
+        if !self.firewall.is_in_force() {
+            return Ok(());
+        }
+        match self.helpers.helper_of_current() {
+            Some(helper) => self.check(&helper, Name::new(name)),
+            // Nobody has requested it.
+            None => Ok(()),
+        }
+    }
+
     fn live(&self, name: &CStr) {
+        self.refusals.modules_changed();
         let Some(helper) = self.helpers.helper_of_current() else {
             return;
         };
@@ -46,6 +101,8 @@ impl WatchModules for ModuleWatcher {
     fn going(&self, name: &CStr, is_unload: bool) {
         if is_unload {
             self.unloads.notify();
+            // A module that could not be initialised was not live: users can have the kernel try.
+            self.refusals.modules_changed();
         }
         self.autoloaded.gone(&Name::new(name));
     }

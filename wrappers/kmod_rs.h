@@ -33,6 +33,8 @@ void kmod_rs_events_denied(u64 seq, const char *name, int result,
 void kmod_rs_events_loop(u64 seq, const char *name, const char *chain); /* events.rs */
 void kmod_rs_events_timeout(u64 seq, const char *name, s64 queue_us); /* events.rs */
 void kmod_rs_events_module_loaded(u64 seq, const char *name, const char *module); /* events.rs */
+void kmod_rs_events_module_denied(u64 seq, const char *name, const char *module,
+				  const char *rule);	/* events.rs */
 u32 kmod_rs_requester_loginuid(void);			/* requester.rs */
 bool kmod_rs_requester_is_in_init_userns(void);		/* requester.rs */
 bool kmod_rs_requester_acts_as(u32 *uid, bool *is_in_init_userns); /* requester.rs */

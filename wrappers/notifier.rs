@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Notifications of modules that appear and go, and of the system's suspend.
+//! Notifications of modules that are about to appear, appear and go, and of the system's suspend.
 //!
 //! The `kernel` crate does not wrap notifiers.
 //!
@@ -33,16 +33,31 @@ pub(crate) unsafe trait Notified: Send + Sync + 'static {
     /// Removes a block from the list.
     const UNREGISTER: unsafe extern "C" fn(*mut bindings::notifier_block) -> c_int;
 
+    /// The place of the block in the list: those with a higher number are called first.
+    const PRIORITY: c_int = 0;
+
     /// Passes a notification on to the watcher.
+    ///
+    /// Returns the error of a watcher that refuses what it is notified of. The list must be one in
+    /// which that is possible, or the kernel calls nobody else and goes on.
     ///
     /// # Safety
     ///
     /// Must only be called by the kernel, with the arguments of a notification of this list.
-    unsafe fn notify(&self, event: c_ulong, data: *mut c_void);
+    unsafe fn notify(&self, event: c_ulong, data: *mut c_void) -> Result;
 }
 
 /// The callbacks of a watcher of modules.
 pub(crate) trait WatchModules: Send + Sync + 'static {
+    /// Called when the current task is about to run the first code of the module `name`.
+    ///
+    /// If this returns an error, no code of the module runs, and the task gets the error as that of
+    /// finit_module(2) or init_module(2), as if the module itself had refused. So do all tasks that
+    /// load the same file at this time: the kernel loads it once for all of them.
+    ///
+    /// Context: may sleep. The kernel holds the rwsem of its notifier list for reading.
+    fn coming(&self, name: &CStr) -> Result;
+
     /// Called when the current task has initialised the module `name`.
     ///
     /// Context: may sleep. The kernel holds the rwsem of its notifier list for reading.
@@ -65,14 +80,20 @@ unsafe impl<T: WatchModules> Notified for Modules<T> {
     const UNREGISTER: unsafe extern "C" fn(*mut bindings::notifier_block) -> c_int =
         bindings::unregister_module_notifier;
 
-    unsafe fn notify(&self, event: c_ulong, data: *mut c_void) {
+    // Nobody else has heard of a module that is refused. (`prepare_coming_module()` tells those that
+    // have heard of it that it goes.)
+    const PRIORITY: c_int = c_int::MAX;
+
+    unsafe fn notify(&self, event: c_ulong, data: *mut c_void) -> Result {
         let module = data.cast::<bindings::module>();
         // SAFETY: By the requirement `data` is a valid module; its name is a C string and does not
         // change.
         let name = unsafe { CStr::from_char_ptr((&raw const (*module).name).cast()) };
 
         // CAST: A `c_ulong` is wider than the numbers of the states.
-        if event == bindings::module_state_MODULE_STATE_LIVE as c_ulong {
+        if event == bindings::module_state_MODULE_STATE_COMING as c_ulong {
+            return self.0.coming(name);
+        } else if event == bindings::module_state_MODULE_STATE_LIVE as c_ulong {
             self.0.live(name);
         } else if event == bindings::module_state_MODULE_STATE_GOING as c_ulong {
             // The last reference of a module that is unloaded is gone. One that could not be
@@ -82,6 +103,7 @@ unsafe impl<T: WatchModules> Notified for Modules<T> {
             let is_unload = unsafe { bindings::module_refcount(module) } < 0;
             self.0.going(name, is_unload);
         }
+        Ok(())
     }
 }
 
@@ -109,7 +131,7 @@ unsafe impl<T: WatchSuspend> Notified for Suspend<T> {
     const UNREGISTER: unsafe extern "C" fn(*mut bindings::notifier_block) -> c_int =
         bindings::unregister_pm_notifier;
 
-    unsafe fn notify(&self, event: c_ulong, _data: *mut c_void) {
+    unsafe fn notify(&self, event: c_ulong, _data: *mut c_void) -> Result {
         // CAST: A `c_ulong` is wider than the numbers of the events.
         match event as u32 {
             bindings::PM_SUSPEND_PREPARE
@@ -120,6 +142,7 @@ unsafe impl<T: WatchSuspend> Notified for Suspend<T> {
             | bindings::PM_POST_RESTORE => self.0.ended(),
             _ => (),
         }
+        Ok(())
     }
 }
 
@@ -155,6 +178,7 @@ impl<T: Notified> Registration<T> {
             block <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
                 let block = bindings::notifier_block {
                     notifier_call: Some(Self::call),
+                    priority: T::PRIORITY,
                     ..Default::default()
                 };
                 // SAFETY: `slot` is valid for writes, and stays where it is until the block is
@@ -182,12 +206,23 @@ impl<T: Notified> Registration<T> {
         // SAFETY: By the requirement `block` is a field of a `Registration<T>`. That lives for this
         // call, as `T::UNREGISTER` waits for the end of it. The other arguments are what `notify()`
         // requires.
-        unsafe {
+        let result = unsafe {
             let block = block.cast::<Opaque<bindings::notifier_block>>();
             let registration = &*kernel::container_of!(block, Self, block);
-            registration.watcher.notify(event, data);
+            registration.watcher.notify(event, data)
+        };
+        to_notifier(result)
+    }
+}
+
+/// Returns what tells the kernel's notifier code of a result, as `notifier_from_errno()` does.
+fn to_notifier(result: Result) -> c_int {
+    match result {
+        Ok(()) => bindings::NOTIFY_DONE as c_int,
+        // CAST: Small numbers.
+        Err(error) => {
+            bindings::NOTIFY_STOP_MASK as c_int | (bindings::NOTIFY_OK as c_int - error.to_errno())
         }
-        bindings::NOTIFY_DONE as c_int
     }
 }
 
@@ -199,5 +234,19 @@ impl<T: Notified> PinnedDrop for Registration<T> {
         // SAFETY: By the type invariant `block` is in the list. The callback does not run any more
         // when this returns.
         let _ = unsafe { T::UNREGISTER(self.block.get()) };
+    }
+}
+
+#[kunit_tests(kmod_rs_notifier)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_as_in_c() -> Result {
+        assert_eq!(to_notifier(Ok(())), 0);
+        // NOTIFY_BAD is EPERM.
+        assert_eq!(to_notifier(Err(EPERM)), 0x8002);
+        assert_eq!(to_notifier(Err(ENOMEM)), 0x800d);
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"
-plan 32
+plan 34
 
 EVENTS=$TRACING/events/kmod_rs
 ELOOP=-40
@@ -25,7 +25,7 @@ value() {
 use_helper
 patch on
 is "the events" "$(find "$EVENTS" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort | xargs)" \
-	"module_loaded request_begin request_denied request_end request_loop request_timeout"
+	"module_denied module_loaded request_begin request_denied request_end request_loop request_timeout"
 : >"$TRACING/trace"
 ask w exit-0 >/dev/null
 is "nobody listens" "$(grep -c 'kmod_rs\|request_' "$TRACING/trace")" 0
@@ -128,8 +128,15 @@ for event in "$EVENTS"/*/; do
 	is "keys of $(basename "$event")" "$(grep -oE '[a-z_]+=%' "$event/format" | tr -d '=%' | xargs)" \
 		"$(documented_keys "$(basename "$event")")"
 done
-set_rule autoload_mode 1
-ask w exit-0 >/dev/null
+# A helper is refused a module, and the task acts with the credentials of somebody else.
+echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
+mkdir -p /etc/modprobe.d
+echo 'alias net-pf-28 dummy' >/etc/modprobe.d/kmod_rs-events.conf
+set_rule autoload_deny dummy
+/kmod_rs/override nobody 28 >/dev/null
+rm /etc/modprobe.d/kmod_rs-events.conf
+is "module_denied" "$(value module_denied seq) $(value module_denied module) $(value module_denied rule)" \
+	"$(newest seq) dummy $(newest module_rule)"
 is "keys of recent" "$(recent | keys)" "$(documented_keys recent)"
 is "the version" "$(</sys/module/kmod_rs/version)" "$(modinfo -F version /kmod_rs/kmod-rs.ko)"
 
