@@ -15,7 +15,7 @@ PROBE_HITS=/sys/module/probe_request/parameters/hits
 EVENTS=$TRACING/events/kmod_rs_foreign
 HAVE_FPROBE=""
 ! grep -q '^[[:space:]]*f\[:' "$TRACING/README" || HAVE_FPROBE=1
-plan 34
+plan 35
 
 asked() {
 	ask w exit-7
@@ -155,6 +155,8 @@ close_gate
 no_slot
 is "is the newest" "$(who)" rust
 is "replaces nobody" "$(cat "$OTHER/enabled" 2>&1)" 1
+is "both can be seen" "$(cd /sys/kernel/livepatch && printf '%s\n' */vmlinux/__request_module* | cut -d/ -f1 | xargs)" \
+	"klp_request kmod_rs"
 other_off
 is "and stays when the other goes" "$(who)" rust
 
