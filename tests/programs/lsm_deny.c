@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A security module that answers -EPERM to requests for names that begin with
- * deny-p, and -EACCES to those that begin with deny-a. Prints "ready" when it
+ * deny-p, and -EACCES to those that begin with deny-a. With an argument, which
+ * has 8 characters, it answers -EPERM to requests for names that begin with
+ * these, and to no others. Prints "ready" when it
  * is in force. It ends with this program, which ends when it is killed or when
  * its parent has ended. The program does not use libbpf, which cannot be linked
  * statically here.
@@ -58,6 +60,25 @@ static const struct bpf_insn program[] = {
 	EXIT,
 };
 
+/* The same for a beginning of 8 characters, which main() enters. */
+static struct bpf_insn program_for_beginning[] = {
+	/* char buffer[16]; bpf_probe_read_kernel_str(buffer, 9, name); */
+	LOAD(BPF_DW, BPF_REG_3, BPF_REG_1, 0),
+	MOVE(BPF_REG_1, BPF_REG_10),
+	ADD(BPF_REG_1, -16),
+	SET(BPF_REG_2, 9),
+	CALL(BPF_FUNC_probe_read_kernel_str),
+	SET(BPF_REG_0, 0),
+	LOAD(BPF_W, BPF_REG_1, BPF_REG_10, -16),
+#define FIRST_HALF 7
+	SKIP_UNLESS(BPF_REG_1, 0, 3),
+	LOAD(BPF_W, BPF_REG_1, BPF_REG_10, -12),
+#define SECOND_HALF 9
+	SKIP_UNLESS(BPF_REG_1, 0, 1),
+	SET(BPF_REG_0, -EPERM),
+	EXIT,
+};
+
 /* Returns how long the rest of a type's description is, after its head. */
 static size_t length_of_rest(const struct btf_type *type)
 {
@@ -106,20 +127,31 @@ static int id_of_function(const char *name)
 	errx(1, "the kernel has no function %s", name);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static char log[16384];
 	union bpf_attr attr;
 	int fd;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (argc > 2 || (argc == 2 && strlen(argv[1]) != 8))
+		errx(2, "usage: lsm_deny [BEGINNING], which has 8 characters");
+	if (argc == 2) {
+		memcpy(&program_for_beginning[FIRST_HALF].imm, argv[1], 4);
+		memcpy(&program_for_beginning[SECOND_HALF].imm, argv[1] + 4, 4);
+	}
 
 	memset(&attr, 0, sizeof(attr));
 	attr.prog_type = BPF_PROG_TYPE_LSM;
 	attr.expected_attach_type = BPF_LSM_MAC;
 	attr.attach_btf_id = id_of_function("bpf_lsm_kernel_module_request");
-	attr.insns = (uintptr_t)program;
-	attr.insn_cnt = sizeof(program) / sizeof(program[0]);
+	if (argc == 2) {
+		attr.insns = (uintptr_t)program_for_beginning;
+		attr.insn_cnt = sizeof(program_for_beginning) / sizeof(program_for_beginning[0]);
+	} else {
+		attr.insns = (uintptr_t)program;
+		attr.insn_cnt = sizeof(program) / sizeof(program[0]);
+	}
 	attr.license = (uintptr_t)"GPL";
 	attr.log_buf = (uintptr_t)log;
 	attr.log_size = sizeof(log);
