@@ -103,5 +103,5 @@ give-back:
 .PHONY: clean
 clean:
 	rm -f *.ko *.mod *.mod.c modules.order Module.symvers
-	rm -f $(foreach folder,./ $(FOLDERS),$(addprefix $(folder),*.o .*.o .*.cmd))
+	rm -f $(foreach folder,./ $(FOLDERS),$(addprefix $(folder),*.o .*.o .*.cmd *.inc))
 	rm -rf out

@@ -8,17 +8,16 @@
 //! The rules are one value, which is replaced as a whole. A request takes a reference on it. While
 //! the rules cannot deny anything, a request reads one flag and nothing else.
 
-mod ciphers;
 pub(crate) mod parameters;
 mod patterns;
 pub(crate) mod policy;
 
 use self::{
-    ciphers::Decisions,
     patterns::Patterns,
     policy::{
         Decision,
         Mode,
+        Rule,
         Rules,
         Ruling,
         Services,
@@ -32,6 +31,11 @@ use crate::{
         LogLimits, //
     },
     wrappers::{
+        crypto::{
+            self,
+            Making,
+            Wanted, //
+        },
         log::Quoted,
         modprobe_path::ModprobePath,
         module,
@@ -43,7 +47,8 @@ use crate::{
             Credentials,
             LazyCgroup,
             Requester, //
-        }, //
+        },
+        security, //
     }, //
 };
 use core::mem;
@@ -63,15 +68,8 @@ use kernel::{
         Mutex,
         SetOnce,
         SpinLock, //
-    },
-    time::{
-        ClockSource,
-        Monotonic, //
     }, //
 };
-
-/// The name of the threads that put algorithms together.
-const CRYPTO_THREAD: &[u8] = b"cryptomgr_probe";
 
 /// Who makes a request.
 #[derive(Clone, Copy)]
@@ -105,8 +103,6 @@ pub(crate) struct Firewall {
     revision: Atomic<u64>,
     #[pin]
     rules: SpinLock<Arc<Rules>>,
-    #[pin]
-    crypto: Mutex<Decisions>,
     /// Whether the rules are locked until reboot.
     #[pin]
     is_locked: Mutex<bool>,
@@ -131,7 +127,6 @@ impl Firewall {
     ) -> Result<Arc<Self>> {
         let is_in_force = rules.are_in_force();
         let rules = Arc::new(rules, GFP_KERNEL)?;
-        let crypto = Decisions::new()?;
 
         // INVARIANT: The flag is that of the rules.
         Arc::pin_init(
@@ -139,7 +134,6 @@ impl Firewall {
                 is_in_force: Atomic::new(is_in_force),
                 revision: Atomic::new(0),
                 rules <- new_spinlock!(rules, "kmod_rs::Firewall::rules"),
-                crypto <- new_mutex!(crypto, "kmod_rs::Firewall::crypto"),
                 is_locked <- new_mutex!(false, "kmod_rs::Firewall::is_locked"),
                 locked_path: SetOnce::new(),
                 is_other_path_logged: Atomic::new(false),
@@ -155,15 +149,31 @@ impl Firewall {
     /// `account` is that of the request. Returns `None` if the rules cannot deny anything.
     ///
     /// Context: with a task; may sleep. The caller may hold mutexes.
+    #[inline(never)]
     pub(crate) fn check(
         &self,
         name: &Name,
         view: RequesterView<'_>,
         account: Account,
     ) -> Option<Checked> {
-        let checked = self.decide(name.as_cstr(), view)?;
+        let rules = self.rules_in_force()?;
+        let making = Making::current(self.symbols);
+        let verdict = rules.judge(self.decide(&rules, name.as_cstr(), view, making));
+        let checked = Checked {
+            verdict,
+            services: match verdict.ruling {
+                Ruling::Denied => Services::NONE,
+                _ => rules.services(view.cgroup),
+            },
+        };
 
-        self.report(checked.verdict, name, view.requester, account, None);
+        self.report(verdict, name, view.requester, account, None);
+        if let (Ruling::Denied, Some(making)) = (verdict.ruling, making) {
+            // Who may have the cipher must not wait for this thread.
+            if making.verdict != crypto::Verdict::Allowed {
+                making.disown();
+            }
+        }
         Some(checked)
     }
 
@@ -183,10 +193,7 @@ impl Firewall {
         cgroup: &LazyCgroup,
         account: Account,
     ) -> Option<Verdict> {
-        if !self.is_in_force() {
-            return None;
-        }
-        let rules = self.rules();
+        let rules = self.rules_in_force()?;
         let verdict = rules.judge(rules.decide_on_module(module.as_cstr(), cgroup)?);
 
         self.report(verdict, name, requester, account, Some(module));
@@ -220,14 +227,6 @@ impl Firewall {
         }
     }
 
-    /// Returns whether the rules can deny anything.
-    ///
-    /// Context: any.
-    pub(crate) fn is_in_force(&self) -> bool {
-        // ORDERING: The flag stands alone: the rules are read under their lock.
-        self.is_in_force.load(Relaxed)
-    }
-
     /// Returns how often the rules have been replaced.
     ///
     /// Rules that are read after this are not older than that.
@@ -238,49 +237,73 @@ impl Firewall {
         self.revision.load(Acquire)
     }
 
-    /// Decides on a request of the current task.
+    /// Decides about an algorithm that the current task wants, and that is to be made of parts. The
+    /// thread that makes it gets what the task gets.
     ///
-    /// `name` may be longer than what a helper gets: see ciphers.rs. Returns `None` if the rules
-    /// cannot deny anything.
+    /// The security modules are asked as well: the thread may have everything loaded, as far as
+    /// they know.
     ///
-    /// Context: with a task; may sleep. The caller may hold mutexes.
-    pub(crate) fn decide(&self, name: &CStr, view: RequesterView<'_>) -> Option<Checked> {
-        if !self.is_in_force() {
-            return None;
-        }
-        let rules = self.rules();
-        let algorithm = ciphers::algorithm(name);
-        let is_thread = algorithm.is_some() && requester::is_kernel_thread();
-        let now = Monotonic::ktime_get();
-
-        let cipher = algorithm
-            .filter(|_| is_thread && view.requester.comm() == CRYPTO_THREAD)
-            .and_then(|algorithm| self.decided_for_part(algorithm, now));
-        let subject = Subject {
-            is_nested: view.is_nested,
-            is_anybody: false,
-            credentials: || Credentials::current(self.symbols),
-            cgroup: view.cgroup,
-            cipher,
+    /// Context: in a notifier of the crypto API; may sleep.
+    pub(crate) fn judge(&self, algorithm: &Wanted<'_>, view: RequesterView<'_>) {
+        let Some(rules) = self.rules_in_force() else {
+            return;
         };
-        let decision = rules.decide(name, subject);
-        if let (Some(algorithm), false) = (algorithm, is_thread) {
-            self.crypto.lock().note(algorithm, decision.is_allowed, now);
+        let name = algorithm.module_name();
+        let name = name.as_cstr();
+        let decision = self.decide(&rules, name, view, Making::current(self.symbols));
+        let is_allowed =
+            decision.is_allowed && security::kernel_module_request(self.symbols, name).is_ok();
+
+        if is_allowed {
+            algorithm.judge(crypto::Verdict::Allowed, false);
+        } else {
+            algorithm.judge(crypto::Verdict::Denied, rules.enforce);
         }
-        let verdict = rules.judge(decision);
-        Some(Checked {
-            verdict,
-            services: match verdict.ruling {
-                Ruling::Denied => Services::NONE,
-                _ => rules.services(view.cgroup),
-            },
-        })
     }
 
-    /// Returns the decision on the cipher that this algorithm is a part of, if there is one.
+    /// Decides about the current task, which makes this algorithm, if it makes one.
+    ///
+    /// Context: with a task; may sleep. The caller may hold mutexes.
     #[inline(never)]
-    fn decided_for_part(&self, algorithm: &[u8], now: i64) -> Option<Decision> {
-        self.crypto.lock().inherited(algorithm, now)
+    fn decide(
+        &self,
+        rules: &Rules,
+        name: &CStr,
+        view: RequesterView<'_>,
+        making: Option<Making>,
+    ) -> Decision {
+        let cipher = making.and_then(|making| {
+            let rule = Rule::Crypto(making.algorithm);
+            match making.verdict {
+                crypto::Verdict::Unknown => None,
+                crypto::Verdict::Allowed => Some(Decision::allowed(rule)),
+                crypto::Verdict::Denied => Some(Decision::denied(rule)),
+            }
+        });
+        rules.decide(
+            name,
+            Subject {
+                is_nested: view.is_nested,
+                // If nothing is known of the task that it works for, it may have what anybody may.
+                is_anybody: making.is_some() && cipher.is_none(),
+                credentials: || Credentials::current(self.symbols),
+                cgroup: view.cgroup,
+                cipher,
+            },
+        )
+    }
+
+    /// Returns whether the rules can deny anything.
+    ///
+    /// Context: any.
+    pub(crate) fn is_in_force(&self) -> bool {
+        // ORDERING: The flag stands alone: the rules are read under their lock.
+        self.is_in_force.load(Relaxed)
+    }
+
+    /// Returns the rules as they are now, if they can deny anything.
+    fn rules_in_force(&self) -> Option<Arc<Rules>> {
+        self.is_in_force().then(|| self.rules())
     }
 
     /// Returns the rules as they are now.

@@ -42,6 +42,7 @@ use crate::{
         Records, //
     },
     request::{
+        cipher_watcher::CipherWatcher,
         helpers::Helpers,
         module_watcher::ModuleWatcher,
         refusals::Refusals,
@@ -55,6 +56,7 @@ use crate::{
     },
     sysctl::Knobs,
     wrappers::{
+        crypto,
         debugfs,
         notifier,
         private_symbols::PrivateSymbols,
@@ -108,6 +110,8 @@ struct KmodRs {
     _watcher: notifier::Registration<notifier::Modules<ModuleWatcher>>,
     #[pin]
     _suspend_watcher: notifier::Registration<notifier::Suspend<SuspendWatcher>>,
+    #[pin]
+    _cipher_watcher: notifier::Registration<crypto::Algorithms<CipherWatcher>>,
     _livepatch: Livepatch,
     _reports: Reports,
     _directory: Arc<debugfs::Directory>,
@@ -176,8 +180,8 @@ impl kernel::InPlaceModule for KmodRs {
             _autoloaded <-
                 debugfs::File::new(directory.clone()?, autoloaded::List(autoloaded.clone()?)),
             _watcher <- notifier::Registration::new(notifier::Modules(ModuleWatcher {
-                helpers: helpers?,
-                firewall: firewall?,
+                helpers: helpers.clone()?,
+                firewall: firewall.clone()?,
                 refusals: refusals?,
                 autoloaded: autoloaded?,
                 unloads: unloads?,
@@ -185,6 +189,11 @@ impl kernel::InPlaceModule for KmodRs {
             _suspend_watcher <- notifier::Registration::new(notifier::Suspend(SuspendWatcher {
                 sharing: sharing?,
                 unwaiting: unwaiting?,
+            })),
+            _cipher_watcher <- notifier::Registration::new(crypto::Algorithms(CipherWatcher {
+                firewall: firewall?,
+                helpers: helpers?,
+                is_active: livepatch::is_active,
             })),
             _directory: directory?,
             _reports: Reports(log?),

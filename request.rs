@@ -7,6 +7,7 @@
 
 mod answer;
 pub(crate) mod chain;
+pub(crate) mod cipher_watcher;
 mod deadline;
 mod environment;
 pub(crate) mod helpers;
@@ -208,7 +209,7 @@ impl Kmod {
     /// errno.
     ///
     /// Context: may sleep. The caller may hold mutexes, but none that the helper needs.
-    pub(crate) fn request_module(&self, request: &Request<'_>, on_stack: &OnStack<'_>) -> c_int {
+    pub(crate) fn request_module(&self, request: &Request, on_stack: &OnStack<'_>) -> c_int {
         // 1. The requester, and the chain of the request. The record begins here, so that a request
         // that is refused has one, too.
         let requester = Requester::current();
@@ -322,9 +323,6 @@ impl Kmod {
             return Err(Refusal::SwitchedOff);
         }
         if request.is_cut {
-            // The kernel may ask for the parts of a cipher with such a name, so the firewall has to
-            // remember what it would have decided: see firewall/ciphers.rs.
-            let _ = self.firewall.decide(request.whole_name, view);
             return Err(Refusal::NameTooLong);
         }
 

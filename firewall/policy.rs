@@ -91,10 +91,8 @@ pub(crate) enum Rule {
     Capability,
     /// The effective user id of the requester is up to `autoload_system_uids`, so it is privileged.
     SystemUid,
-    /// The decision on this algorithm, of which the requester asks for a part.
+    /// What was decided about the task that wants this algorithm, which the requester makes.
     Crypto(Name),
-    /// A decision on an algorithm that denied was pushed out; it may have been the one that counts.
-    CryptoForgotten,
 }
 
 impl fmt::Display for Rule {
@@ -110,7 +108,6 @@ impl fmt::Display for Rule {
             Self::Capability => f.write_str("capability"),
             Self::SystemUid => f.write_str("autoload_system_uids"),
             Self::Crypto(algorithm) => f.write_fmt(fmt!("crypto {algorithm}")),
-            Self::CryptoForgotten => f.write_str("crypto, forgotten"),
         }
     }
 }
@@ -125,14 +122,14 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    fn allowed(rule: Rule) -> Self {
+    pub(crate) fn allowed(rule: Rule) -> Self {
         Self {
             is_allowed: true,
             rule,
         }
     }
 
-    fn denied(rule: Rule) -> Self {
+    pub(crate) fn denied(rule: Rule) -> Self {
         Self {
             is_allowed: false,
             rule,

@@ -13,7 +13,6 @@
 #include <linux/async.h>
 #include <linux/bug.h>
 #include <linux/compiler.h>
-#include <linux/crypto.h>
 #include <linux/kernel.h>
 #include <linux/kmod.h>
 #include <linux/livepatch.h>
@@ -26,12 +25,6 @@
 static_assert(MODULE_NAME_LEN == KMOD_RS_NAME_LEN);
 
 /*
- * A helper gets no name of MODULE_NAME_LEN bytes or more. But the firewall
- * needs the whole name of a cipher: see firewall/ciphers.rs.
- */
-static_assert(KMOD_RS_WHOLE_LEN == sizeof("crypto-") - 1 + CRYPTO_MAX_ALG_NAME + 1);
-
-/*
  * The entry. The livepatch core looks for this function on the stacks of
  * sleeping tasks, and for nothing else of this module. So it must be on the
  * stack while the Rust side runs: it is not inlined, and the barrier keeps the
@@ -41,7 +34,7 @@ static_assert(KMOD_RS_WHOLE_LEN == sizeof("crypto-") - 1 + CRYPTO_MAX_ALG_NAME +
 static noinline __printf(2, 3)
 int kmod_rs_request_module(bool wait, const char *fmt, ...)
 {
-	char name[KMOD_RS_WHOLE_LEN];
+	char name[MODULE_NAME_LEN];
 	va_list args;
 	int len, ret;
 

@@ -131,7 +131,6 @@ unsafe extern "C" fn kmod_rs_handle_request(
 
     let request = Request {
         name: Name::new(formatted),
-        whole_name: formatted,
         // CAST: `vsnprintf()` returns no negative length.
         is_cut: len as usize >= NAME_LEN,
         wait,

@@ -23,13 +23,11 @@ use core::cell::Cell;
 use kernel::prelude::*;
 
 /// A request: the arguments of a call of `request_module()`.
-pub(crate) struct Request<'a> {
+pub(crate) struct Request {
     /// The formatted name; its beginning if it is too long.
     pub(crate) name: Name,
     /// Whether the name is too long.
     pub(crate) is_cut: bool,
-    /// The formatted name again; as much of it as the firewall needs, up to 135 bytes.
-    pub(crate) whole_name: &'a CStr,
     /// Whether the request waits for its helper to exit, or only for it to be started.
     pub(crate) wait: bool,
     /// The address that the call returns to.
@@ -39,7 +37,7 @@ pub(crate) struct Request<'a> {
 /// A request while it is served.
 pub(crate) struct Serving<'a> {
     /// The request.
-    pub(crate) request: &'a Request<'a>,
+    pub(crate) request: &'a Request,
     /// The task that makes it.
     pub(crate) requester: &'a Requester,
     /// Its chain.

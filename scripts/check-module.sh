@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PRIVATE="has_capability_noaudit modprobe_path modules security_kernel_module_request walk_process_tree"
+PRIVATE="cryptomgr_probe has_capability_noaudit modprobe_path modules security_kernel_module_request walk_process_tree"
 ENTRY=kmod_rs_request_module
 # The end of the name of Modprobe::start(), which starts a helper and does not wait.
 STARTER=9unwaiting9Startable5start

@@ -9,7 +9,10 @@
 #include <linux/types.h>
 
 #define KMOD_RS_NAME_LEN 56				/* name.rs: NAME_LEN */
-#define KMOD_RS_WHOLE_LEN 136				/* entry.c */
+#define KMOD_RS_ALGORITHM_LEN 128			/* crypto.rs: ALGORITHM_LEN */
+
+struct crypto_larval;
+struct notifier_block;
 
 /* Rust, called from C. */
 int kmod_rs_handle_request(const char *name, int len, bool wait,
@@ -48,6 +51,14 @@ const char *kmod_rs_autoload_allow(void);		/* text_parameters.rs */
 const char *kmod_rs_autoload_deny(void);		/* text_parameters.rs */
 void kmod_rs_symbol(char *buffer, size_t size,
 		    unsigned long address);		/* requester.rs */
+struct crypto_larval *kmod_rs_larval(unsigned long event, void *data); /* crypto.rs */
+const char *kmod_rs_larval_name(const struct crypto_larval *larval); /* crypto.rs */
+void kmod_rs_larval_set(struct crypto_larval *larval, u32 verdict, bool hide); /* crypto.rs */
+bool kmod_rs_crypto_is_maker(void);			/* crypto.rs */
+u32 kmod_rs_crypto_made(char *name, size_t size);	/* crypto.rs */
+void kmod_rs_crypto_disown(void);			/* crypto.rs */
+int kmod_rs_crypto_register(struct notifier_block *block); /* crypto.rs */
+int kmod_rs_crypto_unregister(struct notifier_block *block); /* crypto.rs */
 
 /* Assembler (ksyms.S), called from Rust: private symbols of the kernel. */
 int kmod_rs_security_kernel_module_request(char *name);	/* security.rs */
@@ -56,5 +67,6 @@ void kmod_rs_walk_process_tree(void *top, int (*visitor)(void *task, void *data)
 			       void *data);		/* process_tree.rs */
 extern char *const kmod_rs_modprobe_path;		/* modprobe_path.rs */
 extern struct list_head *const kmod_rs_modules;		/* module_list.rs */
+extern void *const kmod_rs_cryptomgr_probe;		/* crypto.c */
 
 #endif /* KMOD_RS_H */

@@ -75,3 +75,10 @@ SYM_DATA_START(kmod_rs_modules)
 	.quad	".klp.tombstone.modules"
 	KLP_RELOC .Lmodules, modules, 0, R_X86_64_64
 SYM_DATA_END(kmod_rs_modules)
+
+/* int (*const kmod_rs_cryptomgr_probe)(void *data), which is compared and not called */
+SYM_DATA_START(kmod_rs_cryptomgr_probe)
+.Lcryptomgr_probe:
+	.quad	".klp.tombstone.cryptomgr_probe"
+	KLP_RELOC .Lcryptomgr_probe, cryptomgr_probe, 0, R_X86_64_64
+SYM_DATA_END(kmod_rs_cryptomgr_probe)

@@ -33,7 +33,7 @@ pub(crate) unsafe trait Notified: Send + Sync + 'static {
     /// Removes a block from the list.
     const UNREGISTER: unsafe extern "C" fn(*mut bindings::notifier_block) -> c_int;
 
-    /// The place of the block in the list: those with a higher number are called first.
+    /// The priority of a block. The kernel calls blocks with a higher one first.
     const PRIORITY: c_int = 0;
 
     /// Passes a notification on to the watcher.
