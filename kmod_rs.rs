@@ -6,6 +6,7 @@
 //! unloaded. README.md says how to use it and Documentation/design.rst how it works; request.rs is
 //! the path of a request.
 
+mod chosen_names;
 mod concurrency;
 mod firewall;
 mod livepatch;

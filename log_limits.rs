@@ -10,10 +10,13 @@
 //! Root and the kernel are not forgotten and have room that nobody else can use. See "The log" in
 //! Documentation/design.rst.
 
-use crate::wrappers::{
-    delayed_work,
-    name::Name,
-    requester::Account, //
+use crate::{
+    chosen_names,
+    wrappers::{
+        delayed_work,
+        name::Name,
+        requester::Account, //
+    }, //
 };
 use core::mem;
 use kernel::{
@@ -125,9 +128,9 @@ impl fmt::Display for Kind {
 enum Owner {
     /// The account that the request is on.
     Account(Account),
-    /// The kernel's account, for the names of ciphers. Users choose these and have a thread of the
-    /// kernel make the requests, so they must not hide other lines of the kernel.
-    Ciphers,
+    /// The kernel's account, for names that others may have chosen. They have a thread of the
+    /// kernel make the requests, so these must not hide other lines of the kernel.
+    Chosen,
 }
 
 impl Owner {
@@ -135,8 +138,12 @@ impl Owner {
     const KERNEL: Self = Self::Account(Account::KERNEL);
 
     fn new(account: Account, name: &Name) -> Self {
-        if account == Account::KERNEL && name.as_cstr().to_bytes().starts_with(b"crypto-") {
-            Self::Ciphers
+        let name = name.as_cstr();
+
+        if account == Account::KERNEL
+            && (chosen_names::is_chosen(name) || chosen_names::is_algorithm(name))
+        {
+            Self::Chosen
         } else {
             Self::Account(account)
         }
@@ -147,7 +154,7 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Account(account) => account.fmt(f),
-            Self::Ciphers => f.write_fmt(fmt!("{}/crypto", Account::KERNEL)),
+            Self::Chosen => f.write_fmt(fmt!("{}/chosen", Account::KERNEL)),
         }
     }
 }
@@ -296,7 +303,7 @@ impl Alarm {
 /// All times are in nanoseconds, from one clock that does not go back. But what one task has read
 /// may be counted after what another one has read later.
 struct Ledgers {
-    /// Those of [`Owner::ROOT`], [`Owner::KERNEL`] and [`Owner::Ciphers`], in this order, and
+    /// Those of [`Owner::ROOT`], [`Owner::KERNEL`] and [`Owner::Chosen`], in this order, and
     /// [`MAX_ACCOUNTS`] others.
     ledgers: KVec<Ledger>,
     /// The last lines that were written, [`MAX_LINES`] for each ledger in the same order.
@@ -314,7 +321,7 @@ struct Ledgers {
 
 impl Ledgers {
     /// The owners that are not forgotten.
-    const LASTING: [Owner; 3] = [Owner::ROOT, Owner::KERNEL, Owner::Ciphers];
+    const LASTING: [Owner; 3] = [Owner::ROOT, Owner::KERNEL, Owner::Chosen];
 
     fn new() -> Result<Self> {
         let size = Self::LASTING.len() + MAX_ACCOUNTS;
@@ -798,9 +805,11 @@ mod tests {
     #[test]
     fn names_that_users_choose_do_not_hide_lines_of_the_kernel() -> Result {
         let mut ledgers = Ledgers::new()?;
-        for number in 0..30 {
-            let name = CString::try_from_fmt(fmt!("crypto-{number}"))?;
-            ledgers.admit(Kind::Denied, Account::KERNEL, &Name::new(&name), START);
+        for number in 0..15 {
+            for prefix in ["crypto", "tty-ldisc"] {
+                let name = CString::try_from_fmt(fmt!("{prefix}-{number}"))?;
+                ledgers.admit(Kind::Denied, Account::KERNEL, &Name::new(&name), START);
+            }
         }
         assert_eq!(flood(&mut ledgers, Account::KERNEL, 30, START)?, 10);
         assert_eq!(report(&mut ledgers, START + INTERVAL), (2, 40));
@@ -872,8 +881,8 @@ mod tests {
         );
         let shown = CString::try_from_fmt(fmt!("{}{}", Again(0), Again(7)))?;
         assert_eq!(shown.to_bytes(), b" again=7");
-        let shown = CString::try_from_fmt(fmt!("{}", Owner::Ciphers))?;
-        assert_eq!(shown.to_bytes(), b"kernel/crypto");
+        let shown = CString::try_from_fmt(fmt!("{}", Owner::Chosen))?;
+        assert_eq!(shown.to_bytes(), b"kernel/chosen");
         Ok(())
     }
 }

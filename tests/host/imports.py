@@ -24,6 +24,7 @@ FLOORS = [
     ["records"],
     ["firewall"],
     ["concurrency", "log_limits", "usermode_helper"],
+    ["chosen_names"],
     ["wrappers"],
 ]
 

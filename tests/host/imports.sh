@@ -34,6 +34,8 @@ refused firewall.rs 'use crate::{request::Kmod, wrappers::wait};' \
 	"firewall.rs imports request.rs, which is above it"
 refused wrappers/log.rs 'use crate::concurrency::{Slot, Slots};' \
 	"wrappers/log.rs imports concurrency.rs, which is above it"
+refused chosen_names.rs 'use crate::log_limits::LogLimits;' \
+	"chosen_names.rs imports log_limits.rs, which is above it"
 refused wrappers/pid.rs 'fn f() { crate::records::record::f() }' \
 	"wrappers/pid.rs imports records/record.rs, which is above it"
 refused concurrency.rs 'use crate::usermode_helper;' \

@@ -130,7 +130,7 @@ holds "a container" await are_counted 12 'box-[0-9]+' denied "$namespace"
 holds "the kernel" await are_counted 12 'kern-[0-9]+' denied kernel
 "${DOZEN[@]}" "wk crypto-% $NOT_FOUND" >/dev/null 2>&1
 holds "and the ciphers that it makes requests for" \
-	await are_counted 12 'crypto-[0-9]+' denied kernel/crypto
+	await are_counted 12 'crypto-[0-9]+' denied kernel/chosen
 as_uid 1234 /kmod_rs/load --tasks=12 --rounds=1 "w again-self-% 256" >/dev/null 2>&1
 holds "the user whose request leads to a loop" \
 	await are_counted 12 'again-self-[0-9]+ -> again-self-[0-9]+' loop 1234
