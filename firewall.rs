@@ -11,6 +11,7 @@
 pub(crate) mod parameters;
 mod patterns;
 pub(crate) mod policy;
+mod workers;
 
 use self::{
     patterns::Patterns,
@@ -285,7 +286,8 @@ impl Firewall {
             Subject {
                 is_nested: view.is_nested,
                 // If nothing is known of the task that it works for, it may have what anybody may.
-                is_anybody: making.is_some() && cipher.is_none(),
+                is_anybody: making.is_some() && cipher.is_none()
+                    || requester::is_kernel_thread() && workers::is_judged_as_anybody(name),
                 credentials: || Credentials::current(self.symbols),
                 cgroup: view.cgroup,
                 cipher,

@@ -87,6 +87,8 @@ pub(crate) enum Rule {
     Nested,
     /// The requester is a thread or a worker of the kernel, and so privileged.
     KernelThread,
+    /// The requester is a thread or a worker of the kernel, but somebody else has chosen the name.
+    AsAnybody,
     /// The requester has the capability that makes it privileged.
     Capability,
     /// The effective user id of the requester is up to `autoload_system_uids`, so it is privileged.
@@ -105,6 +107,7 @@ impl fmt::Display for Rule {
             Self::Setuid => f.write_str("autoload_setuid 0"),
             Self::Nested => f.write_str("nested"),
             Self::KernelThread => f.write_str("kernel thread"),
+            Self::AsAnybody => f.write_str("kernel thread, as anybody"),
             Self::Capability => f.write_str("capability"),
             Self::SystemUid => f.write_str("autoload_system_uids"),
             Self::Crypto(algorithm) => f.write_fmt(fmt!("crypto {algorithm}")),
@@ -179,7 +182,7 @@ pub(crate) struct Subject<'a, C> {
     /// Whether the request is nested.
     pub(crate) is_nested: bool,
     /// Whether the requester is judged as anybody, although it is a thread or a worker of the
-    /// kernel: somebody else has chosen the name.
+    /// kernel: somebody else has chosen the name, or may have.
     pub(crate) is_anybody: bool,
     /// Returns the credentials of the requester.
     pub(crate) credentials: C,
@@ -318,7 +321,7 @@ impl Rules {
         let by_mode = Rule::Mode(self.mode);
 
         if subject.is_anybody {
-            return Err(by_mode);
+            return Err(Rule::AsAnybody);
         }
         if subject.is_nested {
             return Ok(Rule::Nested);
@@ -678,10 +681,11 @@ mod tests {
                     cgroup: &LazyCgroup::known(None),
                     cipher: None,
                 };
-                rules.decide(name, subject).is_allowed
+                rules.decide(name, subject)
             };
-            assert_eq!(decide(c"a"), allowed);
-            assert!(decide(c"b"));
+            assert_eq!(decide(c"a").is_allowed, allowed);
+            assert!(allowed || decide(c"a").rule == Rule::AsAnybody);
+            assert!(decide(c"b").is_allowed);
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ void kmod_rs_requester_cgroup(char *buffer, size_t size); /* requester.rs */
 const char *kmod_rs_autoload_allow(void);		/* text_parameters.rs */
 const char *kmod_rs_autoload_deny(void);		/* text_parameters.rs */
 void kmod_rs_symbol(char *buffer, size_t size,
-		    unsigned long address);		/* requester.rs */
+		    unsigned long address);		/* requester.rs, stack_trace.rs */
 struct crypto_larval *kmod_rs_larval(unsigned long event, void *data); /* crypto.rs */
 const char *kmod_rs_larval_name(const struct crypto_larval *larval); /* crypto.rs */
 void kmod_rs_larval_set(struct crypto_larval *larval, u32 verdict, bool hide); /* crypto.rs */

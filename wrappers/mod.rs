@@ -22,6 +22,7 @@ pub(crate) mod private_symbols;
 pub(crate) mod process_tree;
 pub(crate) mod requester;
 pub(crate) mod security;
+pub(crate) mod stack_trace;
 pub(crate) mod sysctl;
 pub(crate) mod text_parameters;
 pub(crate) mod trace;

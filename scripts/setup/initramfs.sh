@@ -45,8 +45,8 @@ MODULES=(
 	af_alg algif_aead algif_hash algif_rng algif_skcipher
 	can can_raw dccp bluetooth netlink_diag phonet rds sctp tipc vsock_loopback
 	dummy tun ip_set ip_tables ip6_tables arp_tables nf_tables pppox
-	# line disciplines
-	n_hdlc ppp_generic slip
+	# line disciplines, and the bus of a test
+	n_hdlc ppp_generic slip wire
 	# algorithms
 	'=crypto' lzo lz4
 	# the kernel's own test of module loading, if the kernel has these modules

@@ -209,7 +209,7 @@ for what in mode enforce; do
 	look
 	case $what in
 		# Nothing was decided about him.
-		mode) rule="autoload_mode 1" ;;
+		mode) rule="kernel thread, as anybody" ;;
 		enforce) rule="crypto cbc(serpent)" ;;
 	esac
 	is "the thread's rule" "$(by_thread | head -n 1)" \
