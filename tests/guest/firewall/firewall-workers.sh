@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A worker or thread of the kernel is not privileged for a name that somebody else has chosen.
+# A worker or thread of the kernel is not privileged for a name that somebody else has chosen. And
+# what a denied request is answered breaks no caller.
 
 . "$(dirname "$0")/lib.sh"
-plan 33
+plan 35
 
 # Each with the end that has the helper exit with 3.
 CHOSEN=(block-major-exit-3 net-pf-exit-3 nfs-layouttype4-exit-3 rpcexit-3 rpc-auth-gss-exit-3
@@ -35,7 +36,7 @@ each_chosen() {
 	done | sort -u
 }
 
-for module in ask_worker tipc drbd; do
+for module in ask_worker tipc drbd ask_phy; do
 	insmod "/kmod_rs/$module.ko"
 done
 use_helper
@@ -91,5 +92,9 @@ set_rule autoload_allow 'crypto-exit-3*'
 is "tipc: one that anybody may have" "$(algorithm tipc q)" "allowed autoload_allow crypto-exit-3*"
 set_rule autoload_allow $'\n'
 
-rmmod drbd tipc ask_worker
+# What a network driver gets that wants a PHY.
+is "a PHY without a driver, denied" "$(as_nobody bash -c 'echo 4660 >/dev/ask_phy' 2>&1)" ""
+is "the driver was asked for" "$(newest result) $(verdict)" "$NOT_FOUND denied autoload_mode 1"
+
+rmmod ask_phy drbd tipc ask_worker
 finish
