@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writes random lists to autoload_allow and makes requests for random names. If the kernel accepts
- * a list, it must let through each name that one of the patterns matches by fnmatch(3), and no
- * other name. If it refuses a list, the old list must stay. It must accept lists in which only *
- * and ? are special.
+ * Writes random lists to autoload_allow and autoload_deny and makes requests for random names. If
+ * the kernel accepts a list, it must let through (or deny) each name that one of the entries matches
+ * by fnmatch(3), and no other name. If it refuses a list, the old list must stay. It must accept
+ * lists in which only * and ? are special.
  *
- * autoload_mode has to be 2, so that a name that is not matched gets -EPERM. The program in
- * /proc/sys/kernel/modprobe must not exist, so that a name that is matched gets -ENOENT.
+ * Before fnmatch(3) compares them, names and patterns for names are folded, so that - and _ are the
+ * same. Of an entry NAME@CGROUP, the cgroup must match, too: that of this process in the unified
+ * hierarchy, whose path is not folded.
+ *
+ * The program in /proc/sys/kernel/modprobe must not exist, so that a name that is let through gets
+ * -ENOENT. One that is denied gets 256.
  *
  * Prints what differed, and at the end how many lists and names there were. The exit status is 1 if
  * anything differed.
@@ -24,18 +28,27 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ALLOW "/proc/sys/kernel/kmod_rs/autoload_allow"
+#define KNOBS "/proc/sys/kernel/kmod_rs/"
 /* As in patterns.rs and name.rs. */
 #define MAX_LIST 4096
 #define MAX_NAME 55
 #define MAX_PATTERNS 2048
+#define NOT_FOUND 256
+
+/* The lists, the modes in which they decide, and what becomes of a name that they match. */
+static const struct knob {
+	const char *file, *mode;
+	long matched, other;
+} allow = { KNOBS "autoload_allow", "2\n", -ENOENT, NOT_FOUND },
+  deny = { KNOBS "autoload_deny", "0\n", NOT_FOUND, -ENOENT };
+static const struct knob *knob = &allow;
 
 /* Characters that are special, and some that are not. */
-static const char special[] = "**??[[[]]]!!^:.=--\\\\abcxyz09/_ \x01\x7f\x80\xff";
+static const char special[] = "**??[[[]]]!!^:.=---__\\\\@abcxyz09/+ \x01\x7f\x80\xff";
 static const char harmless[] = "**??abcxyz09/_-.!]^:=\x01\x7f\x80\xff";
-
 static char list[MAX_LIST + 64], before[MAX_LIST + 64], shown[MAX_LIST + 64];
 static char *patterns[MAX_PATTERNS];
+static char cgroup[MAX_LIST];
 static int nr_patterns, bad;
 static long lists, taken, names, matches;
 
@@ -59,12 +72,46 @@ static int list_length(void)
 	}
 }
 
+/* Appends a pattern for cgroups to the list, often one that matches. */
+static int add_cgroup(int length)
+{
+	const char *c;
+
+	if (length > MAX_LIST / 2)
+		return length;
+	list[length++] = '@';
+	for (c = cgroup; *c; c++) {
+		switch (below(40)) {
+		case 0:
+			list[length++] = '?';
+			break;
+		case 1:
+			list[length++] = '*';
+			c += below(strlen(c));
+			break;
+		case 2:
+			length += sprintf(list + length, "[%c]", *c);
+			break;
+		case 3:
+			list[length++] = choose(special);
+			break;
+		default:
+			if (*c == '@')
+				list[length++] = '\\';
+			list[length++] = *c;
+		}
+	}
+	return length;
+}
+
 static int make_list(const char *alphabet)
 {
 	int i, length = list_length();
 
 	for (i = 0; i < length; i++)
 		list[i] = alphabet == harmless && !below(6) ? ' ' : choose(alphabet);
+	if (alphabet == special && !below(3))
+		length = add_cgroup(length);
 	/* Most lists end with a newline. A few have a newline or a NUL inside. */
 	if (below(8))
 		list[length++] = '\n';
@@ -107,27 +154,114 @@ static void complain(const char *what, const char *text)
 
 static void read_list(char *to)
 {
-	int fd = open(ALLOW, O_RDONLY);
+	int fd = open(knob->file, O_RDONLY);
 	ssize_t n = fd < 0 ? -1 : read(fd, to, sizeof(shown) - 1);
 
 	if (n < 1)
-		err(1, ALLOW);
+		err(1, "%s", knob->file);
 	to[n - 1] = '\0';
 	close(fd);
 }
 
-/* Returns 0 if the kernel accepts the list, and otherwise -1 with errno. */
+static void write_file(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		err(1, "%s", file);
+	close(fd);
+}
+
+/* Goes on with this list. The other one is empty then. */
+static void use(const struct knob *list)
+{
+	write_file(allow.file, "\n");
+	write_file(deny.file, "\n");
+	write_file(KNOBS "autoload_mode", list->mode);
+	knob = list;
+}
+
+/*
+ * Returns 0 if the kernel accepts the list, and otherwise -1 with errno. Writes on if only a part
+ * was taken, as all programs do.
+ */
 static int write_list(int length)
 {
-	int fd = open(ALLOW, O_WRONLY);
-	ssize_t n = fd < 0 ? -2 : write(fd, list, length);
-	int error = errno;
+	int fd = open(knob->file, O_WRONLY), written = 0, error;
+	ssize_t n;
 
-	if (n == -2)
-		err(1, ALLOW);
+	if (fd < 0)
+		err(1, "%s", knob->file);
+	do {
+		n = write(fd, list + written, length - written);
+		error = errno;
+		if (n > 0)
+			written += n;
+	} while (n > 0 && written < length);
 	close(fd);
 	errno = error;
-	return n == length ? 0 : -1;
+	return n < 0 ? -1 : 0;
+}
+
+static char folded(char c)
+{
+	return c == '-' ? '_' : c;
+}
+
+static void fold_name(char *to, const char *from)
+{
+	do
+		*to++ = folded(*from);
+	while (*from++);
+}
+
+/*
+ * Writes a class of a pattern as one that is compared with folded names. It has a _ if it has either
+ * - or _. Here the first member has a backslash, so that it is never special to fnmatch(3). Returns
+ * what follows the class.
+ */
+static const char *fold_class(char **to, const char *from)
+{
+	int negated = from[1] == '!';
+	const char *members = from + 1 + negated, *end = strchr(members + 1, ']');
+	char class[MAX_LIST + 64];
+
+	sprintf(class, "[\\%.*s]", (int)(end - members), members);
+	*to += sprintf(*to, "[%s%s%s", negated ? "!" : "",
+		       fnmatch(class, "-", 0) && fnmatch(class, "_", 0) ? "" : "\\_", class + 1);
+	return end + 1;
+}
+
+/* Writes the pattern for names of an entry. Returns the one for cgroups, or NULL. */
+static const char *fold_entry(char *to, const char *from)
+{
+	while (*from && *from != '@') {
+		if (*from == '[') {
+			from = fold_class(&to, from);
+			continue;
+		}
+		if (*from == '\\')
+			*to++ = *from++;
+		*to++ = folded(*from++);
+	}
+	*to = '\0';
+	return *from ? from + 1 : NULL;
+}
+
+static int is_matched(const char *entry, const char *name)
+{
+	static char pattern[4 * MAX_LIST];
+	char folded_name[MAX_NAME + 1];
+	const char *path = fold_entry(pattern, entry);
+
+	fold_name(folded_name, name);
+	return !fnmatch(pattern, folded_name, 0) && (!path || !fnmatch(path, cgroup, 0));
+}
+
+/* A path is no name while the rules can deny anything. */
+static int is_path(const char *name)
+{
+	return (knob == &allow || nr_patterns) && (*name == '/' || !strncmp(name, "./", 2));
 }
 
 /* Makes a name, often one that fits a pattern. */
@@ -142,7 +276,11 @@ static int make_name(char *name)
 			name[i] = choose(special);
 	}
 	for (; pattern && *pattern && length < MAX_NAME; pattern++) {
-		if (*pattern == '*') {
+		if (*pattern == '@' && below(16))
+			break;
+		if ((*pattern == '-' || *pattern == '_') && below(2)) {
+			name[length++] = *pattern == '-' ? '_' : '-';
+		} else if (*pattern == '*') {
 			for (i = below(4); i > 0 && length < MAX_NAME; i--)
 				name[length++] = choose(special);
 		} else if (*pattern == '?' || !below(12)) {
@@ -174,27 +312,30 @@ static long ask(const char *name)
 static void try_name(void)
 {
 	char name[MAX_NAME + 1];
-	int i, expected = 0;
-	long answer;
+	int i, matched = 0;
+	long answer, expected;
 
 	if (!make_name(name))
 		return;
-	for (i = 0; i < nr_patterns && !expected; i++)
-		expected = !fnmatch(patterns[i], name, 0);
+	for (i = 0; i < nr_patterns && !matched; i++)
+		matched = is_matched(patterns[i], name);
+	expected = is_path(name) ? NOT_FOUND : matched ? knob->matched : knob->other;
 	answer = ask(name);
 	names++;
-	matches += expected;
-	if (answer != (expected ? -ENOENT : -EPERM)) {
-		complain("list", list);
-		complain(expected ? "is not matched" : "is matched", name);
+	matches += matched;
+	if (answer != expected) {
+		complain(knob->file, list);
+		complain(matched ? "is not matched" : "is matched", name);
 	}
 }
 
 static void try_list(void)
 {
 	const char *alphabet = below(4) ? special : harmless;
-	int i, length = make_list(alphabet), result;
+	int i, length = make_list(alphabet), is_whole = list[length - 1] == '\n', result;
 
+	if (!below(32))
+		use(below(2) ? &allow : &deny);
 	read_list(before);
 	result = write_list(length);
 	lists++;
@@ -203,18 +344,30 @@ static void try_list(void)
 		list[length < MAX_LIST ? length : MAX_LIST] = '\0';
 		if (errno != EINVAL || strcmp(shown, before))
 			complain("refused otherwise", list);
-		if (alphabet == harmless && length <= MAX_LIST)
+		if (alphabet == harmless && length <= MAX_LIST && is_whole)
 			complain("refused", list);
 		return;
 	}
-	if (length > MAX_LIST)
-		complain("taken, but too long", shown);
+	if (length > MAX_LIST || !is_whole)
+		complain("taken, but too long or not whole", shown);
 	split(length);
 	if (strcmp(shown, list))
 		complain("shown otherwise", list);
 	taken++;
 	for (i = 0; i < 8; i++)
 		try_name();
+}
+
+/* Finds out in which cgroup of the unified hierarchy this process is. */
+static void read_cgroup(void)
+{
+	FILE *file = fopen("/proc/self/cgroup", "r");
+	char line[MAX_LIST];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "0::%[^\n]", cgroup) == 1)
+			return;
+	errx(1, "in no cgroup");
 }
 
 int main(int argc, char **argv)
@@ -224,6 +377,8 @@ int main(int argc, char **argv)
 	if (argc != 3)
 		errx(2, "usage: fuzz SECONDS SEED");
 	srandom(atoi(argv[2]));
+	read_cgroup();
+	use(&allow);
 	end = time(NULL) + atoi(argv[1]);
 	while (time(NULL) < end && !bad)
 		try_list();

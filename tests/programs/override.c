@@ -1,26 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Opens a socket of a family as an ordinary user, but with the credentials of root in place during
- * the call. These are the credentials that io_uring was given while the task still was root. The
- * task itself is nobody.
+ * Opens a socket of a family with two different sets of credentials: the task's own, and others
+ * that are in place during the call. io_uring has them: it was given them by somebody else, or its
+ * worker is older than they are.
  *
- * usage: override FAMILY
+ *	root		an ordinary user has the credentials of root in place, from when the task
+ *			still was root
+ *	nobody		root has those of an ordinary user in place
+ *	container	root has those of root in another user namespace in place
+ *	worker		a worker that was made when the task still was root has those of an
+ *			ordinary user in place
+ *
+ * usage: override HOW FAMILY
  */
 #define _GNU_SOURCE
 #include <err.h>
 #include <grp.h>
 #include <linux/io_uring.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define NOBODY 65534
 
-static void *map(int ring, size_t size, off_t what)
+static int ring;
+static struct io_uring_params params;
+static struct io_uring_sqe *sqe;
+static char *submissions, *completions;
+
+static void *map(size_t size, off_t what)
 {
 	void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring, what);
 
@@ -29,44 +43,113 @@ static void *map(int ring, size_t size, off_t what)
 	return address;
 }
 
-int main(int argc, char **argv)
+static void make_ring(void)
 {
-	struct io_uring_params params = { 0 };
-	struct io_uring_sqe *sqe;
-	struct io_uring_cqe *cqe;
-	char *submissions, *completions;
-	int ring, root;
-
-	if (argc != 2)
-		errx(2, "usage: override FAMILY");
-
 	ring = syscall(__NR_io_uring_setup, 1, &params);
 	if (ring < 0)
 		err(1, "io_uring_setup");
-	submissions = map(ring, params.sq_off.array + params.sq_entries * sizeof(unsigned int),
+	submissions = map(params.sq_off.array + params.sq_entries * sizeof(unsigned int),
 			  IORING_OFF_SQ_RING);
-	completions = map(ring, params.cq_off.cqes + params.cq_entries * sizeof(*cqe),
+	completions = map(params.cq_off.cqes + params.cq_entries * sizeof(struct io_uring_cqe),
 			  IORING_OFF_CQ_RING);
-	sqe = map(ring, params.sq_entries * sizeof(*sqe), IORING_OFF_SQES);
+	sqe = map(params.sq_entries * sizeof(*sqe), IORING_OFF_SQES);
+}
 
-	root = syscall(__NR_io_uring_register, ring, IORING_REGISTER_PERSONALITY, NULL, 0);
-	if (root < 0)
+/* Gives the ring the credentials that the task has now. */
+static int personality(void)
+{
+	int id = syscall(__NR_io_uring_register, ring, IORING_REGISTER_PERSONALITY, NULL, 0);
+
+	if (id < 0)
 		err(1, "io_uring_register");
-	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-	    setresuid(NOBODY, NOBODY, NOBODY))
-		err(1, "cannot become nobody");
+	return id;
+}
+
+/* Opens a socket by the ring. Returns its number, or a negative errno. */
+static int open_socket(int family, int personality, int flags)
+{
+	unsigned int *tail = (unsigned int *)(submissions + params.sq_off.tail);
+	unsigned int *head = (unsigned int *)(completions + params.cq_off.head);
+	struct io_uring_cqe *cqes = (struct io_uring_cqe *)(completions + params.cq_off.cqes);
+	int result;
 
 	memset(sqe, 0, sizeof(*sqe));
 	sqe->opcode = IORING_OP_SOCKET;
-	sqe->fd = atoi(argv[1]);
+	sqe->flags = flags;
+	sqe->fd = family;
 	sqe->off = SOCK_STREAM;
-	sqe->personality = root;
+	sqe->personality = personality;
 	((unsigned int *)(submissions + params.sq_off.array))[0] = 0;
-	__atomic_store_n((unsigned int *)(submissions + params.sq_off.tail), 1, __ATOMIC_RELEASE);
+	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
 	if (syscall(__NR_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
 		err(1, "io_uring_enter");
+	result = cqes[*head & (params.cq_entries - 1)].res;
+	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
+	return result;
+}
 
-	cqe = (struct io_uring_cqe *)(completions + params.cq_off.cqes);
-	printf("%s\n", cqe->res < 0 ? strerror(-cqe->res) : "done");
+static void become(uid_t real, uid_t effective, uid_t saved)
+{
+	if (setresuid(real, effective, saved))
+		err(1, "setresuid");
+}
+
+static int personality_of_nobody(void)
+{
+	int id;
+
+	become(NOBODY, NOBODY, 0);
+	id = personality();
+	become(0, 0, 0);
+	return id;
+}
+
+static int personality_of_container(void)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child < 0)
+		err(1, "fork");
+	if (!child) {
+		if (unshare(CLONE_NEWUSER))
+			err(0, "unshare");
+		exit(personality());
+	}
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || !WEXITSTATUS(status))
+		errx(1, "no credentials of another user namespace");
+	return WEXITSTATUS(status);
+}
+
+int main(int argc, char **argv)
+{
+	int family, result;
+
+	if (argc != 3)
+		errx(2, "usage: override HOW FAMILY");
+	family = atoi(argv[2]);
+	make_ring();
+
+	if (!strcmp(argv[1], "root")) {
+		int root = personality();
+
+		if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY))
+			err(1, "cannot become nobody");
+		become(NOBODY, NOBODY, NOBODY);
+		result = open_socket(family, root, 0);
+	} else if (!strcmp(argv[1], "nobody")) {
+		result = open_socket(family, personality_of_nobody(), 0);
+	} else if (!strcmp(argv[1], "container")) {
+		result = open_socket(family, personality_of_container(), 0);
+	} else if (!strcmp(argv[1], "worker")) {
+		/* This makes the worker, which stays. */
+		if (open_socket(AF_UNIX, 0, IOSQE_ASYNC) < 0)
+			errx(1, "no socket");
+		become(NOBODY, NOBODY, NOBODY);
+		result = open_socket(family, 0, IOSQE_ASYNC);
+	} else {
+		errx(2, "how?");
+	}
+	printf("%s\n", result < 0 ? strerror(-result) : "done");
 	return 0;
 }

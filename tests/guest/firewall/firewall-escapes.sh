@@ -66,9 +66,9 @@ chown 65533 /tmp/ask-setuid
 chmod 4755 /tmp/ask-setuid
 is "setuid to somebody else" "$(setpriv --reuid=65534 --clear-groups /tmp/ask-setuid w x)" "$NOT_FOUND"
 rm /tmp/ask-setuid
-# The credentials of the task itself count, not those that it uses for a moment.
+# What counts is what both the task's own credentials and those that it uses for a moment allow.
 is "with the credentials of root in place" \
-	"$(/kmod_rs/override 28) $(newest name) $(newest uid) $(verdict)" \
+	"$(/kmod_rs/override root 28) $(newest name) $(newest uid) $(verdict)" \
 	'Address family not supported by protocol "net-pf-28" 65534 denied autoload_mode 1'
 is "no helper for any" "$(runs)" 1
 
