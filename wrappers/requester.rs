@@ -259,17 +259,21 @@ fn euids() -> Option<[u32; 2]> {
         let task = current!().as_ptr();
         [(*task).real_cred, (*task).cred]
     };
-    // SAFETY: They are valid, and credentials in use do not change. The pointer to the user
-    // namespace is only compared.
-    let are_initial = sets
-        .iter()
-        .all(|set| unsafe { ptr::eq((**set).user_ns, &raw const bindings::init_user_ns) });
+    let are_initial = sets.iter().all(|set| {
+        // SAFETY: It is valid, and credentials in use do not change. The pointer to the user
+        // namespace is only compared.
+        unsafe { ptr::eq((**set).user_ns, &raw const bindings::init_user_ns) }
+    });
 
     // SAFETY: May be called wherever there is a current task.
     let is_in_init_pidns = unsafe { kmod_rs_requester_is_in_init_pidns() };
 
-    // SAFETY: They are valid, and credentials in use do not change.
-    (are_initial && is_in_init_pidns).then(|| sets.map(|set| unsafe { (*set).euid.val }))
+    (are_initial && is_in_init_pidns).then(|| {
+        sets.map(|set| {
+            // SAFETY: It is valid, and credentials in use do not change.
+            unsafe { (*set).euid.val }
+        })
+    })
 }
 
 /// Returns whether the current task has a capability in the initial user namespace, by both sets of
@@ -290,10 +294,13 @@ fn has_capability(_symbols: PrivateSymbols, capability: u32) -> bool {
     // credentials. The pointers are only compared.
     let acts_as_itself = unsafe { ptr::eq((*task).real_cred, (*task).cred) };
 
+    if acts_as_itself {
+        return true;
+    }
+
     // SAFETY: May be called wherever there is a current task. The initial user namespace is never
     // freed.
-    acts_as_itself
-        || unsafe { bindings::ns_capable_noaudit(&raw mut bindings::init_user_ns, capability) }
+    unsafe { bindings::ns_capable_noaudit(&raw mut bindings::init_user_ns, capability) }
 }
 
 /// The whole path of a task's cgroup in the unified hierarchy, seen from its root.
