@@ -4,8 +4,8 @@
 # The /init of a guest with a whole Debian (see debian-root.sh). If the kernel's arguments have
 # `kmod_rs.load`, it takes request_module() over before anything else is loaded. Then it mounts the
 # root file system and copies the files of this boot to it, with the firewall's rules that
-# `kmod_rs.profile=NAME` names. At last it starts the init of that system, which runs /kmod_rs/run
-# (kmod_rs-run.service).
+# `kmod_rs.profile=NAME` names, and the list of modules that belongs to them, if there is one. At
+# last it starts the init of that system, which runs /kmod_rs/run (kmod_rs-run.service).
 
 export PATH=/usr/sbin:/usr/bin
 
@@ -35,4 +35,6 @@ cp -a /kmod_rs /selftests /sysroot/
 cp -a /kmod_rs/debian/. /sysroot/
 profile=$(sed -n 's/.*\bkmod_rs\.profile=\([^ ]*\).*/\1/p' /proc/cmdline)
 [[ ! $profile ]] || cp "/kmod_rs/sysctl.d/60-kmod_rs-$profile.conf" /sysroot/etc/sysctl.d/
+[[ ! -e /kmod_rs/modules-load.d/kmod_rs-$profile.conf ]] ||
+	cp "/kmod_rs/modules-load.d/kmod_rs-$profile.conf" /sysroot/etc/modules-load.d/
 exec switch_root /sysroot /sbin/init

@@ -24,7 +24,12 @@ PATH+=:/usr/sbin:/sbin # For mke2fs.
 DEBIAN=$CACHE/debian
 
 # The system, programs that make the kernel request modules at boot, and what the tests need.
-DEBIAN_PACKAGES="systemd,systemd-sysv,udev,dbus,kmod,nftables,iproute2,procps,gawk,mount,dosfstools,util-linux-extra"
+DEBIAN_PACKAGES="systemd,systemd-sysv,udev,dbus,kmod,nftables,iproute2,procps,gawk,mount,dosfstools,util-linux-extra,iptables"
+
+# Daemons that need modules and have no CAP_SYS_MODULE: the packages and the units. A boot does not
+# start them, tests do.
+DEBIAN_PACKAGES+=",openvpn,iwd,bluez,charon-systemd"
+DAEMONS="openvpn iwd bluetooth strongswan"
 
 # image LABEL SIZE DIRECTORY FILE
 image() {
@@ -34,9 +39,10 @@ image() {
 # Print the commands that finish the new system. They remove what comes from this machine or its
 # network, and make the file systems that the tests mount.
 finish_system() {
-	cat <<-'EOT'
+	cat <<-EOT
 		set -e
-		cd "$1"
+		cd "\$1"
+		chroot . systemctl disable $DAEMONS
 		rm -f etc/apt/sources.list etc/apt/apt.conf.d/99mmdebstrap etc/resolv.conf etc/hostname
 		mkdir -p srv/images
 		truncate --size=8M srv/images/minix srv/images/bfs

@@ -37,6 +37,46 @@ both_have_come_up() {
 	is "the boot with it, too" "$(lines state "$WITH")" running
 }
 
+# needed_for NAME...: the modules that modprobe would load, in order of their names.
+needed_for() {
+	modprobe --show-depends --all "$@" 2>/dev/null |
+		sed -n 's/^insmod .*\/\([^ /]*\)\.ko.*/\1/p' | tr - _ | sort -u
+}
+
+# without_what FILE REPORT: prints the report without the names that stand for these modules only.
+# Those of packet filters are left out as well: nftables.service does not wait for the modules, and
+# the kernel asks for names of which there is no module before it asks for others.
+without_what() {
+	local needed name
+	for name in $(lines asked "$2"); do
+		needed=$(needed_for "$name")
+		[[ $name != nft-* && $name != nfnetlink-* ]] &&
+			[[ ! $needed || $(comm -23 - "$1" <<<"$needed") ]] || echo "asked $name"
+	done >/tmp/left-out
+	grep -vxFf /tmp/left-out "$2"
+}
+
+# account_for FILE: changes the reports so that they can be compared although, in this boot, the
+# modules of this file in modules-load.d were loaded at boot. They must be there, and nobody need
+# have asked for them. These modules are then in /tmp/loaded-at-boot.
+account_for() {
+	local left_out
+	[[ -e $1 ]] || return 0
+	# shellcheck disable=SC2046 # Several names.
+	needed_for $(grep -v '^#' "$1") >/tmp/loaded-at-boot
+	left_out=$(without_what /tmp/loaded-at-boot "$WITHOUT")
+	{
+		grep -v '^module ' <<<"$left_out"
+		{
+			lines module "$WITHOUT"
+			cat /tmp/loaded-at-boot
+		} | sort -u | sed 's/^/module /'
+	} >/tmp/without
+	left_out=$(without_what /tmp/loaded-at-boot "$WITH")
+	echo "$left_out" >/tmp/with
+	WITHOUT=/tmp/without WITH=/tmp/with
+}
+
 # same_as_without: four test points.
 same_as_without() {
 	same "the same units failed" failed
