@@ -550,6 +550,13 @@ nobody_asks() {
 	as_nobody /kmod_rs/ask w "$1"
 }
 
+# in_cgroup PATH COMMAND...: runs the command in this cgroup.
+in_cgroup() {
+	mkdir -p "/sys/fs/cgroup$1"
+	# shellcheck disable=SC2016 # For the other shell.
+	bash -c 'echo 0 >"/sys/fs/cgroup$0/cgroup.procs"; exec "$@"' "$1" "${@:2}"
+}
+
 # verdict: prints what the firewall decided on the newest request, and by which rule.
 verdict() {
 	echo "$(newest policy) $(newest rule | tr -d '"')"

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # scripts/learn.sh makes a list from a run in which nothing is enforced. Once the rules are
-# enforced, this list lets the same requests pass, and no others.
+# enforced, this list lets the same requests pass, and no others: services get what they have asked
+# for, and nobody else does. It sets the list as a whole or not at all.
 #
 # Boot: alone
 # Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_SERPENT
 
 . "$(dirname "$0")/lib.sh"
-plan 24
+plan 39
 
 learn() {
 	bash /kmod_rs/scripts/learn.sh "$@"
@@ -40,11 +41,13 @@ is "not enforced: all" "$(reached run "${NEEDED[@]}")" "$(sorted "${NEEDED[@]}")
 is "root" "$(ask w root-needs)" 0
 list=$(learn)
 is "learned: the user's, not root's" "$list" "$(sorted "${NEEDED[@]}")"
-is "the same from the log" "$(log | learn -)" "$list"
-log >/tmp/lines
-is "from a file, and from two" "$(learn /tmp/lines) $(learn /tmp/lines "$RECORDS/recent")" \
-	"$list $list"
-rm /tmp/lines
+recent >/tmp/records
+is "from a file, from two, and from standard input" \
+	"$(learn /tmp/records) $(learn /tmp/records "$RECORDS/recent") $(learn - </tmp/records)" \
+	"$list $list $list"
+rm /tmp/records
+is "not from the log, and it says so" "$(log | learn - 2>&1)" \
+	"learn.sh: lines that are no records were left out: $(log | wc -l)"
 
 # Enforce.
 set_rule autoload_allow "$list"
@@ -70,20 +73,91 @@ is "a name nobody may have" "$(learn_since "$mark" 2>&1)" \
 set_rule autoload_deny $'\n'
 
 # Names with characters that are special in a pattern, in a record or in a list.
-HOSTILE=('a[b]*?c' 'x y' 'say"hi"' 'back\slash' $'new\nline' '[^x' ']' 'plain')
-NEAR=('a[b]xxc' 'abxxc' 'x y ' 'x' 'y' 'backslash' 'Xx' '^' 'plainer')
+HOSTILE=('a[b]*?c' 'say"hi"' 'back\slash' '[^x' ']' '@x' 'a@/b' 'plain' "$(printf 'n%.0s' {1..55})")
+# What no entry can match alone.
+UNLISTED=('x y' $'new\nline' $'\e[m')
+NEAR=('a[b]xxc' 'abxxc' 'sayxhix' 'backslash' 'Xx' '^' 'plainer' 'xx' "$(printf 'n%.0s' {1..54})")
 mark=$(newest seq)
-for name in "${HOSTILE[@]}"; do nobody_asks "$name" >/dev/null; done
-list=$(learn_since "$mark")
-is "hostile names" "$list" '\[^x ] a\[b]\*\?c back?slash new?line plain say?hi? x?y'
+for name in "${HOSTILE[@]}" "${UNLISTED[@]}"; do nobody_asks "$name" >/dev/null; done
+list=$(learn_since "$mark" 2>/tmp/said)
+is "hostile names" "$list" \
+	"\\@x \\[^x ] a\\@/b a\\[b]\\*\\?c back\\\\slash $(printf 'n%.0s' {1..55}) plain say\"hi\""
+is "others are reported" "$(cut -d: -f2- /tmp/said | sed 's/.*: //' | paste -s -d '|')" \
+	'\x1b[m|new\x0aline|x y'
 set_rule autoload_allow "$list"
 set_rule autoload_enforce 1
 for name in "${HOSTILE[@]}"; do
-	is "allowed: ${name//$'\n'/ }" "$(nobody_asks "$name")" 0
+	is "allowed: $name" "$(nobody_asks "$name")" 0
 done
 denied=""
-for name in "${NEAR[@]}"; do [[ $(nobody_asks "$name") == "$NOT_FOUND" ]] || denied+=" $name"; done
+for name in "${NEAR[@]}" "${UNLISTED[@]}"; do
+	[[ $(nobody_asks "$name") == "$NOT_FOUND" ]] || denied+=" $name"
+done
 is "what is like them is not" "$denied" ""
+
+# Services.
+A=/system.slice/a.service
+B='/system.slice/system-b\x2db.slice/b-b@1.service'
+LONG=/system.slice/$(printf 'l%.0s' {1..120}).service
+# asks_in CGROUP NAME: an ordinary user asks in this cgroup.
+asks_in() {
+	in_cgroup "$1" "${AS_NOBODY[@]}" /kmod_rs/ask w "$2"
+}
+set_rule autoload_allow $'\n'
+set_rule autoload_enforce 0
+mark=$(newest seq)
+{
+	asks_in $A one
+	asks_in $A two
+	asks_in "$B" two
+	asks_in $A also-a-user
+	nobody_asks also-a-user
+	asks_in /system.slice/cron.service cron
+	asks_in /user.slice$A session
+	asks_in /machine.slice$A container
+	asks_in "$LONG" long
+} >/dev/null
+list=$(learn_since "$mark" 2>/tmp/said)
+is "what one service asks for is for it" "$list" \
+	"also-a-user container cron one@$A session two@$A "'two@/system.slice/system-b\\x2db.slice/b-b\@1.service'
+matches "a path that is not known is reported" "$(</tmp/said)" "^learn.sh: it is not known .*: long$"
+set_rule autoload_allow "$list"
+set_rule autoload_enforce 1
+is "the services have it" "$(asks_in $A one) $(asks_in $A two) $(asks_in "$B" two)" "0 0 0"
+is "others do not" "$(asks_in "$B" one) $(nobody_asks two) $(asks_in /user.slice$A one)" \
+	"$NOT_FOUND $NOT_FOUND $NOT_FOUND"
+set_rule autoload_enforce 0
+mark=$(newest seq)
+asks_in "$B" two >/dev/null
+is "an entry that records do not show as a whole" "$(learn_since "$mark" 2>&1)" \
+	'two@/system.slice/system-b\\x2db.slice/b-b\@1.service'
+
+# Setting it. A shell writes so long a list in pieces.
+set_rule autoload_allow old
+mark=$(newest seq)
+mapfile -t many < <(seq -f "$(printf 'm%.0s' {1..40})%05g" 40)
+for name in "${many[@]}"; do nobody_asks "$name" >/dev/null; done
+list=$(learn_since "$mark")
+is "a long list" "$(wc -w <<<"$list") $((${#list} > 1024))" "40 1"
+recent | sed "1,/^seq=$mark /d" >/tmp/records
+learn /tmp/records >"$KNOBS/autoload_allow"
+is "is written as a whole" "$(<"$KNOBS/autoload_allow")" "$list"
+set_rule autoload_allow old
+is "and is set so" "$(learn --apply /tmp/records) $(<"$KNOBS/autoload_allow")" "$list $list"
+set_rule autoload_allow old
+is "what the kernel refuses leaves the old one" \
+	"$(without_capability sys_module bash /kmod_rs/scripts/learn.sh --apply /tmp/records >/tmp/said 2>&1; echo $?) $(<"$KNOBS/autoload_allow")" \
+	"1 old"
+matches "and is said" "$(</tmp/said)" "learn.sh: the kernel refuses the list: the old one is in force"
+is "so does no record" "$(learn --apply - </dev/null 2>/dev/null; echo $?) $(<"$KNOBS/autoload_allow")" \
+	"1 old"
+mapfile -t many < <(seq -f "$(printf 'k%.0s' {1..40})%05g" 60)
+for name in "${many[@]}"; do nobody_asks "$name" >/dev/null; done
+recent | sed "1,/^seq=$mark /d" >/tmp/records
+is "and a list that is too long" \
+	"$(learn --apply /tmp/records 2>/tmp/said; echo $?) $(<"$KNOBS/autoload_allow")" "1 old"
+matches "which is said" "$(</tmp/said)" "longer than 4095 bytes.*; nothing is set"
+rm /tmp/records /tmp/said
 
 # Ciphers. Threads of the kernel request their parts.
 set_rule autoload_allow $'\n'

@@ -8,13 +8,6 @@
 . "$(dirname "$0")/lib.sh"
 plan 41
 
-# in_cgroup PATH COMMAND...: runs the command in this cgroup.
-in_cgroup() {
-	mkdir -p "/sys/fs/cgroup$1"
-	# shellcheck disable=SC2016 # For the other shell.
-	bash -c 'echo 0 >"/sys/fs/cgroup$0/cgroup.procs"; exec "$@"' "$1" "${@:2}"
-}
-
 # nobody_in PATH NAME: an ordinary user in this cgroup asks. Prints the answer and the verdict.
 nobody_in() {
 	echo "$(in_cgroup "$1" "${AS_NOBODY[@]}" /kmod_rs/ask w "$2") $(verdict)"

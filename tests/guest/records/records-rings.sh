@@ -6,7 +6,7 @@
 # scripts/learn.sh says so.
 
 . "$(dirname "$0")/lib.sh"
-plan 25
+plan 27
 
 SIZE=8
 
@@ -127,5 +127,10 @@ program_on
 many $SIZE exit-0-also 0 as_nobody
 is "if too much would have been, learn.sh says so" "$(learn | grep '^learn.sh')" \
 	"learn.sh: denials pushed out of the records: 1, the newest from $(stat_of denials_pushed_out_until) s after boot; the list may lack names, so learn again with a greater records=N"
+set_rule autoload_allow exit-0-kept
+is "and if others were, it keeps the whole list" \
+	"$(learn | tail -n 1 | tr ' ' '\n' | grep -cx exit-0-kept)" 1
+is "and says so" "$(learn | grep '^learn.sh: other')" \
+	"learn.sh: other requests pushed out of the records: $(stat_of records_pushed_out), the newest from $(stat_of records_pushed_out_until) s after boot; it is not known which entries of the present autoload_allow were used, so all are kept"
 
 finish
