@@ -621,7 +621,7 @@ impl Kmod {
         };
         let environment = match (serving.helper_env, serving.record) {
             (false, _) => None,
-            (true, Some(record)) => Some(Environment::new(record.record())?),
+            (true, Some(record)) => Some(Environment::new(record.record(), self.symbols)?),
             (true, None) => return Err(ENOMEM),
         };
         Ok(KBox::new(

@@ -35,7 +35,7 @@ use kernel::{
 };
 
 /// How many arguments, and how many environment strings, a [`Command`] may have at most.
-pub(crate) const MAX_STRINGS: usize = 9;
+pub(crate) const MAX_STRINGS: usize = 10;
 
 /// A program to run, and what is to be dropped when it has ended.
 ///

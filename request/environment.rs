@@ -11,7 +11,11 @@ use crate::{
         self,
         Record, //
     },
-    wrappers::log::Escaped, //
+    wrappers::{
+        log::Escaped,
+        private_symbols::PrivateSymbols,
+        requester::Credentials, //
+    }, //
 };
 use core::ops::Deref;
 use kernel::{
@@ -24,22 +28,26 @@ use kernel::{
 pub(crate) struct Environment(KVec<CString>);
 
 impl Environment {
-    /// Describes the request that has this record.
+    /// Describes the request that has this record, which the current task makes.
     ///
     /// Returns [`ENOMEM`].
     ///
-    /// Context: may sleep.
-    pub(crate) fn new(record: &Record) -> Result<Self> {
+    /// Context: in the task that makes the request; may sleep.
+    pub(crate) fn new(record: &Record, symbols: PrivateSymbols) -> Result<Self> {
         let requester = record.requester();
         let origin = record.origin();
         let userns = record::userns(origin.is_in_init_userns);
 
-        let mut it = Self(KVec::with_capacity(6, GFP_KERNEL)?);
+        let mut it = Self(KVec::with_capacity(7, GFP_KERNEL)?);
         it.add(fmt!("KMOD_REQUEST={}", record.seq()))?;
         it.add(fmt!("KMOD_REQUESTER_PID={}", requester.pid()))?;
         it.add(fmt!("KMOD_REQUESTER_UID={}", requester.uid()))?;
         it.add(fmt!("KMOD_REQUESTER_COMM={}", Escaped(requester.comm())))?;
         it.add(fmt!("KMOD_REQUESTER_USERNS={userns}"))?;
+        it.add(fmt!(
+            "KMOD_REQUESTER_PRIVILEGE={}",
+            privilege(Credentials::current(symbols)),
+        ))?;
         it.add(fmt!("KMOD_CALL_SITE={}", Escaped(origin.call_site())))?;
         Ok(it)
     }
@@ -53,5 +61,56 @@ impl Environment {
     /// Returns the strings, each of the form `NAME=value`.
     pub(crate) fn strings(&self) -> impl Iterator<Item = &CStr> {
         self.0.iter().map(Deref::deref)
+    }
+}
+
+/// Returns the word for what makes a requester privileged.
+///
+/// A program that looks the requester up by its process ID may find another process. So it is told.
+fn privilege(credentials: Credentials) -> &'static str {
+    if credentials.is_kernel_thread {
+        "kernel-thread"
+    } else if !credentials.may_load_modules {
+        "none"
+    } else if credentials.is_elevated {
+        "setuid"
+    } else {
+        "capability"
+    }
+}
+
+#[kunit_tests(kmod_rs_environment)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_known_is_a_privilege() {
+        let credentials = Credentials {
+            is_kernel_thread: false,
+            may_load_modules: true,
+            may_configure_network: true,
+            euids: Some([0; 2]),
+            is_elevated: false,
+        };
+        assert!(privilege(credentials) == "capability");
+        assert!(
+            privilege(Credentials {
+                is_elevated: true,
+                ..credentials
+            }) == "setuid"
+        );
+        assert!(
+            privilege(Credentials {
+                may_load_modules: false,
+                ..credentials
+            }) == "none"
+        );
+        // A thread of the kernel has all capabilities, whoever it works for.
+        assert!(
+            privilege(Credentials {
+                is_kernel_thread: true,
+                ..credentials
+            }) == "kernel-thread"
+        );
     }
 }

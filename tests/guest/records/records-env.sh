@@ -1,23 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the helper is told about its request (helper_env), with the wrapper
-# script of the admin guide, and what the log is told (log_requests).
+# What the helper is told about its request (helper_env), and what the log is told (log_requests).
 #
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"
-plan 23
-
-WRAPPER=/usr/local/sbin/modprobe-for
+plan 17
 
 told() {
 	sed -n 's/^envp\[[0-9]*\]=//p' /tmp/description
-}
-
-# Prints the script in the admin guide, up to the next empty line.
-shown_wrapper() {
-	sed -n '/^    #!\/bin\/sh$/,/^$/s/^    //p' /kmod_rs/admin-guide.rst
 }
 
 # Prints the lines about requests since the last call, without numbers.
@@ -35,12 +27,13 @@ is "C's environment" "$(wc -l <<<"$C")" 3
 
 echo 1 >"$KNOBS/helper_env"
 setpriv --reuid=1234 --clear-groups /kmod_rs/ask -c "a task" w describe-x >/dev/null
-is "six more strings" "$(told)" "$C
+is "seven more strings" "$(told)" "$C
 KMOD_REQUEST=$(newest seq)
 KMOD_REQUESTER_PID=$(newest pid)
 KMOD_REQUESTER_UID=1234
 KMOD_REQUESTER_COMM=a\\x20task
 KMOD_REQUESTER_USERNS=initial
+KMOD_REQUESTER_PRIVILEGE=none
 KMOD_CALL_SITE=$(newest call_site | tr -d '"' | sed 's/ /\\x20/')"
 unshare --user --map-root-user /kmod_rs/ask w describe-x >/dev/null
 is "in another user namespace" "$(told | sed -n 's/^KMOD_REQUESTER_USERNS=//p')" other
@@ -57,28 +50,6 @@ holds "each has its own helper" started 2
 is "and did not wait for the other's" "$(in_flight | field queue_us | awk '$1 > 4000000')" ""
 open_gate
 await helpers_gone
-
-mkdir -p "${WRAPPER%/*}" /var/log
-shown_wrapper >"$WRAPPER"
-chmod +x "$WRAPPER"
-echo "$WRAPPER" >"$MODPROBE"
-user() {
-	setpriv --reuid=1234 --clear-groups /kmod_rs/ask w "$1"
-}
-is "the wrapper: a file system for a user" "$(user fs-xfs)" 0
-rmmod xfs
-is "no other module" "$(user algif_hash)" 256
-is "nor for another user namespace" "$(unshare --user --map-root-user /kmod_rs/ask w algif_hash)" \
-	256
-is "anything for root" "$(ask w algif_hash)" 0
-modprobe -r algif_hash
-is "its log" "$(sed 's/^[0-9]* //; s/\[[0-9]*\]//' /var/log/modprobe-for)" "fs-xfs for ask uid 1234
-algif_hash for ask uid 1234
-algif_hash for ask uid 0
-algif_hash for $(cat /proc/$$/comm) uid 0"
-is "with the numbers of the records" "$(cut -d' ' -f1 /var/log/modprobe-for | xargs)" \
-	"$(recent | tail -n 4 | field seq | xargs)"
-rm -f "$WRAPPER" /var/log/modprobe-for
 
 echo 0 >"$KNOBS/helper_env"
 use_helper
@@ -121,7 +92,7 @@ await settled
 echo 1 >"$KNOBS/helper_env"
 echo 2 >"$KNOBS/log_requests"
 ask w describe-x >/dev/null
-is "records=0: told" "$(told | grep -c '^KMOD_')" 6
+is "records=0: told" "$(told | grep -c '^KMOD_')" 7
 is "logged" "$(logged_requests)" "describe-x ($(cat /proc/$$/comm) 0 nothing 0"
 is "not kept" "$(recent)" ""
 is "but counted" "$(stat_of requests) $(stat_of nothing) $(stat_of records) $(stat_of records_bytes)" "1 1 0 0"
