@@ -28,13 +28,26 @@ make_test_modules() {
 	with_tools make --no-print-directory -C "$KDIR" M="$OUT/modules" modules
 }
 
+# make_program NAME FILE...: make a program of these sources and headers.
+make_program() {
+	local program=$OUT/programs/$1 file newer="" sources=()
+	shift
+	for file; do
+		[[ $program -nt $file ]] || newer=1
+		[[ $file == *.h ]] || sources+=("$file")
+	done
+	[[ ! $newer ]] || in_sysroot gcc -std=gnu11 -Wall -Wextra -Werror -O2 -static \
+		-o "$program" "${sources[@]}"
+}
+
+# A directory has the sources of one program.
 make_programs() {
-	local source name
+	local source
 	for source in "$TOP"/tests/programs/*.c "$TOP/scripts/demo/demo-socket.c"; do
-		name=$(basename "$source" .c)
-		[[ $OUT/programs/$name -nt $source ]] ||
-			in_sysroot gcc -std=gnu11 -Wall -Wextra -Werror -O2 -static \
-				-o "$OUT/programs/$name" "$source"
+		make_program "$(basename "$source" .c)" "$source"
+	done
+	for source in "$TOP"/tests/programs/*/; do
+		make_program "$(basename "$source")" "$source"*.[ch]
 	done
 }
 

@@ -45,6 +45,11 @@ MODULES=(
 	af_alg algif_aead algif_hash algif_rng algif_skcipher
 	can can_raw dccp bluetooth netlink_diag phonet rds sctp tipc vsock_loopback
 	dummy tun ip_set ip_tables ip6_tables arp_tables nf_tables pppox
+	# what has modules of its own that the kernel requests (tests/programs/vectors)
+	atm ib_core inet_diag l2tp_netlink team tls 9p hfs hfsplus jfs udf
+	act_ife cls_basic em_text sch_ingress af_key esp6 xfrm_user
+	ip_vs nf_conntrack_netlink nft_compat nft_ct nft_log xt_physdev xt_string
+	snd_seq snd_timer soundcore
 	# line disciplines, and the bus of a test
 	n_hdlc ppp_generic slip wire
 	# algorithms

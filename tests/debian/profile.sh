@@ -8,7 +8,7 @@
 #
 # PROFILE
 # POINTS    how many points the test has of its own, in the function own_points
-# ALLOWED   names of tests/programs/vectors.c that everybody may have
+# ALLOWED   names of tests/programs/vectors that everybody may have
 
 # shellcheck source=tests/debian/compare.sh
 . "$(dirname "${BASH_SOURCE[0]}")/compare.sh"
