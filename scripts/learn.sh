@@ -10,7 +10,7 @@
 # that file says that records have been pushed out, so does learn.sh.
 #
 # An entry matches exactly the name that was asked for. If only services asked for it, there is an
-# entry for the cgroup of each of them. What no entry can match exactly is left out, and reported.
+# entry for the cgroup of each of them; if only threads of the kernel did, one for theirs. What no entry can match exactly is left out, and reported.
 #
 # usage: learn.sh [--apply] [FILE...]
 
@@ -115,6 +115,9 @@ learn() {
 				return
 			else if (name == "")
 				report("no entry can match this name alone, and it is left out: " field["name"])
+			# Threads of the kernel are in the root; where systemd runs, no program is.
+			else if (field["rule"] ~ /^kernel thread/)
+				services[name, "/"]
 			else {
 				cgroup = decode(field["cgroup"])
 				if (cgroup !~ "^/") unknown[name]

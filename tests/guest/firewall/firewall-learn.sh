@@ -9,7 +9,7 @@
 # Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_SERPENT
 
 . "$(dirname "$0")/lib.sh"
-plan 39
+plan 40
 
 learn() {
 	bash /kmod_rs/scripts/learn.sh "$@"
@@ -71,6 +71,11 @@ run net-pf-9
 is "a name nobody may have" "$(learn_since "$mark" 2>&1)" \
 	"learn.sh: net-pf-9 is in autoload_deny, by net-pf-*, which no other list overrides"
 set_rule autoload_deny $'\n'
+
+# A name that others choose, in a thread of the kernel.
+mark=$(newest seq)
+ask wk w1-family-0x7 >/dev/null
+is "a thread of the kernel: nothing for anybody" "$(learn_since "$mark")" "w1-family-0x7@/"
 
 # Names with characters that are special in a pattern, in a record or in a list.
 HOSTILE=('a[b]*?c' 'say"hi"' 'back\slash' '[^x' ']' '@x' 'a@/b' 'plain' "$(printf 'n%.0s' {1..55})")
