@@ -6,7 +6,7 @@
 # for, and nobody else does. It sets the list as a whole or not at all.
 #
 # Boot: alone
-# Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_SERPENT
+# Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_SERPENT CONFIG_LDISC_AUTOLOAD
 
 . "$(dirname "$0")/lib.sh"
 plan 40

@@ -5,7 +5,7 @@
 # through of whom nothing is known, and its log cannot be forged.
 #
 # Boot: alone
-# Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_SERPENT
+# Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_SERPENT CONFIG_VFAT_FS
 
 . "$(dirname "$0")/lib.sh"
 plan 20
