@@ -285,9 +285,12 @@ impl Firewall {
             name,
             Subject {
                 is_nested: view.is_nested,
-                // If nothing is known of the task that it works for, it may have what anybody may.
-                is_anybody: making.is_some() && cipher.is_none()
-                    || requester::is_kernel_thread() && workers::is_judged_as_anybody(name),
+                is_anybody: match making {
+                    // If nothing is known of the task that it works for, it may have what anybody
+                    // may.
+                    Some(_) => cipher.is_none(),
+                    None => requester::is_kernel_thread() && workers::is_judged_as_anybody(name),
+                },
                 credentials: || Credentials::current(self.symbols),
                 cgroup: view.cgroup,
                 cipher,
