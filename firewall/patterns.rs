@@ -14,6 +14,7 @@
 
 use crate::wrappers::{
     glob,
+    name::folded,
     requester::LazyCgroup, //
 };
 use core::iter;
@@ -208,14 +209,6 @@ impl Patterns {
             text.extend_from_slice(entry.text.to_bytes(), GFP_KERNEL)?;
         }
         string(&text)
-    }
-}
-
-/// Returns `_` for `-`, and any other byte as it is.
-fn folded(byte: u8) -> u8 {
-    match byte {
-        b'-' => b'_',
-        other => other,
     }
 }
 

@@ -13,7 +13,10 @@
 
 use crate::wrappers::{
     modprobe_path::ModprobePath,
-    name::Name,
+    name::{
+        folded,
+        Name, //
+    },
     requester::Account, //
 };
 use kernel::{
@@ -239,12 +242,11 @@ impl Names {
 
 /// Returns whether two names are the same to modprobe, which takes `-` and `_` for each other.
 fn is_same(one: &Name, other: &Name) -> bool {
-    let folded = |byte: &u8| match *byte {
-        b'-' => b'_',
-        byte => byte,
-    };
     let (one, other) = (one.as_cstr().to_bytes(), other.as_cstr().to_bytes());
-    one.iter().map(folded).eq(other.iter().map(folded))
+    Iterator::eq(
+        one.iter().copied().map(folded),
+        other.iter().copied().map(folded),
+    )
 }
 
 #[kunit_tests(kmod_rs_refusals)]

@@ -12,6 +12,16 @@ use kernel::{
     prelude::*, //
 };
 
+/// Returns `_` for `-`, and any other byte as it is: modprobe takes the two for the same.
+///
+/// Context: any.
+pub(crate) fn folded(byte: u8) -> u8 {
+    match byte {
+        b'-' => b'_',
+        other => other,
+    }
+}
+
 /// The size of a name with its final NUL.
 ///
 /// `MODULE_NAME_LEN` of the C code, which `bindings` does not have.
