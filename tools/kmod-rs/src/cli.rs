@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the user can say. The manual page and the completions are made from this.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Show and control kmod_rs, which loads kernel modules on request.
+#[derive(Debug, Parser)]
+#[command(name = "kmod-rs", version = env!("KMOD_RS_VERSION"), arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Show one JSON object on each line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Take the records from this file, which `kmod-rs save` has written
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show requests that were made
+    Recent(Filter),
+}
+
+/// Which requests are shown. All that is given has to hold.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Filter {
+    /// Only requests for names that this pattern matches, as in autoload_allow
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) name: Option<String>,
+
+    /// Only requests by this user: a name or a user ID
+    #[arg(long, value_name = "USER")]
+    pub(crate) uid: Option<String>,
+
+    /// Only requests by tasks in cgroups that this pattern matches
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) cgroup: Option<String>,
+
+    /// Only requests with this outcome
+    #[arg(long, value_name = "WORD")]
+    pub(crate) outcome: Option<String>,
+
+    /// Only requests that were denied, or would have been
+    #[arg(long)]
+    pub(crate) denied: bool,
+
+    /// Only requests since then: 10m, 2h, 3d ago, or seconds since boot as in t=
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The subcommands, one file each.
+
+mod recent;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Result;
+use crate::machine::Machine;
+
+/// Runs the subcommand that the user asks for.
+pub(crate) fn run(cli: &Cli) -> Result {
+    let machine = Machine::this();
+    match &cli.command {
+        Command::Recent(filter) => recent::run(cli, &machine, filter),
+    }
+}

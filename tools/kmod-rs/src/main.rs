@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `kmod-rs` shows and controls kmod_rs, which loads kernel modules on request.
+//!
+//! - [`cli`] is what the user can say.
+//! - [`commands`] has one file for each subcommand.
+//! - [`model`] is what the module says, modelled once: records, counters, events.
+//! - [`view`] shows it: as text for people, as a table, as JSON.
+//! - [`machine`] is where the files of this machine are.
+//!
+//! A subcommand reads a [`model`], decides, and gives it to a [`view`]. What decides is pure, so
+//! that it is tested without a kernel; what touches the machine is thin.
+
+mod cli;
+mod commands;
+mod failure;
+mod machine;
+mod model;
+mod view;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match commands::run(&cli::Cli::parse()) {
+        Ok(status) => status.into(),
+        Err(failure) => failure.report(),
+    }
+}
