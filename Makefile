@@ -16,6 +16,10 @@ export KDIR KERNEL T DEBUG GUESTS ROUNDS SOAK_MINUTES FUZZ_MINUTES SEED BOOTS BU
 module:
 	@scripts/build.sh
 
+.PHONY: command
+command:
+	@scripts/command.sh
+
 .PHONY: help
 help:
 	@echo 'With a stock Debian kernel in QEMU (what is missing is set up first):'
@@ -43,6 +47,7 @@ help:
 	@echo
 	@echo 'For the kernel that runs here, or the one that KERNEL= or KDIR= names:'
 	@echo '  module      build $(MODULE) (the default)'
+	@echo '  command     build out/kmod-rs, the command that shows and controls the module'
 	@echo '  sign        sign it for Secure Boot: KEY=key.pem CERT=cert.pem'
 	@echo '  install     copy it to $(INSTALL_DIR), where modprobe finds it'
 	@echo '  uninstall   remove it from there'

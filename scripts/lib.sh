@@ -13,6 +13,7 @@ export LC_ALL=C # Some messages of other programs are parsed.
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=$(realpath -m -- "${XDG_CACHE_HOME:-${HOME:?is not set}/.cache}")/kmod_rs
 SYSROOT=$CACHE/sysroot # The tools of Debian 13; for other releases see sysroot_of().
+CRATES=$CACHE/crates   # What the command is made of.
 KERNELS=$CACHE/kernels
 
 # The minor versions of Linux that the module supports, the preferred one first.
@@ -33,8 +34,18 @@ PACKAGES=(
 	qemu-system-x86 cpio dracut-install xfsprogs strace
 	bash-static busybox-static coreutils debianutils diffutils findutils gawk grep
 	iproute2 libcap2-bin mount procps sed util-linux xz-utils zstd
-	# Checks of the sources.
+	# Checks of the sources, and of what the command makes.
 	shellcheck cargo librust-loom-dev
+	tmux groff-base mandoc python3-docutils librsvg2-bin fonts-dejavu-core
+)
+
+# The packages of Debian 13 that the command kmod-rs is made of: crates, in source form. They are
+# not installed; see setup/crates.sh.
+COMMAND_PACKAGES=(
+	librust-anyhow-dev librust-clap-dev librust-clap-mangen-dev librust-clap-complete-dev
+	librust-crossterm-dev librust-ratatui-dev librust-rustix-dev librust-serde-json-dev
+	# For its tests.
+	librust-proptest-dev librust-snapbox-dev librust-tempfile-dev
 )
 
 # The packages of Debian testing that are needed to build for its own kernels. Everything else is
@@ -219,13 +230,14 @@ sysroot_of() {
 	if [[ $1 == trixie ]]; then echo "$SYSROOT"; else echo "$SYSROOT-$1"; fi
 }
 
-# tool_packages CODENAME: the packages of that Debian release that must be installed.
+# tool_packages CODENAME: the packages of that Debian release that must be installed. For `crates`,
+# those of trixie with crates.
 tool_packages() {
-	if [[ $1 == trixie ]]; then
-		printf '%s\n' "${PACKAGES[@]}"
-	else
-		printf '%s\n' "${FORKY_PACKAGES[@]}"
-	fi
+	case $1 in
+	trixie) printf '%s\n' "${PACKAGES[@]}" ;;
+	crates) printf '%s\n' "${COMMAND_PACKAGES[@]}" ;;
+	*) printf '%s\n' "${FORKY_PACKAGES[@]}" ;;
+	esac
 }
 
 # missing_packages CODENAME DIR: which of these packages are not installed in the system below DIR.
@@ -242,6 +254,18 @@ missing_packages() {
 # every package has its own. The tools of Debian testing are never taken from the machine.
 has_tools() {
 	[[ $1 == trixie ]] && is_debian_13 && [[ -z $(missing_packages trixie "") ]]
+}
+
+# crates: the directory of the crates of Debian 13, if they are there. A machine that has them
+# installed, with the tools, has its own.
+crates() {
+	if has_tools trixie && [[ -z $(missing_packages crates "") ]]; then
+		echo /usr/share/cargo/registry
+	elif is_complete "$CRATES" "${COMMAND_PACKAGES[*]}"; then
+		echo "$CRATES/usr/share/cargo/registry"
+	else
+		return 1
+	fi
 }
 
 # toolchain CODENAME [PACKAGE...]: the versions of these packages of that Debian release, in one

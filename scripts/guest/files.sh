@@ -57,6 +57,15 @@ make_all() {
 	make_programs
 }
 
+# command_files: add the command to the overlay, with the libraries that it needs, and tmux as a
+# terminal for it, with what tmux needs for UTF-8.
+command_files() {
+	local install=(in_sysroot /usr/lib/dracut/dracut-install -D "$OVERLAY" -l)
+	"${install[@]}" "$TOP/out/kmod-rs" /usr/bin/kmod-rs
+	"${install[@]}" -a tmux /usr/share/terminfo/{s/screen,t/tmux-256color,x/xterm-256color} \
+		/usr/lib/locale/C.utf8/LC_CTYPE
+}
+
 # List the unit tests in the sources, as SUITE.TEST.
 unit_tests() {
 	awk 'FNR == 1 { suite = "" }

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Access to the Debian archive: which mirror to use, and what trixie-backports and Debian testing
-# have. Sourced after lib.sh.
+# have, and for `crates` what trixie has. Sourced after lib.sh.
 #
-# The machine's own apt fetches the kernels, with a state and sources of its own in
+# The machine's own apt fetches the kernels and the crates, with a state and sources of its own in
 # $CACHE/apt/CODENAME. So the machine's sources stay as they are, root is not needed, and downloads
 # can start before there is a sysroot. The machine's settings for apt apply: its proxies are used,
 # and an expired Release file is refused unless Acquire::Check-Valid-Until is off.
@@ -69,9 +69,13 @@ sysroot_sources() {
 		"$security trixie-security" "$main trixie-backports"
 }
 
-# kernel_suite CODENAME: the suite that has the kernels 7.x for that Debian release.
-kernel_suite() {
-	if [[ $1 == trixie ]]; then echo trixie-backports; else echo "$1"; fi
+# suite_of CODENAME: the suite that has the kernels 7.x for that Debian release, or the crates.
+suite_of() {
+	case $1 in
+	trixie) echo trixie-backports ;;
+	crates) echo trixie ;;
+	*) echo "$1" ;;
+	esac
 }
 
 # archive_config DIRECTORY: the settings that are added to the machine's own apt configuration.
@@ -99,7 +103,8 @@ archive_config() {
 	EOT
 }
 
-# archive CODENAME TOOL ARGS...: run a program of apt on the state for that Debian release.
+# archive CODENAME TOOL ARGS...: run a program of apt on the state for that Debian release, or for
+# the crates.
 archive() {
 	local codename=$1 tool=$2
 	shift 2
@@ -112,7 +117,7 @@ archive_update() {
 	mkdir -p "$directory/state/lists/partial" "$directory/cache/archives/partial"
 	: >"$directory/status"
 	archive_config "$directory" >"$directory/apt.conf"
-	echo "deb [signed-by=$KEYRING] $main $(kernel_suite "$codename") main" \
+	echo "deb [signed-by=$KEYRING] $main $(suite_of "$codename") main" \
 		>"$directory/sources.list"
 	archive "$codename" apt-get update
 }

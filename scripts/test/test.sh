@@ -126,6 +126,16 @@ lacks() {
 	done
 }
 
+# uses_command NAME...: does one of the tests use the command kmod-rs? It has the line "# Uses:
+# kmod-rs". The guest then has the command.
+uses_command() {
+	local name files=()
+	for name; do
+		files+=("$(file_of "$name")")
+	done
+	((${#files[@]} > 0)) && grep -qx '# Uses: kmod-rs' "${files[@]}"
+}
+
 # skipped NAME: if the kernel lacks something for this test, say so in KTAP. Otherwise fail.
 skipped() {
 	local missing
@@ -329,6 +339,7 @@ boot() {
 	new_overlay "guest-$1"
 	MACHINE=() MACHINE_ARGUMENTS=""
 	! is_debian "$1" || debian_files
+	! uses_command "$@" || command_files
 	printf '#!/bin/bash\nFULL=%s SLOWER=%s %s exec bash /kmod_rs/run.sh %s\n' \
 		"$FULL" "$SLOWER" "${GUEST_SETTINGS:-}" "$*" >"$OVERLAY/kmod_rs/run"
 	chmod +x "$OVERLAY/kmod_rs/run"
@@ -496,6 +507,7 @@ main() {
 
 	check_debug
 	prepare_kernel
+	! uses_command "${GUEST_TESTS[@]}" "${DEBIAN_TESTS[@]}" || "$TOP/scripts/command.sh"
 	mkdir -p "$TOP/out"
 	[[ $DEBUG == @(only|rt) ]] || suites+=(stock)
 	[[ $DEBUG == @(no|rt) || ${#GUEST_TESTS[@]} == 0 ]] || suites+=(debug)
