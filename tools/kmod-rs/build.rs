@@ -9,6 +9,9 @@ use std::path::Path;
 fn main() -> Result<(), Box<dyn Error>> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../VERSION");
     println!("cargo:rerun-if-changed={}", file.display());
-    println!("cargo:rustc-env=KMOD_RS_VERSION={}", fs::read_to_string(file)?.trim());
+    println!(
+        "cargo:rustc-env=KMOD_RS_VERSION={}",
+        fs::read_to_string(file)?.trim()
+    );
     Ok(())
 }

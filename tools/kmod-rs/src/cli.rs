@@ -17,6 +17,16 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
 
+    /// Take the files of the machine from below this directory
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        hide = true,
+        default_value = "/"
+    )]
+    pub(crate) root: PathBuf,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }

@@ -10,7 +10,7 @@ use crate::machine::Machine;
 
 /// Runs the subcommand that the user asks for.
 pub(crate) fn run(cli: &Cli) -> Result {
-    let machine = Machine::this();
+    let machine = Machine::at(&cli.root);
     match &cli.command {
         Command::Recent(filter) => recent::run(cli, &machine, filter),
     }

@@ -6,6 +6,14 @@ use crate::failure::{Failure, Result, Status};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Returns the time since boot, by CLOCK_MONOTONIC.
+pub(crate) fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    // CAST: This clock is never negative, and a second has fewer nanoseconds than 2^32.
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
 
 /// The root below which `/proc`, `/sys` and `/etc` are: `/`, or a directory of a test.
 #[derive(Clone, Debug)]
@@ -14,11 +22,6 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Returns the machine that this program runs on.
-    pub(crate) fn this() -> Self {
-        Self::at("/")
-    }
-
     /// Returns a machine whose files are below `root`.
     pub(crate) fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }

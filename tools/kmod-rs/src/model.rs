@@ -2,7 +2,11 @@
 
 //! What the module says of requests, modelled once; all views show this.
 
+pub(crate) mod autoloaded;
+pub(crate) mod counters;
 pub(crate) mod fields;
+pub(crate) mod history;
+pub(crate) mod latency;
 pub(crate) mod record;
 pub(crate) mod text;
 

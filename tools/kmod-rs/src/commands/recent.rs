@@ -5,15 +5,14 @@
 use crate::cli::{Cli, Filter};
 use crate::failure::{Result, Status};
 use crate::machine::Machine;
-use crate::model::lines;
-use crate::model::record::Record;
+use crate::model::history::History;
 use std::io::{self, Write};
 
 /// Shows the requests that the module remembers.
-pub(crate) fn run(_: &Cli, machine: &Machine, _: &Filter) -> Result {
-    let content = machine.read(&machine.records("recent"))?;
+pub(crate) fn run(cli: &Cli, machine: &Machine, _: &Filter) -> Result {
+    let history = History::get(cli, machine)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
-    for record in lines(&content).filter_map(Record::parse) {
+    for record in history.requests() {
         writeln!(out, "{} {} {}", record.seq, record.name, record.comm)?;
     }
     out.flush()?;

@@ -102,7 +102,16 @@ mod tests {
 
     #[test]
     fn not_a_line_of_pairs() {
-        for line in ["", "seq", "seq=1 ", "seq=1  t=2", "=1", "name=\"a", "name=\"a\"b=1", "S=1"] {
+        for line in [
+            "",
+            "seq",
+            "seq=1 ",
+            "seq=1  t=2",
+            "=1",
+            "name=\"a",
+            "name=\"a\"b=1",
+            "S=1",
+        ] {
             assert!(Fields::parse(line.as_bytes()).is_none(), "{line:?}");
         }
     }

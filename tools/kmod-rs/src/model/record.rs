@@ -193,7 +193,10 @@ impl Record {
         let is_denial = |verdict: &Verdict| verdict.policy != Policy::Allowed;
         self.outcome == Some(Outcome::Denied)
             || self.verdict.as_ref().is_some_and(is_denial)
-            || self.denied_module.as_ref().is_some_and(|(_, v)| is_denial(v))
+            || self
+                .denied_module
+                .as_ref()
+                .is_some_and(|(_, v)| is_denial(v))
     }
 
     /// Returns when the request returned or its helper ended, as far as this is known.
