@@ -34,6 +34,30 @@ pub(crate) struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Have kmod_rs serve requests: load it, and wait until it has taken over
+    ///
+    /// What stands in the way is said before anything is changed. After loading, the settings for
+    /// kmod_rs in sysctl.d(5) are applied. If requests are being given back, this is turned round.
+    /// An interrupt (Ctrl-C) ends the wait, and says how to go on.
+    On {
+        /// Load this file, rather than the module that is installed
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+
+    /// Give requests back to the kernel, and unload kmod_rs
+    ///
+    /// What stands in the way is said before anything is given up. A take-over that is still in
+    /// progress is turned round. Then this waits for the requests in flight, and says which. An
+    /// interrupt (Ctrl-C) ends the wait, and says how to go on.
+    Off,
+
+    /// Say why kmod_rs cannot be built, loaded or take over here, and what to do about it
+    ///
+    /// The exit status is 0 if nothing is known to stand in the way, and otherwise 1. Some checks
+    /// need root.
+    Doctor,
+
     /// Show requests that were made
     Recent(Filter),
 }

@@ -2,6 +2,9 @@
 
 //! The subcommands, one file each.
 
+mod doctor;
+mod off;
+mod on;
 mod recent;
 
 use crate::cli::{Cli, Command};
@@ -12,6 +15,9 @@ use crate::machine::Machine;
 pub(crate) fn run(cli: &Cli) -> Result {
     let machine = Machine::at(&cli.root);
     match &cli.command {
+        Command::On { file } => on::run(cli, &machine, file.as_ref()),
+        Command::Off => off::run(cli, &machine),
+        Command::Doctor => doctor::run(cli, &machine),
         Command::Recent(filter) => recent::run(cli, &machine, filter),
     }
 }

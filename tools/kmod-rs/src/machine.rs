@@ -3,6 +3,7 @@
 //! Where the files of this machine are.
 
 use crate::failure::{Failure, Result, Status};
+use crate::model::text::Text;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,62 @@ impl Machine {
     /// Returns the file of a knob of kmod_rs.
     pub(crate) fn knob(&self, name: &str) -> PathBuf {
         self.path("/proc/sys/kernel/kmod_rs").join(name)
+    }
+
+    /// Returns whether this is the machine that the program runs on, so that it may be changed.
+    pub(crate) fn is_this(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
+    /// Returns the content of a file, if it can be read.
+    pub(crate) fn bytes(&self, absolute: &str) -> Option<Vec<u8>> {
+        fs::read(self.path(absolute)).ok()
+    }
+
+    /// Returns the content of a file that has one word, if it can be read.
+    pub(crate) fn word(&self, absolute: &str) -> Option<String> {
+        let content = String::from_utf8(self.bytes(absolute)?).ok()?;
+        Some(content.trim().to_owned())
+    }
+
+    /// Returns the names in a directory, if it can be read, in order.
+    pub(crate) fn names(&self, absolute: &str) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.path(absolute))
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Returns the names in a directory that are numbers, with their paths, in order.
+    pub(crate) fn numbered(&self, absolute: &str) -> Vec<(u32, PathBuf)> {
+        let directory = self.path(absolute);
+        let mut numbers: Vec<u32> = self
+            .names(absolute)
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        numbers
+            .into_iter()
+            .map(|number| (number, directory.join(number.to_string())))
+            .collect()
+    }
+
+    /// Returns the IDs of all processes.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        self.numbered("/proc")
+            .into_iter()
+            .map(|(pid, _)| pid)
+            .collect()
+    }
+
+    /// Returns the command of the process or task whose directory in `/proc` this is.
+    pub(crate) fn comm(&self, directory: &Path) -> Text {
+        let comm = fs::read(directory.join("comm")).unwrap_or_default();
+        comm.strip_suffix(b"\n").unwrap_or(&comm).into()
     }
 
     /// Returns whether kmod_rs is loaded.
@@ -81,5 +138,46 @@ impl Machine {
             _ => format!("cannot read {shown}: {error}"),
         };
         Failure::new(Status::Error, sentence)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A machine of files that a test writes.
+    pub(crate) struct Fake {
+        machine: Machine,
+        directory: tempfile::TempDir,
+    }
+
+    impl Fake {
+        pub(crate) fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            Self {
+                machine: Machine::at(directory.path()),
+                directory,
+            }
+        }
+
+        pub(crate) fn machine(&self) -> &Machine {
+            assert!(self.directory.path().exists());
+            &self.machine
+        }
+
+        /// Writes a file, and makes the directories above it.
+        pub(crate) fn write(&self, absolute: &str, content: impl AsRef<[u8]>) {
+            let path = self.machine.path(absolute);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+
+        /// Makes a symbolic link, as in `/proc/PID/fd`.
+        pub(crate) fn link(&self, absolute: &str, to: &str) {
+            let path = self.machine.path(absolute);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            symlink(to, path).unwrap();
+        }
     }
 }

@@ -6,14 +6,21 @@
 //! - [`commands`] has one file for each subcommand.
 //! - [`model`] is what the module says, modelled once: records, counters, events.
 //! - [`view`] shows it: as text for people, as a table, as JSON.
+//! - [`livepatch`] is in which state the livepatch is and what comes next, [`control`] takes the
+//!   steps, [`check`] is what stands in the way.
 //! - [`machine`] is where the files of this machine are.
 //!
 //! A subcommand reads a [`model`], decides, and gives it to a [`view`]. What decides is pure, so
 //! that it is tested without a kernel; what touches the machine is thin.
 
+mod check;
 mod cli;
 mod commands;
+mod control;
 mod failure;
+mod interrupt;
+mod kmsg;
+mod livepatch;
 mod machine;
 mod model;
 mod view;
