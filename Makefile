@@ -9,8 +9,13 @@ RELEASE ?= $(shell uname -r)
 DESTDIR ?=
 FOLDERS := $(sort $(dir $(wildcard */*.rs)))
 INSTALL_DIR := $(DESTDIR)/lib/modules/$(RELEASE)/updates
+# For the command.
+PREFIX ?= /usr/local
+SHARE := $(DESTDIR)$(PREFIX)/share
+COMPLETIONS := $(SHARE)/bash-completion/completions/kmod-rs $(SHARE)/zsh/site-functions/_kmod-rs \
+	$(SHARE)/fish/vendor_completions.d/kmod-rs.fish
 
-export KDIR KERNEL T DEBUG GUESTS ROUNDS SOAK_MINUTES FUZZ_MINUTES SEED BOOTS BUSY
+export KDIR KERNEL T DEBUG GUESTS ROUNDS SOAK_MINUTES FUZZ_MINUTES COMMAND_MINUTES SEED BOOTS BUSY
 
 .PHONY: module
 module:
@@ -31,10 +36,12 @@ help:
 	@echo '              name; takes up to 90 minutes and 12 GB'
 	@echo '  soak        run a random mixture of everything on a debugging kernel:'
 	@echo '              SOAK_MINUTES=30 SEED=N'
-	@echo '  fuzz        try random lists and names on the firewall, on a debugging kernel:'
-	@echo '              FUZZ_MINUTES=60 SEED=N'
+	@echo '  fuzz        try random input on the command for COMMAND_MINUTES=10, then random lists and'
+	@echo '              names on the firewall, on a debugging kernel: FUZZ_MINUTES=60 SEED=N'
 	@echo '  boots       boot many times on a busy machine, and compare the clocks: BOOTS=100 BUSY=4'
 	@echo '  bench       compare the module with the C code, in a table; ROUNDS=5 is how often'
+	@echo '  pictures    boot a whole Debian with the module, and make pictures of that boot and of'
+	@echo '              "kmod-rs top" in out/pictures/'
 	@echo '  shell       open a shell in a guest in which the module is loaded'
 	@echo '  prepare     only set up what is needed: Debian'"'"'s tools, kernel, Rust metadata, guest'
 	@echo '    DEBUG=no    run no tests on the debugging kernels'
@@ -49,8 +56,9 @@ help:
 	@echo '  module      build $(MODULE) (the default)'
 	@echo '  command     build out/kmod-rs, the command that shows and controls the module'
 	@echo '  sign        sign it for Secure Boot: KEY=key.pem CERT=cert.pem'
-	@echo '  install     copy it to $(INSTALL_DIR), where modprobe finds it'
-	@echo '  uninstall   remove it from there'
+	@echo '  install     copy it to $(INSTALL_DIR), where modprobe finds it,'
+	@echo '              and the command, its pages and completions below $(PREFIX), if it is built'
+	@echo '  uninstall   remove both from there'
 	@echo '  give-back   give request_module() back to the kernel, and unload'
 	@echo '  clean       remove what was built here'
 
@@ -74,6 +82,10 @@ test-full:
 bench:
 	@scripts/bench/bench.sh
 
+.PHONY: pictures
+pictures:
+	@scripts/pictures/pictures.sh
+
 .PHONY: shell
 shell:
 	@scripts/guest/shell.sh
@@ -91,14 +103,24 @@ sign:
 # Not by modules_install: it may strip the module, and the livepatch relocations
 # do not survive that.
 .PHONY: install
-install:
+install: $(if $(wildcard out/completions),install-command)
 	@test -f $(MODULE) || { echo 'kmod_rs: $(MODULE) is not built yet: run "make" first' >&2; exit 1; }
 	install -D -m 644 $(MODULE) '$(INSTALL_DIR)/$(MODULE)'
 	depmod $(if $(DESTDIR),-b '$(DESTDIR)') $(RELEASE)
 
+.PHONY: install-command
+install-command:
+	install -D -m 755 out/kmod-rs '$(DESTDIR)$(PREFIX)/bin/kmod-rs'
+	install -D -m 644 out/man/kmod-rs.8 '$(SHARE)/man/man8/kmod-rs.8'
+	install -D -m 644 out/man/kmod_rs.4 '$(SHARE)/man/man4/kmod_rs.4'
+	install -D -m 644 out/completions/kmod-rs.bash '$(word 1,$(COMPLETIONS))'
+	install -D -m 644 out/completions/_kmod-rs '$(word 2,$(COMPLETIONS))'
+	install -D -m 644 out/completions/kmod-rs.fish '$(word 3,$(COMPLETIONS))'
+
 .PHONY: uninstall
 uninstall:
-	rm -f '$(INSTALL_DIR)/$(MODULE)'
+	rm -f '$(INSTALL_DIR)/$(MODULE)' '$(DESTDIR)$(PREFIX)/bin/kmod-rs' \
+		'$(SHARE)/man/man8/kmod-rs.8' '$(SHARE)/man/man4/kmod_rs.4' $(COMPLETIONS:%='%')
 	depmod $(if $(DESTDIR),-b '$(DESTDIR)') $(RELEASE)
 
 .PHONY: give-back

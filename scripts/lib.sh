@@ -36,7 +36,7 @@ PACKAGES=(
 	iproute2 libcap2-bin mount procps sed util-linux xz-utils zstd
 	# Checks of the sources, and of what the command makes.
 	shellcheck cargo librust-loom-dev
-	tmux groff-base mandoc python3-docutils librsvg2-bin fonts-dejavu-core
+	tmux groff-base mandoc promtool python3-docutils python3-rich librsvg2-bin fonts-dejavu-core
 )
 
 # The packages of Debian 13 that the command kmod-rs is made of: crates, in source form. They are
@@ -44,6 +44,7 @@ PACKAGES=(
 COMMAND_PACKAGES=(
 	librust-anyhow-dev librust-clap-dev librust-clap-mangen-dev librust-clap-complete-dev
 	librust-crossterm-dev librust-ratatui-dev librust-rustix-dev librust-serde-json-dev
+	librust-signal-hook-dev
 	# For its tests.
 	librust-proptest-dev librust-snapbox-dev librust-tempfile-dev
 )
