@@ -62,6 +62,9 @@ make_all() {
 command_files() {
 	local install=(in_sysroot /usr/lib/dracut/dracut-install -D "$OVERLAY" -l)
 	"${install[@]}" "$TOP/out/kmod-rs" /usr/bin/kmod-rs
+	# A whole Debian has the rest.
+	[[ ! -d $OVERLAY/kmod_rs/debian ]] ||
+		install -D "$TOP/out/kmod-rs" "$OVERLAY/kmod_rs/debian/usr/bin/kmod-rs"
 	"${install[@]}" -a tmux /usr/share/terminfo/{s/screen,t/tmux-256color,x/xterm-256color} \
 		/usr/lib/locale/C.utf8/LC_CTYPE
 }

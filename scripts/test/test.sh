@@ -507,7 +507,7 @@ main() {
 
 	check_debug
 	prepare_kernel
-	! uses_command "${GUEST_TESTS[@]}" "${DEBIAN_TESTS[@]}" || "$TOP/scripts/command.sh"
+	! uses_command "${GUEST_TESTS[@]}" "${DEBIAN_TESTS[@]}" || "$TOP/scripts/command.sh" --program
 	mkdir -p "$TOP/out"
 	[[ $DEBUG == @(only|rt) ]] || suites+=(stock)
 	[[ $DEBUG == @(no|rt) || ${#GUEST_TESTS[@]} == 0 ]] || suites+=(debug)
