@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Compare the module with the kernel's own C code, in two guests: one counts instructions, the other
-# measures time. guest.sh is what runs in the guests. report.py makes a table of the figures. The
+# measures time. guest.sh is what runs in the guests. The command is measured on this machine, on
+# files that command.py makes. report.py makes a table of the figures. The
 # table is printed, and kept in out/RELEASE/bench as bench.json and, in the form that
 # Documentation/benchmarks.rst has, as bench.rst.
 #
@@ -50,6 +51,12 @@ host_facts() {
 	echo "bench fact host-load $(cut -d' ' -f1 /proc/loadavg)"
 	echo "bench size-text rust $text"
 	echo "bench size-data rust $data"
+	echo "bench size-command rust $(stat -c %s "$TOP/out/kmod-rs")"
+}
+
+measure_command() {
+	in_sysroot python3 "$TOP/scripts/bench/command.py" "$TOP/out/kmod-rs" "$OUT/bench/machine" \
+		"$ROUNDS" >>"$FIGURES"
 }
 
 main() {
@@ -57,6 +64,7 @@ main() {
 	[[ $ROUNDS =~ ^[1-9][0-9]*$ ]] ||
 		die "ROUNDS=$ROUNDS is not a number of rounds: use 1 or more"
 	prepare_kernel
+	"$TOP/scripts/command.sh" --program
 	step "building for $RELEASE" make_all
 	directory=$OUT/bench
 	remove "$directory"
@@ -66,6 +74,7 @@ main() {
 	boot instructions --icount
 	host_facts >>"$FIGURES"
 	boot clock
+	measure_command
 	in_sysroot python3 "$TOP/scripts/bench/report.py" "$directory" <"$FIGURES"
 }
 

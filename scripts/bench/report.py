@@ -59,6 +59,13 @@ ROWS = [
     ("memory", "heap for a request in flight, bytes", NO_TARGET),
     ("size-text", "text of kmod-rs.ko, bytes", NO_TARGET),
     ("size-data", "data of kmod-rs.ko, bytes", NO_TARGET),
+    ("status-us", "kmod-rs status: µs of CPU", at_most(10000)),
+    ("status-kb", "kmod-rs status: memory, kB", at_most(8000)),
+    ("recent-ms", "kmod-rs recent, 65,536 records: ms of CPU", at_most(300)),
+    ("recent-kb", "kmod-rs recent, 65,536 records: memory, kB", NO_TARGET),
+    ("json-ms", "kmod-rs recent --json, 65,536 records: ms of CPU", at_most(300)),
+    ("json-kb", "kmod-rs recent --json, 65,536 records: memory, kB", NO_TARGET),
+    ("size-command", "kmod-rs, bytes", NO_TARGET),
 ]
 
 HEADER = ["what", "C", "Rust", "Rust/C", "target", ""]
