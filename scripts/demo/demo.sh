@@ -24,7 +24,10 @@ answer_offset() {
 }
 
 main() {
+	prepare_kernel
+	"$TOP/scripts/command.sh" --program
 	prepare_guest_files demo
+	command_files
 	cp "$TOP/scripts/demo/guest.sh" "$OVERLAY/kmod_rs/run"
 	answer_offset >"$OVERLAY/kmod_rs/answer-offset"
 	say "booting $RELEASE"

@@ -3,7 +3,8 @@
 #
 # The demonstration, in the guest. Below each command it shows what the kernel did: who requested
 # which module, which program was run for it with which arguments, and what request_module()
-# returned. All of this is read from the kernel's own tracing, none of it from kmod_rs.
+# returned. All of this is read from the kernel's own tracing, none of it from kmod_rs. The last
+# steps ask kmod_rs itself, with the command kmod-rs.
 
 TRACE=/sys/kernel/tracing
 MODPROBE=/proc/sys/kernel/modprobe
@@ -89,10 +90,6 @@ settled() {
 	[[ $(</sys/kernel/livepatch/kmod_rs/transition) == 0 ]]
 }
 
-given_back() {
-	[[ ! -e /sys/kernel/livepatch/kmod_rs && $(</sys/module/kmod_rs/refcnt) == 0 ]]
-}
-
 # --- The demonstration ----------------------------------------------------
 
 cat <<EOF
@@ -163,20 +160,23 @@ echo "  It took $(((${EPOCHREALTIME/./} - start) / 1000)) ms. The machine still 
 show_log
 rm /etc/modprobe.d/loop.conf
 
-step "See who requested the file system of step 2. Each request leaves a record."
-run "grep 'name=\"fs-xfs\"' /sys/kernel/debug/kmod_rs/recent"
+step "See what was requested, and how it ended. Each request leaves a record."
+run 'kmod-rs recent --outcome loaded'
+run 'kmod-rs who xfs'
 
-step "Turn the firewall on: from now on, only privileged users can have modules loaded."
+step "Ask what the firewall would say of a user, before it is on. Then turn it on: from now
+   on, only privileged users can have modules loaded."
+run 'kmod-rs check vsock --as nobody'
 run 'echo 1 >/proc/sys/kernel/kmod_rs/autoload_mode'
+run 'kmod-rs check vsock --as nobody'
 run 'setpriv --reuid=nobody --clear-groups /kmod_rs/demo-socket vsock'
 run '/kmod_rs/demo-socket vsock'
 show_log
 
 stop_watching
 step "Give request_module() back to the kernel's C code, and unload the module."
-run 'echo 0 >/sys/kernel/livepatch/kmod_rs/enabled'
-wait_until given_back
-run 'rmmod kmod_rs'
+run 'kmod-rs off'
+run 'kmod-rs status'
 run 'mount -t xfs /dev/vda /mnt && cat /mnt/hello && umount /mnt'
 show_log
 echo
