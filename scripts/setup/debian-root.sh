@@ -24,7 +24,7 @@ PATH+=:/usr/sbin:/sbin # For mke2fs.
 DEBIAN=$CACHE/debian
 
 # The system, programs that make the kernel request modules at boot, and what the tests need.
-DEBIAN_PACKAGES="systemd,systemd-sysv,udev,dbus,kmod,nftables,iproute2,procps,gawk,mount,dosfstools,util-linux-extra,iptables"
+DEBIAN_PACKAGES="systemd,systemd-sysv,udev,dbus,kmod,nftables,iproute2,procps,gawk,mount,dosfstools,util-linux-extra,iptables,tmux"
 
 # Daemons that need modules and have no CAP_SYS_MODULE: the packages and the units. A boot does not
 # start them, tests do.
