@@ -42,7 +42,8 @@ PACKAGES=(
 # The packages of Debian 13 that the command kmod-rs is made of: crates, in source form. They are
 # not installed; see setup/crates.sh.
 COMMAND_PACKAGES=(
-	librust-anyhow-dev librust-clap-dev librust-clap-mangen-dev librust-clap-complete-dev
+	librust-anyhow-dev librust-chrono-dev librust-clap-dev librust-clap-mangen-dev
+	librust-clap-complete-dev
 	librust-crossterm-dev librust-ratatui-dev librust-rustix-dev librust-serde-json-dev
 	librust-signal-hook-dev
 	# For its tests.

@@ -17,6 +17,10 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
 
+    /// Show times as seconds since boot, like t= in a record, and not as the time of the day
+    #[arg(long, global = true)]
+    pub(crate) monotonic: bool,
+
     /// Take the files of the machine from below this directory
     #[arg(
         long,
@@ -59,7 +63,17 @@ pub(crate) enum Command {
     Doctor,
 
     /// Show requests that were made
+    ///
+    /// The requests that the module remembers, and those in flight. The last column has the modules
+    /// that came, the rule that denies the request, its loop, or how its helper ended.
     Recent(Filter),
+    /// Save all records to a file, which --from reads on any machine
+    ///
+    /// The file is text, and only its owner can read it. It is written as a whole or not at all.
+    Save {
+        /// The file
+        file: PathBuf,
+    },
 }
 
 /// Which requests are shown. All that is given has to hold.
@@ -73,7 +87,7 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "USER")]
     pub(crate) uid: Option<String>,
 
-    /// Only requests by tasks in cgroups that this pattern matches
+    /// Only requests by tasks in cgroups that this pattern matches, as in autoload_allow
     #[arg(long, value_name = "PATTERN")]
     pub(crate) cgroup: Option<String>,
 
@@ -85,7 +99,7 @@ pub(crate) struct Filter {
     #[arg(long)]
     pub(crate) denied: bool,
 
-    /// Only requests since then: 10m, 2h, 3d ago, or seconds since boot as in t=
+    /// Only requests since then: 10m, 2h, 3d ago, "2026-11-27 10:00", or seconds since boot
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
 }

@@ -6,6 +6,7 @@ mod doctor;
 mod off;
 mod on;
 mod recent;
+mod save;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Result;
@@ -19,5 +20,6 @@ pub(crate) fn run(cli: &Cli) -> Result {
         Command::Off => off::run(cli, &machine),
         Command::Doctor => doctor::run(cli, &machine),
         Command::Recent(filter) => recent::run(cli, &machine, filter),
+        Command::Save { file } => save::run(cli, &machine, file),
     }
 }

@@ -18,6 +18,7 @@ mod cli;
 mod commands;
 mod control;
 mod failure;
+mod file;
 mod interrupt;
 mod kmsg;
 mod livepatch;

@@ -5,10 +5,13 @@
 pub(crate) mod autoloaded;
 pub(crate) mod counters;
 pub(crate) mod fields;
+pub(crate) mod filter;
 pub(crate) mod history;
 pub(crate) mod latency;
+pub(crate) mod pattern;
 pub(crate) mod record;
 pub(crate) mod text;
+pub(crate) mod users;
 
 /// Returns the whole lines of a file, without their newlines.
 ///

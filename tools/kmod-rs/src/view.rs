@@ -2,8 +2,38 @@
 
 //! How things are shown.
 
+pub(crate) mod clock;
+pub(crate) mod json;
+pub(crate) mod table;
+
+use crate::model::record::{Outcome, Record};
+use crate::model::text::Text;
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
 use std::fmt;
 use std::fmt::Write;
+use std::io;
+use std::time::Duration;
+
+/// What standard output is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Screen {
+    /// The number of columns, if it is a terminal.
+    pub(crate) width: Option<usize>,
+    /// Whether it is a terminal with colours, and the user has not set NO_COLOR.
+    pub(crate) has_colours: bool,
+}
+
+impl Screen {
+    /// Returns what standard output is.
+    pub(crate) fn get() -> Self {
+        let out = io::stdout();
+        Self {
+            has_colours: AutoStream::choice(&out) != ColorChoice::Never,
+            width: terminal_size::terminal_size_of(&out).map(|(width, _)| width.0.into()),
+        }
+    }
+}
 
 /// Shows bytes that somebody else chose so that they do no harm: what is not a printable ASCII
 /// character, and a backslash, as `\xNN`, as the module itself does.
@@ -14,7 +44,10 @@ pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = String::with_capacity(self.0.len());
+        if let (true, Ok(text)) = (self.is_harmless(), std::str::from_utf8(self.0)) {
+            return f.pad(text);
+        }
+        let mut shown = String::with_capacity(self.0.len() + 3);
         for &byte in self.0 {
             match byte {
                 b'\\' => shown.push_str("\\x5c"),
@@ -26,9 +59,109 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+impl Shown<'_> {
+    fn is_harmless(&self) -> bool {
+        self.0
+            .iter()
+            .all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\')
+    }
+}
+
+/// Shows how long something took, with three digits: `334us`, `12.3ms`, `2.27s`, `1000s`.
+pub(crate) struct Took(pub(crate) Duration);
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_micros();
+        let (value, unit) = match micros {
+            0..1_000 => return f.pad(&format!("{micros}us")),
+            // From here on, three digits would be rounded up to the next unit.
+            1_000..999_500 => (self.0.as_secs_f64() * 1e3, "ms"),
+            _ => (self.0.as_secs_f64(), "s"),
+        };
+        let decimals = match value {
+            ..9.995 => 2,
+            ..99.95 => 1,
+            _ => 0,
+        };
+        f.pad(&format!("{value:.decimals$}{unit}"))
+    }
+}
+
+/// Returns the style of an outcome: green if a module came, red if the request was refused or
+/// failed by itself, yellow if its helper failed, bold while it is in flight.
+pub(crate) fn style(outcome: Option<&Outcome>) -> Style {
+    use Outcome::*;
+    match outcome {
+        None => Style::new().bold(),
+        Some(Loaded) => AnsiColor::Green.on_default(),
+        Some(Denied | Refused | Loop | Timeout | Errno | TooLong) => AnsiColor::Red.on_default(),
+        Some(Exit | Signal | Killed | Off) => AnsiColor::Yellow.on_default(),
+        Some(Shared | Started | Kept | Nothing | Other(_)) => Style::new(),
+    }
+}
+
+/// Returns what a person wants to know of a record beside its outcome: the modules that came, the
+/// rule that denies it, the loop that it is part of, or how its helper ended.
+pub(crate) fn detail(record: &Record) -> String {
+    let join = |texts: &[Text], separator| {
+        let shown: Vec<_> = texts.iter().map(Text::to_string).collect();
+        shown.join(separator)
+    };
+    let mut parts = Vec::new();
+    if !record.modules.is_empty() {
+        let more = match record.more_modules {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        parts.push(join(&record.modules, " ") + &more);
+    }
+    if let Some((module, verdict)) = &record.denied_module {
+        parts.push(format!("{module}: {} by {}", verdict.policy, verdict.rule));
+    } else if let Some(verdict) = record.verdict.as_ref().filter(|_| record.is_denial()) {
+        parts.push(format!("{} by {}", verdict.policy, verdict.rule));
+    }
+    match (&record.outcome, record.result) {
+        (Some(Outcome::Loop), _) => parts.push(join(&record.chain, " -> ")),
+        (Some(Outcome::Exit), Some(status)) => parts.push(format!("status {}", status / 256)),
+        (Some(Outcome::Signal), Some(status)) => parts.push(format!("signal {}", status & 0x7f)),
+        (Some(Outcome::Errno), Some(errno)) => parts.push(format!("errno {}", -errno)),
+        (None, _) => parts.extend(record.helper.map(|pid| format!("helper {pid}"))),
+        _ => (),
+    }
+    parts.join(", ")
+}
+
+/// Returns the word for how a request ended, or `in-flight`.
+pub(crate) fn ending(record: &Record) -> String {
+    match &record.outcome {
+        Some(outcome) => outcome.to_string(),
+        None => "in-flight".into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn three_digits() {
+        for (micros, shown) in [
+            (0, "0us"),
+            (999, "999us"),
+            (1_000, "1.00ms"),
+            (9_994, "9.99ms"),
+            (9_995, "10.0ms"),
+            (99_949, "99.9ms"),
+            (99_950, "100ms"),
+            (999_499, "999ms"),
+            (999_500, "1.00s"),
+            (2_266_372, "2.27s"),
+            (1_000_000_000, "1000s"),
+        ] {
+            assert_eq!(Took(Duration::from_micros(micros)).to_string(), shown);
+        }
+    }
 
     #[test]
     fn nothing_reaches_the_terminal_raw() {

@@ -122,6 +122,11 @@ impl Header {
         )
     }
 
+    /// Returns when something was, since boot, that was then since 1970.
+    pub(crate) fn since_boot(&self, realtime: Duration) -> Duration {
+        (self.monotonic + realtime).saturating_sub(self.realtime)
+    }
+
     /// Returns when something was, since 1970, that was then since boot.
     ///
     /// The two clocks differ by the time that the machine was suspended. So what was before a

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How points in time are shown to people.
+
+use crate::cli::Cli;
+use crate::model::history::{Header, Seconds};
+use chrono::{DateTime, Local};
+use std::time::Duration;
+
+/// How points in time are shown: as the time of the day, or since boot.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock<'a>(Option<&'a Header>);
+
+impl<'a> Clock<'a> {
+    /// Returns the clock that the user wants, for the machine of `header`.
+    pub(crate) fn new(cli: &Cli, header: &'a Header) -> Self {
+        Self((!cli.monotonic).then_some(header))
+    }
+
+    /// Returns what a point in time, since boot by CLOCK_MONOTONIC, is shown as.
+    ///
+    /// This is `Nov 27 10:00:00` in local time, as in the journal, or seconds like `t` in a record.
+    pub(crate) fn show(&self, since_boot: Duration) -> String {
+        let local = |header: &Header| {
+            let realtime = header.realtime(since_boot);
+            let seconds = realtime.as_secs().try_into().ok()?;
+            let time = DateTime::from_timestamp(seconds, realtime.subsec_nanos())?;
+            Some(
+                time.with_timezone(&Local)
+                    .format("%b %d %H:%M:%S")
+                    .to_string(),
+            )
+        };
+        (self.0.and_then(local)).unwrap_or_else(|| Seconds(since_boot).to_string())
+    }
+}
