@@ -11,6 +11,8 @@ usage: command.py PROGRAM DIRECTORY ROUNDS
 import resource
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 RECORDS = 65536
@@ -21,6 +23,25 @@ RECORD = (
     'call_site="__sock_create+0x1b6/0x2a0" chain=- helper={helper} queue_us=12 helper_us=21034 '
     'outcome=exit-status result=256 modules=- path="/sbin/modprobe" policy=allowed rule="capability"\n'
 )
+
+# A request as trace_pipe shows it, and how many.
+EVENTS = (
+    '         dockerd-{pid:<7} [001] ..... {time:.6f}: request_begin: seq={seq} name="{name}" wait=1 comm="dockerd" '
+    'uid=0 loginuid=-1 userns=initial nspid={pid} cgroup="/system.slice/docker.service" '
+    'call_site="__sock_create+0x1b6/0x2a0" chain=-\n'
+    '         dockerd-{pid:<7} [001] ..... {time:.6f}: request_end: seq={seq} name="{name}" outcome=exit-status '
+    'result=256 helper={helper} queue_us=12 helper_us=21034 path="/sbin/modprobe"\n'
+)
+REQUESTS = 20000
+
+# Become the command with a trace instance as it would make it.
+WATCH = """
+instance=$1/sys/kernel/tracing/instances/kmod-rs-$$
+mkdir -p "$instance/events/kmod_rs"
+echo 0 >"$instance/events/kmod_rs/enable"
+mkfifo "$instance/trace_pipe"
+exec "$0" --root "$1" watch
+"""
 
 FILES = {
     "proc/sys/kernel/kmod_rs/active": "1\n",
@@ -76,6 +97,31 @@ def figure(row, value):
     print(f"bench {row} rust {round(value)}")
 
 
+def measure_watch(program, root):
+    """Returns how many events `kmod-rs watch` shows in a second of processor time."""
+    before = processor_time()
+    watch = subprocess.Popen(["sh", "-c", WATCH, program, root], stdout=subprocess.PIPE)
+    pipe = root / f"sys/kernel/tracing/instances/kmod-rs-{watch.pid}/trace_pipe"
+    feeder = threading.Thread(target=feed, args=(pipe,))
+    feeder.start()
+    is_shown = any(b"the-last-one" in line for line in watch.stdout)
+    feeder.join()
+    watch.terminate()
+    watch.wait()
+    if not is_shown:
+        print("bench wrong rust: kmod-rs watch has not shown the last request")
+    return 2 * REQUESTS / (processor_time() - before)
+
+
+def feed(pipe):
+    while not pipe.exists():
+        time.sleep(0.01)
+    with pipe.open("w") as file:
+        for seq in range(1, REQUESTS + 1):
+            name = "the-last-one" if seq == REQUESTS else f"net-pf-{seq % 40}"
+            file.write(EVENTS.format(seq=seq, time=seq / 10, name=name, pid=1000 + seq, helper=9000 + seq))
+
+
 def main():
     program, root, rounds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     make_machine(root)
@@ -89,6 +135,7 @@ def main():
                 print(f"bench wrong rust: kmod-rs recent shows {lines} lines of {RECORDS} records")
             figure(f"{row}-ms", took)
             figure(f"{row}-kb", memory)
+        figure("watch-events", measure_watch(program, root))
 
 
 main()

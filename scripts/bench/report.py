@@ -22,6 +22,10 @@ def at_most(limit, of=RUST):
     return (f"{sign}{limit:g}" if of == RUST else f"{of} {sign}{limit:g}", of, lambda value: value <= limit)
 
 
+def at_least(limit):
+    return (f"at least {limit:g}", RUST, lambda value: value >= limit)
+
+
 def exactly(number):
     return (f"{number:g}", RUST, lambda value: value == number)
 
@@ -65,6 +69,7 @@ ROWS = [
     ("recent-kb", "kmod-rs recent, 65,536 records: memory, kB", NO_TARGET),
     ("json-ms", "kmod-rs recent --json, 65,536 records: ms of CPU", at_most(300)),
     ("json-kb", "kmod-rs recent --json, 65,536 records: memory, kB", NO_TARGET),
+    ("watch-events", "kmod-rs watch: events a second of CPU", at_least(5000)),
     ("size-command", "kmod-rs, bytes", NO_TARGET),
 ]
 
