@@ -19,14 +19,23 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# Without Cargo.lock: it would ask for the versions that Debian had when it was written.
+# The settings are in a file, as "cargo fmt" runs another cargo, which knows no options of this one.
+# There is no Cargo.lock: it would ask for the versions that Debian had when it was written.
 cargo() {
+	local home=$CACHE/command/home
+	mkdir -p "$home"
+	cat >"$home/config.toml" <<-EOT
+		[net]
+		offline = true
+		[source.crates-io]
+		replace-with = "debian"
+		[source.debian]
+		directory = "$(crates)"
+	EOT
 	cd "$TOP/tools/kmod-rs"
 	rm -f Cargo.lock
-	in_sysroot env CARGO_HOME="$CACHE/command/home" CARGO_TARGET_DIR="$CACHE/command/target" \
-		PROPTEST_CASES="${PROPTEST_CASES:-256}" cargo --offline \
-		--config 'source.crates-io.replace-with="debian"' \
-		--config "source.debian.directory=\"$(crates)\"" "$@"
+	in_sysroot env CARGO_HOME="$home" CARGO_TARGET_DIR="$CACHE/command/target" \
+		PROPTEST_CASES="${PROPTEST_CASES:-256}" cargo --offline "$@"
 }
 
 program() {

@@ -41,7 +41,6 @@ main() {
 	(($# == 0)) || die "usage: crates.sh"
 	take_lock
 	! crates >/dev/null || return 0
-	"$TOP/scripts/setup/sysroot.sh" --helpers trixie
 	remove "$CRATES.part" "$CRATES"
 	need_space 500 "the command"
 	step "fetching the crates of Debian 13" unpack_crates "$CRATES.part"
