@@ -3,6 +3,7 @@
 //! Gives the command what the project has in one place: the version in the file VERSION, and the
 //! supported kernels in scripts/lib.sh.
 
+use std::env;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
@@ -18,10 +19,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Reads a file of the project.
+///
+/// Where that is depends on when this runs, not on when it was compiled: checkouts may share what
+/// is built.
 fn read(name: &str) -> Result<String, Box<dyn Error>> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(name);
+    let package = env::var("CARGO_MANIFEST_DIR")?;
+    let file = Path::new(&package).join("../..").join(name);
     println!("cargo:rerun-if-changed={}", file.display());
     Ok(fs::read_to_string(file)?)
 }

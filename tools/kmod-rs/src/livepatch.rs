@@ -360,10 +360,10 @@ mod tests {
             ("9/task/9", "a\x1bb", "0"),
             ("10/task/10", "idle", "-1"),
         ] {
-            fake.write(&format!("/proc/{task}/comm"), &format!("{comm}\n"));
+            fake.write(&format!("/proc/{task}/comm"), format!("{comm}\n"));
             fake.write(
                 &format!("/proc/{task}/patch_state"),
-                &format!("{patch_state}\n"),
+                format!("{patch_state}\n"),
             );
         }
         fake.write(

@@ -496,10 +496,10 @@ mod tests {
 
     #[test]
     fn what_the_kernel_lacks() {
-        let mut config: String = NEEDED
-            .iter()
-            .map(|(name, _)| format!("{name}=y\n"))
-            .collect();
+        let mut config = String::new();
+        for (name, _) in NEEDED {
+            config += &format!("{name}=y\n");
+        }
         assert_eq!(
             options(RELEASE, Some(config.as_bytes()))[0].verdict,
             Verdict::Ok
