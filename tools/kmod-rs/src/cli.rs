@@ -67,6 +67,7 @@ pub(crate) enum Command {
     /// The requests that the module remembers, and those in flight. The last column has the modules
     /// that came, the rule that denies the request, its loop, or how its helper ended.
     Recent(Filter),
+
     /// Save all records to a file, which --from reads on any machine
     ///
     /// The file is text, and only its owner can read it. It is written as a whole or not at all.
@@ -74,6 +75,103 @@ pub(crate) enum Command {
         /// The file
         file: PathBuf,
     },
+
+    /// Make a picture of requests over time, as an SVG file
+    ///
+    /// There is a bar for each request: striped while it waited in the queue, then in the colour
+    /// of its outcome while its helper ran. Requests that a helper made are below the request that
+    /// it ran for, and indented. Long times without requests are cut out.
+    Plot(Plot),
+
+    /// Show which requests took longest
+    ///
+    /// The time is that in the queue and that of the helper together.
+    Blame(Filter),
+
+    /// Print the list for autoload_allow that would have been needed
+    ///
+    /// Run it when autoload_enforce has been 0 for some days. The list has an entry for each name
+    /// that would have been denied, and those entries of the present list that were used. What is
+    /// left out is reported.
+    Learn(Learn),
+
+    /// List, show and enable the profiles: rules for the firewall to begin with
+    #[command(subcommand)]
+    Profiles(Profiles),
+
+    /// Write numbers for Prometheus, as the textfile collector of node_exporter reads them
+    ///
+    /// If kmod_rs is not loaded, kmod_rs_active is 0, and nothing else is there.
+    Metrics(Metrics),
+}
+
+/// What `plot` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Plot {
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+
+    /// Write the picture to this file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// What `learn` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Learn {
+    /// Set the list as well: all of it or, if anything goes wrong, nothing
+    #[arg(long)]
+    pub(crate) apply: bool,
+
+    /// Files with records, of `kmod-rs save` or lines of the file recent; - is standard input
+    #[arg(value_name = "FILE", conflicts_with = "from")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// What can be done with profiles.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Profiles {
+    /// List the profiles
+    List,
+
+    /// Show the file of a profile
+    Show {
+        /// The name of the profile
+        name: String,
+    },
+
+    /// Write a profile to /etc/sysctl.d/60-kmod_rs.conf
+    ///
+    /// It counts from the next boot on. Without --enforce, what its rules would deny is allowed,
+    /// and recorded. What the profile needs in /etc/modules-load.d is written as well.
+    Enable(Enable),
+}
+
+/// What `profiles enable` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Enable {
+    /// The name of the profile
+    pub(crate) name: String,
+
+    /// Enforce the rules
+    #[arg(long)]
+    pub(crate) enforce: bool,
+
+    /// Set the rules now as well
+    #[arg(long)]
+    pub(crate) now: bool,
+
+    /// Replace a file that was changed by hand
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// What `metrics` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Metrics {
+    /// Write to this file instead of standard output; the old one is there until it is whole
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// Which requests are shown. All that is given has to hold.
@@ -102,4 +200,8 @@ pub(crate) struct Filter {
     /// Only requests since then: 10m, 2h, 3d ago, "2026-11-27 10:00", or seconds since boot
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
+
+    /// Only requests until then, likewise: --until 60 is the first minute of a boot
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
 }

@@ -2,9 +2,14 @@
 
 //! The subcommands, one file each.
 
+mod blame;
 mod doctor;
+mod learn;
+mod metrics;
 mod off;
 mod on;
+mod plot;
+mod profiles;
 mod recent;
 mod save;
 
@@ -19,6 +24,11 @@ pub(crate) fn run(cli: &Cli) -> Result {
         Command::On { file } => on::run(cli, &machine, file.as_ref()),
         Command::Off => off::run(cli, &machine),
         Command::Doctor => doctor::run(cli, &machine),
+        Command::Plot(arguments) => plot::run(cli, &machine, arguments),
+        Command::Blame(times) => blame::run(cli, &machine, times),
+        Command::Learn(arguments) => learn::run(cli, &machine, arguments),
+        Command::Profiles(what) => profiles::run(cli, &machine, what),
+        Command::Metrics(arguments) => metrics::run(cli, &machine, arguments),
         Command::Recent(filter) => recent::run(cli, &machine, filter),
         Command::Save { file } => save::run(cli, &machine, file),
     }

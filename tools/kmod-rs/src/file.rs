@@ -44,6 +44,15 @@ pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result<()> 
     Ok(())
 }
 
+/// Writes a file that everybody may read as [`write_whole`] does, or to standard output if there is
+/// none.
+pub(crate) fn write_or_print(path: Option<&Path>, content: &[u8]) -> Result<()> {
+    match path {
+        Some(path) => write_whole(path, content, 0o644),
+        None => Ok(io::stdout().lock().write_all(content)?),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

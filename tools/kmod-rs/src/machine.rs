@@ -4,8 +4,8 @@
 
 use crate::failure::{Failure, Result, Status};
 use crate::model::text::Text;
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -115,6 +115,16 @@ impl Machine {
     /// file system is not mounted, or the user may not read it.
     pub(crate) fn read(&self, path: &Path) -> Result<Vec<u8>> {
         fs::read(path).map_err(|e| self.explain(path, &e))
+    }
+
+    /// Writes a value with its newline into a knob, in one piece, as the kernel takes no part of a
+    /// list.
+    pub(crate) fn set(&self, knob: &Path, value: &[u8]) -> io::Result<()> {
+        let line = [value, b"\n"].concat();
+        match OpenOptions::new().write(true).open(knob)?.write(&line)? {
+            written if written == line.len() => Ok(()),
+            _ => Err(io::Error::other("only a part was taken")),
+        }
     }
 
     fn explain(&self, path: &Path, error: &io::Error) -> Failure {

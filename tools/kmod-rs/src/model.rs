@@ -8,9 +8,11 @@ pub(crate) mod fields;
 pub(crate) mod filter;
 pub(crate) mod history;
 pub(crate) mod latency;
+pub(crate) mod learned;
 pub(crate) mod pattern;
 pub(crate) mod record;
 pub(crate) mod text;
+pub(crate) mod timeline;
 pub(crate) mod users;
 
 /// Returns the whole lines of a file, without their newlines.

@@ -4,6 +4,8 @@
 
 pub(crate) mod clock;
 pub(crate) mod json;
+pub(crate) mod prometheus;
+pub(crate) mod svg;
 pub(crate) mod table;
 
 use crate::model::record::{Outcome, Record};

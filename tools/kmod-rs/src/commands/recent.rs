@@ -83,7 +83,7 @@ fn table(records: &[&Record], clock: &Clock<'_>, users: &Users) -> Table<8> {
 }
 
 /// Returns why nothing is shown.
-fn why_nothing(history: &History, requests: usize) -> String {
+pub(super) fn why_nothing(history: &History, requests: usize) -> String {
     let pushed_out = ["records_pushed_out", "denials_pushed_out"]
         .iter()
         .filter_map(|key| history.counters.number(key))

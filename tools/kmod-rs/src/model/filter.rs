@@ -20,6 +20,7 @@ pub(crate) struct Filter {
     outcome: Option<Outcome>,
     is_denial: bool,
     since: Option<Duration>,
+    until: Option<Duration>,
 }
 
 impl Filter {
@@ -45,8 +46,8 @@ impl Filter {
             }
             outcome => Ok(outcome),
         };
-        let since = |time: &String| {
-            parse_since(time, header).ok_or_else(|| {
+        let time = |time: &String| {
+            parse_time(time, header).ok_or_else(|| {
                 usage(format!("{time} is no time: say 10m, 2h, 3d, \"2026-11-27 10:00\", or seconds since boot"))
             })
         };
@@ -56,7 +57,8 @@ impl Filter {
             cgroup: pattern(&said.cgroup, Pattern::for_cgroups)?,
             outcome: said.outcome.as_ref().map(outcome).transpose()?,
             is_denial: said.denied,
-            since: said.since.as_ref().map(since).transpose()?,
+            since: said.since.as_ref().map(time).transpose()?,
+            until: said.until.as_ref().map(time).transpose()?,
         })
     }
 
@@ -79,6 +81,7 @@ impl Filter {
             )
             && (!self.is_denial || record.is_denial())
             && is_or_any(self.since.map(|since| record.time >= since))
+            && is_or_any(self.until.map(|until| record.time <= until))
     }
 }
 
@@ -87,7 +90,7 @@ fn usage(sentence: String) -> Failure {
 }
 
 /// Returns the time since boot that the user means: so long ago, a time of the day, or since boot.
-fn parse_since(text: &str, header: &Header) -> Option<Duration> {
+fn parse_time(text: &str, header: &Header) -> Option<Duration> {
     let seconds = |number: &str, unit: f64| {
         Duration::try_from_secs_f64(number.parse::<f64>().ok()? * unit).ok()
     };
@@ -188,6 +191,13 @@ mod tests {
             }),
             [2, 3, 4]
         );
+        assert_eq!(
+            found(&cli::Filter {
+                until: some("6.5"),
+                ..all.clone()
+            }),
+            [1, 2]
+        );
         let both = cli::Filter {
             since: some("7"),
             name: some("net*"),
@@ -226,7 +236,7 @@ mod tests {
     #[test]
     fn since_ago_since_boot_and_since_a_date() {
         let header = history().header;
-        let since = |text| parse_since(text, &header).unwrap().as_secs_f64();
+        let since = |text| parse_time(text, &header).unwrap().as_secs_f64();
         assert_eq!(since("10s"), 90.0);
         assert_eq!(since("1.5m"), 10.0);
         assert_eq!(since("3d"), 0.0);

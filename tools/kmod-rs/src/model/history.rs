@@ -225,6 +225,11 @@ impl History {
         Self::new(snapshot)
     }
 
+    /// Returns the past that `kmod-rs save` has written, or `None` if it is anything else.
+    pub(crate) fn parse(file: &[u8]) -> Result<Option<Self>> {
+        Snapshot::parse(file).map(Self::new).transpose()
+    }
+
     /// Makes the past of what was read.
     ///
     /// Fails if there are lines where records should be, and none is a record.

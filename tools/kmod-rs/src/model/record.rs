@@ -209,9 +209,15 @@ impl Record {
                 .is_some_and(|(_, v)| is_denial(v))
     }
 
+    /// Returns how long the request was in the queue and its helper ran, as far as this is known.
+    pub(crate) fn took(&self) -> Duration {
+        let [queue, helper] = [self.queue, self.helper_time].map(Option::unwrap_or_default);
+        queue.saturating_add(helper)
+    }
+
     /// Returns when the request returned or its helper ended, as far as this is known.
     pub(crate) fn end(&self) -> Duration {
-        self.time + self.queue.unwrap_or_default() + self.helper_time.unwrap_or_default()
+        self.time.saturating_add(self.took())
     }
 }
 
