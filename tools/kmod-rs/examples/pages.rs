@@ -7,7 +7,6 @@
 //! usage: `cargo run --example pages -- DIRECTORY`
 
 #[path = "../src/cli.rs"]
-#[expect(dead_code, reason = "only the definitions are used")]
 mod cli;
 
 use clap::Command;

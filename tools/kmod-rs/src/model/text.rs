@@ -21,7 +21,7 @@ impl Text {
         while let [first, after @ ..] = rest {
             match rest {
                 [b'\\', b'x', high, low, after @ ..] if is_hex(*high) && is_hex(*low) => {
-                    bytes.push(hex(*high) << 4 | hex(*low));
+                    bytes.push((hex(*high) << 4) | hex(*low));
                     rest = after;
                 }
                 _ => {
