@@ -95,6 +95,13 @@ pub(crate) enum Command {
     /// left out is reported.
     Learn(Learn),
 
+    /// Say what the rules in force say of a name, and why
+    ///
+    /// The module answers, by the code that decides on requests; nothing is loaded or recorded. The
+    /// exit status is 0 if the rules allow it, and 1 if they deny it, whether or not they are
+    /// enforced. It is 1 without an answer if they cannot be asked.
+    Check(Check),
+
     /// List, show and enable the profiles: rules for the firewall to begin with
     #[command(subcommand)]
     Profiles(Profiles),
@@ -126,6 +133,27 @@ pub(crate) struct Learn {
     /// Files with records, of `kmod-rs save` or lines of the file recent; - is standard input
     #[arg(value_name = "FILE", conflicts_with = "from")]
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// What `check` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    /// The name that a request would be for: net-pf-9, fs-xfs
+    pub(crate) name: String,
+
+    /// For a process of this user: a name or a user ID
+    ///
+    /// It has no capabilities, unless the user is root. Its groups do not count in the rules.
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) user: Option<String>,
+
+    /// For a process in this cgroup: /system.slice/iwd.service
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<String>,
+
+    /// For a process without capabilities, as a daemon of root's that has dropped them
+    #[arg(long)]
+    pub(crate) no_capabilities: bool,
 }
 
 /// What can be done with profiles.

@@ -3,6 +3,7 @@
 //! The subcommands, one file each.
 
 mod blame;
+mod check;
 mod doctor;
 mod learn;
 mod metrics;
@@ -27,6 +28,7 @@ pub(crate) fn run(cli: &Cli) -> Result {
         Command::Plot(arguments) => plot::run(cli, &machine, arguments),
         Command::Blame(times) => blame::run(cli, &machine, times),
         Command::Learn(arguments) => learn::run(cli, &machine, arguments),
+        Command::Check(arguments) => check::run(cli, &machine, arguments),
         Command::Profiles(what) => profiles::run(cli, &machine, what),
         Command::Metrics(arguments) => metrics::run(cli, &machine, arguments),
         Command::Recent(filter) => recent::run(cli, &machine, filter),

@@ -127,7 +127,8 @@ impl Machine {
         }
     }
 
-    fn explain(&self, path: &Path, error: &io::Error) -> Failure {
+    /// Returns why a file of kmod_rs cannot be opened or read.
+    pub(crate) fn explain(&self, path: &Path, error: &io::Error) -> Failure {
         let shown = path.display();
         if !self.is_loaded() {
             return Failure::new(

@@ -56,6 +56,16 @@ pub(crate) struct Verdict {
     pub(crate) rule: Text,
 }
 
+impl Verdict {
+    /// Returns the verdict that a line has with these keys.
+    pub(crate) fn parse(fields: &Fields<'_>, policy: &str, rule: &str) -> Option<Self> {
+        Some(Self {
+            policy: Policy::parse(fields.word(policy)?)?,
+            rule: fields.text(rule)?,
+        })
+    }
+}
+
 /// What the firewall decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
@@ -162,12 +172,6 @@ impl Record {
         if more_modules.is_some() {
             modules.pop();
         }
-        let verdict = |policy, rule| {
-            Some(Verdict {
-                policy: Policy::parse(fields.word(policy)?)?,
-                rule: fields.text(rule)?,
-            })
-        };
 
         Some(Self {
             seq: fields.number("seq")?,
@@ -189,11 +193,11 @@ impl Record {
             result: fields.number("result"),
             modules,
             more_modules: more_modules.unwrap_or_default(),
-            verdict: verdict("policy", "rule"),
+            verdict: Verdict::parse(&fields, "policy", "rule"),
             path: fields.text("path"),
             denied_module: fields
                 .text("denied_module")
-                .zip(verdict("module_policy", "module_rule")),
+                .zip(Verdict::parse(&fields, "module_policy", "module_rule")),
             line: line.to_vec(),
         })
     }

@@ -26,8 +26,9 @@ const NAME: usize = 44;
 const REQUESTER: usize = 32;
 /// The width of the time axis, without the gaps.
 const AXIS: f64 = 900.0;
-/// The width of a gap, and the least width of what is between two gaps.
-const GAP: f64 = 24.0;
+/// The width of a gap, which has room for a mark on both sides, and the least width of what is
+/// between two gaps.
+const GAP: f64 = 64.0;
 const LEAST: f64 = 80.0;
 /// The least distance between two marks on the axis.
 const MARKS: f64 = 80.0;
@@ -37,7 +38,7 @@ const TOP: usize = 112;
 const GAPS: usize = 10;
 const IDLE: f64 = 5.0;
 /// A bar is at least that wide, so that it can be seen.
-const BAR: f64 = 2.0;
+const BAR: f64 = 3.0;
 
 /// Outcomes that have one colour. The colours differ in lightness as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -322,7 +323,7 @@ fn heading(svg: &mut String, header: &Header, rows: &[Row<'_>]) -> fmt::Result {
     let used = Class::ALL
         .into_iter()
         .filter(|class| rows.iter().any(|row| Class::of(row.record) == *class));
-    let labels = [("url(#queue)", "in the queue")]
+    let labels = [("url(#queue)", "waits in the queue or for another's helper")]
         .into_iter()
         .chain(used.map(|class| (class.colour(), class.label())));
     let mut x = MARGIN;
@@ -384,7 +385,7 @@ fn bar(
     let begin = x(seconds(record.time));
     let run = x(seconds(record.time.saturating_add(record.queue.unwrap_or_default())));
     let end = x(end(record, now)).max(run + BAR);
-    let took = match record.outcome {
+    let took = match record.queue.or(record.helper_time) {
         Some(_) => Took(record.took()).to_string(),
         None => String::new(),
     };
