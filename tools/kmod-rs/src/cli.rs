@@ -62,11 +62,32 @@ pub(crate) enum Command {
     /// need root.
     Doctor,
 
+    /// Say whether kmod_rs is loaded and serves requests, and how it is set up
+    ///
+    /// The exit status is 0 if kmod_rs serves requests, 3 if it is loaded and does not, and 4 if it
+    /// is not loaded. Without root, the rules and the counters are not shown.
+    Status {
+        /// Make a request, for a file system that nobody has, and say whether kmod_rs served it
+        ///
+        /// This shows another livepatch that takes all requests. It needs root.
+        #[arg(long)]
+        probe: bool,
+    },
+
     /// Show requests that were made
     ///
     /// The requests that the module remembers, and those in flight. The last column has the modules
     /// that came, the rule that denies the request, its loop, or how its helper ended.
     Recent(Filter),
+
+    /// Say which request brought a module, who made it, and in which service
+    ///
+    /// Or say that no request is known, that the module is built into the kernel, or that it is not
+    /// there; the exit status is then 1.
+    Who {
+        /// The name of the module; - and _ are the same
+        module: String,
+    },
 
     /// Save all records to a file, which --from reads on any machine
     ///

@@ -13,6 +13,8 @@ mod plot;
 mod profiles;
 mod recent;
 mod save;
+mod status;
+mod who;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Result;
@@ -32,6 +34,8 @@ pub(crate) fn run(cli: &Cli) -> Result {
         Command::Profiles(what) => profiles::run(cli, &machine, what),
         Command::Metrics(arguments) => metrics::run(cli, &machine, arguments),
         Command::Recent(filter) => recent::run(cli, &machine, filter),
+        Command::Status { probe } => status::run(cli, &machine, *probe),
+        Command::Who { module } => who::run(cli, &machine, module),
         Command::Save { file } => save::run(cli, &machine, file),
     }
 }

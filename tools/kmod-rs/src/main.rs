@@ -8,6 +8,7 @@
 //! - [`view`] shows it: as text for people, as a table, as JSON.
 //! - [`livepatch`] is in which state the livepatch is and what comes next, [`control`] takes the
 //!   steps, [`check`] is what stands in the way.
+//! - [`probe`] makes a request and finds out who serves it.
 //! - [`machine`] is where the files of this machine are.
 //!
 //! A subcommand reads a [`model`], decides, and gives it to a [`view`]. What decides is pure, so
@@ -24,6 +25,7 @@ mod kmsg;
 mod livepatch;
 mod machine;
 mod model;
+mod probe;
 mod view;
 
 use clap::Parser;

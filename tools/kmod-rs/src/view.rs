@@ -37,6 +37,17 @@ impl Screen {
     }
 }
 
+/// Writes a line with a label, as a part of what is said of one thing.
+///
+/// The text must have no bytes that somebody else chose: see [`Shown`].
+pub(crate) fn labelled(
+    out: &mut impl io::Write,
+    label: &str,
+    text: impl fmt::Display,
+) -> io::Result<()> {
+    writeln!(out, "  {label:10}  {text}")
+}
+
 /// Shows bytes that somebody else chose so that they do no harm: what is not a printable ASCII
 /// character, and a backslash, as `\xNN`, as the module itself does.
 ///
@@ -127,7 +138,9 @@ pub(crate) fn detail(record: &Record) -> String {
         (Some(Outcome::Loop), _) => parts.push(join(&record.chain, " -> ")),
         (Some(Outcome::Exit), Some(status)) => parts.push(format!("status {}", status / 256)),
         (Some(Outcome::Signal), Some(status)) => parts.push(format!("signal {}", status & 0x7f)),
-        (Some(Outcome::Errno), Some(errno)) => parts.push(format!("errno {}", -errno)),
+        (Some(Outcome::Errno), Some(errno)) => {
+            parts.push(format!("errno {}", errno.unsigned_abs()))
+        }
         (None, _) => parts.extend(record.helper.map(|pid| format!("helper {pid}"))),
         _ => (),
     }

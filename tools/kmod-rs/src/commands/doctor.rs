@@ -190,17 +190,17 @@ fn options(release: &str, config: Option<&[u8]>) -> Vec<Finding> {
 
 /// The module that modprobe would load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Installed {
+pub(super) struct Installed {
     file: Text,
-    version: Text,
+    pub(super) version: Text,
     /// The release for which it was built.
-    release: Text,
+    pub(super) release: Text,
     signer: Option<Text>,
 }
 
 impl Installed {
     /// Asks modinfo(8), which knows all places and compressions.
-    fn find(machine: &Machine, release: &str) -> Option<Self> {
+    pub(super) fn find(machine: &Machine, release: &str) -> Option<Self> {
         let root = machine.path("/");
         let modinfo = output(
             "modinfo",

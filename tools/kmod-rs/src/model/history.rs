@@ -124,7 +124,7 @@ impl Header {
 
     /// Returns when something was, since boot, that was then since 1970.
     pub(crate) fn since_boot(&self, realtime: Duration) -> Duration {
-        (self.monotonic + realtime).saturating_sub(self.realtime)
+        (self.monotonic.saturating_add(realtime)).saturating_sub(self.realtime)
     }
 
     /// Returns when something was, since 1970, that was then since boot.
@@ -132,7 +132,7 @@ impl Header {
     /// The two clocks differ by the time that the machine was suspended. So what was before a
     /// suspend seems to be later than it was.
     pub(crate) fn realtime(&self, since_boot: Duration) -> Duration {
-        (self.realtime + since_boot).saturating_sub(self.monotonic)
+        (self.realtime.saturating_add(since_boot)).saturating_sub(self.monotonic)
     }
 }
 

@@ -7,6 +7,9 @@ use crate::model::history::{Header, Seconds};
 use chrono::{DateTime, Local};
 use std::time::Duration;
 
+/// The end of what is taken for a time of the day, since 1970.
+const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
+
 /// How points in time are shown: as the time of the day, or since boot.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock<'a>(Option<&'a Header>);
@@ -22,7 +25,8 @@ impl<'a> Clock<'a> {
     /// This is `Nov 27 10:00:00` in local time, as in the journal, or seconds like `t` in a record.
     pub(crate) fn show(&self, since_boot: Duration) -> String {
         let local = |header: &Header| {
-            let realtime = header.realtime(since_boot);
+            // A later time is wrong, and may be more than a calendar has.
+            let realtime = Some(header.realtime(since_boot)).filter(|it| *it < YEAR_10000)?;
             let seconds = realtime.as_secs().try_into().ok()?;
             let time = DateTime::from_timestamp(seconds, realtime.subsec_nanos())?;
             Some(

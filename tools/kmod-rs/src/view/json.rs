@@ -5,8 +5,9 @@
 //! What is not a printable ASCII character is escaped, so a line is safe in a terminal as well. In
 //! strings that others chose, a byte that is no UTF-8, and a backslash, is `\xNN`.
 
-use super::Text;
+use crate::model::counters::{self, Counters};
 use crate::model::fields::Fields;
+use crate::model::text::Text;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::ser::Formatter;
 use serde_json::{Map, Value};
@@ -33,6 +34,29 @@ pub(crate) fn write_fields(
 ) -> io::Result<()> {
     let fields = Fields::parse(line).unwrap_or_default();
     write_line(out, &Object { fields, more })
+}
+
+/// Returns an object with the pairs of a line, as a part of another object.
+pub(crate) fn object(line: &[u8]) -> Value {
+    let fields = Fields::parse(line).unwrap_or_default();
+    let pairs = fields.iter().map(|(key, value)| {
+        let value = serde_json::to_value(Field { key, value }).unwrap_or_default();
+        (key.to_owned(), value)
+    });
+    Value::Object(pairs.collect())
+}
+
+/// Returns the counters as an object, as a part of another object.
+pub(crate) fn counters(counters: &Counters) -> Value {
+    let pairs = counters.iter().map(|(key, value)| {
+        let value = match value {
+            counters::Value::Number(number) => number.into(),
+            counters::Value::Time(time) => time.as_secs_f64().into(),
+            counters::Value::Nothing => Value::Null,
+        };
+        (key.to_owned(), value)
+    });
+    Value::Object(pairs.collect())
 }
 
 /// Returns a text as a JSON string.
