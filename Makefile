@@ -12,7 +12,8 @@ INSTALL_DIR := $(DESTDIR)/lib/modules/$(RELEASE)/updates
 # For the command.
 PREFIX ?= /usr/local
 SHARE := $(DESTDIR)$(PREFIX)/share
-COMPLETIONS := $(SHARE)/bash-completion/completions/kmod-rs $(SHARE)/zsh/site-functions/_kmod-rs \
+ZSH_COMPLETIONS ?= zsh/site-functions
+COMPLETIONS := $(SHARE)/bash-completion/completions/kmod-rs $(SHARE)/$(ZSH_COMPLETIONS)/_kmod-rs \
 	$(SHARE)/fish/vendor_completions.d/kmod-rs.fish
 
 export KDIR KERNEL T DEBUG GUESTS ROUNDS SOAK_MINUTES FUZZ_MINUTES COMMAND_MINUTES SEED BOOTS BUSY
@@ -24,6 +25,10 @@ module:
 .PHONY: command
 command:
 	@scripts/command.sh
+
+.PHONY: deb
+deb:
+	@scripts/deb.sh
 
 .PHONY: help
 help:
@@ -55,6 +60,8 @@ help:
 	@echo 'For the kernel that runs here, or the one that KERNEL= or KDIR= names:'
 	@echo '  module      build $(MODULE) (the default)'
 	@echo '  command     build out/kmod-rs, the command that shows and controls the module'
+	@echo '  deb         make Debian packages of both in out/deb/, which apt can install from; KERNEL= can'
+	@echo '              name several kernels'
 	@echo '  sign        sign it for Secure Boot: KEY=key.pem CERT=cert.pem'
 	@echo '  install     copy it to $(INSTALL_DIR), where modprobe finds it,'
 	@echo '              and the command, its pages and completions below $(PREFIX), if it is built'

@@ -42,6 +42,7 @@ copy_sources() {
 }
 
 main() {
+	local directories c_flags rust_flags
 	cd "$TOP"
 	if [[ ${1:-} == --in ]]; then
 		copy_sources "$2"
@@ -52,16 +53,24 @@ main() {
 	KDIR=$(choose_kdir)
 	"$TOP/scripts/check-kernel.sh" "$KDIR"
 
+	# No path of this machine gets into the module.
+	directories=("$PWD" "$KDIR")
+	[[ ! -e $KDIR/source ]] || directories+=("$KDIR/source")
+	c_flags=$(remap_flags -ffile-prefix-map "${directories[@]}")
+	rust_flags=$(remap_flags --remap-path-prefix "${directories[@]}")
+
 	# A file can be post-linked only once, so it is linked anew each time.
 	rm -f kmod-rs.ko
-	with_tools make --no-print-directory -C "$KDIR" M="$PWD" "$@" modules
+	with_tools make --no-print-directory -C "$KDIR" M="$PWD" KCFLAGS="$c_flags" \
+		KAFLAGS="$c_flags" KRUSTFLAGS="$rust_flags" "$@" modules
 
 	# Tests use a module without the steps below.
 	[[ $PWD == "$TOP" ]] || cp kmod-rs.ko not-post-linked.ko
 
 	# The BTF section would name types of a kernel image that is not here. Without it, the
 	# numbers in .BTF_ids, which trace events refer to, are 0: no types.
-	with_tools objcopy --remove-section .BTF kmod-rs.ko
+	# Nothing can be stripped later: the livepatch relocations do not survive that.
+	with_tools objcopy --strip-debug --remove-section .BTF kmod-rs.ko
 	with_tools "$KDIR/tools/objtool/objtool" klp post-link kmod-rs.ko
 	with_tools "$TOP/scripts/check-module.sh" kmod-rs.ko
 	say "built $PWD/kmod-rs.ko for $(<"$KDIR/include/config/kernel.release")"

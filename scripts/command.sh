@@ -9,7 +9,7 @@
 #                       from what it understands
 #   man/kmod_rs.4       the page about the module, made from Documentation/admin-guide.rst
 #
-# What has been built is kept in $CACHE/command, for all checkouts.
+# What has been built is kept in $CACHE/command, for all checkouts, or in $KMOD_RS_TARGET.
 #
 # usage: command.sh                     build all of it
 #        command.sh --program           build the program alone
@@ -19,10 +19,15 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+TARGET=${KMOD_RS_TARGET:-$CACHE/command/target}
+
 # The settings are in a file, as "cargo fmt" runs another cargo, which knows no options of this one.
 # There is no Cargo.lock: it would ask for the versions that Debian had when it was written.
+#
+# Messages of a panic name the sources of crates, so they are the same wherever the crates are.
 cargo() {
-	local home=$CACHE/command/home
+	local home=$CACHE/command/home crates
+	crates=$(crates)
 	mkdir -p "$home"
 	cat >"$home/config.toml" <<-EOT
 		[net]
@@ -30,18 +35,20 @@ cargo() {
 		[source.crates-io]
 		replace-with = "debian"
 		[source.debian]
-		directory = "$(crates)"
+		directory = "$crates"
+		[build]
+		rustflags = ["--remap-path-prefix=$crates=$REGISTRY"]
 	EOT
 	cd "$TOP/tools/kmod-rs"
 	rm -f Cargo.lock
-	in_sysroot env CARGO_HOME="$home" CARGO_TARGET_DIR="$CACHE/command/target" \
+	in_sysroot env CARGO_HOME="$home" CARGO_TARGET_DIR="$TARGET" \
 		PROPTEST_CASES="${PROPTEST_CASES:-256}" cargo --offline "$@"
 }
 
 program() {
 	cargo build --release
 	mkdir -p "$TOP/out"
-	cp "$CACHE/command/target/release/kmod-rs" "$TOP/out/kmod-rs.part"
+	cp "$TARGET/release/kmod-rs" "$TOP/out/kmod-rs.part"
 	mv "$TOP/out/kmod-rs.part" "$TOP/out/kmod-rs"
 }
 

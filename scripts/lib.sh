@@ -50,6 +50,10 @@ COMMAND_PACKAGES=(
 	librust-proptest-dev librust-snapbox-dev librust-tempfile-dev
 )
 
+# The packages of Debian 13 that "make deb" needs besides. They are in the same sysroot, which is made
+# anew if it lacks them.
+PACKAGING_PACKAGES=(debhelper dh-dkms dpkg-dev lintian)
+
 # The packages of Debian testing that are needed to build for its own kernels. Everything else is
 # done with the tools of Debian 13.
 FORKY_PACKAGES=(
@@ -140,10 +144,14 @@ logged() {
 
 # step MESSAGE COMMAND...: run a long command or a function, with its output in a log. A terminal
 # shows the seconds. Elsewhere, and for a step that runs beside another one (KMOD_RS_ASIDE), there
-# is one line at the end.
+# is one line at the end. When a package is built, its log has everything.
 step() {
 	local message=$1 log pid ticker="" start=$SECONDS status=0
 	shift
+	if [[ ${KMOD_RS_NATIVE:-} ]]; then
+		"$@"
+		return
+	fi
 	log=$CACHE/log/${message//[^[:alnum:].]/-}.log
 	mkdir -p "$CACHE/log"
 	spawn logged "$log" "$@"
@@ -218,6 +226,16 @@ is_complete() {
 	[[ -f $1/complete && $(<"$1/complete") == "${2:-}" ]]
 }
 
+# remap_flags OPTION DIR...: the options of a compiler with which the paths of files below the
+# directories are relative in what it makes.
+remap_flags() {
+	local directory flags=()
+	for directory in "${@:2}"; do
+		flags+=("$1=$(realpath -- "$directory")/=")
+	done
+	echo "${flags[*]}"
+}
+
 # --- Where the tools are --------------------------------------------------
 
 is_debian_13() (
@@ -233,10 +251,10 @@ sysroot_of() {
 }
 
 # tool_packages CODENAME: the packages of that Debian release that must be installed. For `crates`,
-# those of trixie with crates.
+# those of trixie with crates. $KMOD_RS_PACKAGING says that packages will be made.
 tool_packages() {
 	case $1 in
-	trixie) printf '%s\n' "${PACKAGES[@]}" ;;
+	trixie) printf '%s\n' "${PACKAGES[@]}" ${KMOD_RS_PACKAGING:+"${PACKAGING_PACKAGES[@]}"} ;;
 	crates) printf '%s\n' "${COMMAND_PACKAGES[@]}" ;;
 	*) printf '%s\n' "${FORKY_PACKAGES[@]}" ;;
 	esac
@@ -253,18 +271,26 @@ missing_packages() {
 }
 
 # has_tools CODENAME: does this machine itself have the tools of that Debian release? Debian 13 with
-# every package has its own. The tools of Debian testing are never taken from the machine.
+# every package has its own. The tools of Debian testing are never taken from the machine. When a
+# package is built, $KMOD_RS_NATIVE says that the tools are there which its source asks for.
 has_tools() {
+	[[ ! ${KMOD_RS_NATIVE:-} ]] || return 0
 	[[ $1 == trixie ]] && is_debian_13 && [[ -z $(missing_packages trixie "") ]]
 }
 
+# Where crates are when they are installed.
+REGISTRY=/usr/share/cargo/registry
+
 # crates: the directory of the crates of Debian 13, if they are there. A machine that has them
-# installed, with the tools, has its own.
+# installed, with the tools, has its own. A package is built with those in $KMOD_RS_CRATES, or else
+# with those that are installed.
 crates() {
-	if has_tools trixie && [[ -z $(missing_packages crates "") ]]; then
-		echo /usr/share/cargo/registry
+	if [[ ${KMOD_RS_NATIVE:-} ]]; then
+		echo "${KMOD_RS_CRATES:-$REGISTRY}"
+	elif has_tools trixie && [[ -z $(missing_packages crates "") ]]; then
+		echo "$REGISTRY"
 	elif is_complete "$CRATES" "${COMMAND_PACKAGES[*]}"; then
-		echo "$CRATES/usr/share/cargo/registry"
+		echo "$CRATES$REGISTRY"
 	else
 		return 1
 	fi

@@ -249,9 +249,12 @@ configure() {
 	check_unchanged "$release" "$headers/.config" "$directory/build/.config"
 }
 
+# Messages of a panic name source files, also those of functions that are inlined into the module.
+# The names are relative, so that the module is the same wherever it is built.
 metadata() {
 	local directory=$1 release=$2 headers=$3
-	kernel_make "$directory" prepare modules_prepare
+	kernel_make "$directory" KRUSTFLAGS="$(remap_flags --remap-path-prefix "$directory"/{src,build})" \
+		prepare modules_prepare
 	check_symbols "$release" "$headers/Module.symvers" \
 		"$directory"/build/rust/exports_*_generated.h
 }

@@ -1,0 +1,102 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Make the Debian packages, and put them into out/deb with an index, so that apt can install from
+# there. There are two source packages: kmod-rs, whose debian/ is in this checkout, and
+# kmod-rs-modules, which debian/modules/source.sh makes for the kernels that KERNEL names. They are
+# built from the files that git knows.
+#
+# What would take minutes is kept from one run to the next: the tools, the Rust metadata of the
+# kernels, and the crates that are built already. So the tools that a source asks for are not looked
+# for as packages.
+#
+# usage: [KERNEL="NAME..."] deb.sh          make them
+#        [KERNEL="NAME..."] deb.sh --in DIR   build below DIR, and leave the sources and all that
+#                                           dpkg-buildpackage makes there
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+export KMOD_RS_PACKAGING=1
+DEB=$TOP/out/deb
+
+run() {
+	spawn "$@"
+	join "$!"
+}
+
+# prepare NAME...: make the tools, the crates and the kernels available, and set RELEASES to the
+# kernels.
+prepare() {
+	local name names=("$@")
+	for name; do
+		[[ $(codename_of "$name") == trixie ]] ||
+			die "KERNEL=$name is not for Debian 13, and packages are made only for that"
+	done
+	((${#names[@]} > 0)) || names=("")
+	for name in "${names[@]}"; do
+		run "$TOP/scripts/setup/prepare.sh" "$name"
+		RELEASES+=("$(readlink "$KERNELS/$(known_name "$name")")")
+	done
+	run "$TOP/scripts/setup/crates.sh"
+}
+
+# copy_sources DIR: copy the files that git knows.
+copy_sources() {
+	mkdir -p "$1"
+	git -C "$TOP" ls-files -z | (cd "$TOP" && xargs -0 cp --parents --preserve=mode -t "$1")
+}
+
+# List the kernels as RELEASE=VERSION.
+kernels() {
+	local release
+	for release in "${RELEASES[@]}"; do
+		echo "$release=$(sed -n 's/^version=//p' "$KERNELS/$release/info")"
+	done
+}
+
+# build DIR: build a source package, and look at what it makes as Debian does.
+build() {
+	cd "$1"
+	in_sysroot env KERNELS="$KERNELS" KMOD_RS_CRATES="$(crates)" KMOD_RS_TARGET="$CACHE/command/target" \
+		DEB_BUILD_OPTIONS="nocheck parallel=$(nproc)" dpkg-buildpackage --no-sign -d
+}
+
+# The index is what makes a directory a source for apt.
+collect() {
+	remove "$DEB.part"
+	mkdir -p "$DEB.part"
+	cp "$1"/*.deb "$DEB.part/"
+	cd "$DEB.part"
+	in_sysroot dpkg-scanpackages --multiversion . >Packages
+	remove "$DEB"
+	mv "$DEB.part" "$DEB"
+}
+
+main() {
+	local work=$CACHE/packages release
+	RELEASES=()
+	case ${1:-} in
+	--in) work=$(realpath -m -- "$2") ;;
+	"") ;;
+	*) die 'usage: [KERNEL="NAME..."] deb.sh [--in DIR]' ;;
+	esac
+	take_lock
+	# shellcheck disable=SC2086 # A list of words.
+	prepare ${KERNEL:-}
+	remove "$work"
+	copy_sources "$work/kmod-rs"
+	copy_sources "$work/kmod-rs-modules"
+	kernels | xargs "$work/kmod-rs-modules/debian/modules/source.sh"
+	export KMOD_RS_BIND=$work
+	step "building the packages of kmod-rs" build "$work/kmod-rs"
+	step "building the packages of kmod-rs-modules" build "$work/kmod-rs-modules"
+	if (($# == 0)); then
+		step "indexing the packages" collect "$work"
+		remove "$work"
+		say "the packages are in $DEB, for a line in the sources of apt: deb [trusted=yes] file:$DEB ./"
+	fi
+}
+
+main "$@"
