@@ -102,10 +102,9 @@ def measure_watch(program, root):
     before = processor_time()
     watch = subprocess.Popen(["sh", "-c", WATCH, program, root], stdout=subprocess.PIPE)
     pipe = root / f"sys/kernel/tracing/instances/kmod-rs-{watch.pid}/trace_pipe"
-    feeder = threading.Thread(target=feed, args=(pipe,))
-    feeder.start()
+    # If the command ends without reading, nobody waits for the feeder.
+    threading.Thread(target=feed, args=(pipe,), daemon=True).start()
     is_shown = any(b"the-last-one" in line for line in watch.stdout)
-    feeder.join()
     watch.terminate()
     watch.wait()
     if not is_shown:

@@ -166,9 +166,9 @@ run 'kmod-rs who xfs'
 
 step "Ask what the firewall would say of a user, before it is on. Then turn it on: from now
    on, only privileged users can have modules loaded."
-run 'kmod-rs check vsock --as nobody'
+run 'kmod-rs check net-pf-40 --as nobody'
 run 'echo 1 >/proc/sys/kernel/kmod_rs/autoload_mode'
-run 'kmod-rs check vsock --as nobody'
+run 'kmod-rs check net-pf-40 --as nobody'
 run 'setpriv --reuid=nobody --clear-groups /kmod_rs/demo-socket vsock'
 run '/kmod_rs/demo-socket vsock'
 show_log
