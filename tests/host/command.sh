@@ -84,6 +84,20 @@ check_pages() {
 	echo "${#all[@]} subcommands"
 }
 
+# Other programs understand what is made for them.
+check_views() {
+	local machine=$OUT/command/machine
+	remove "$OUT/command"
+	mkdir -p "$OUT/command"
+	in_sysroot python3 "$TOP/scripts/bench/command.py" --machine "$machine" 100
+	in_sysroot "$PROGRAM" --root "$machine" metrics >"$OUT/command/metrics"
+	in_sysroot promtool check metrics <"$OUT/command/metrics"
+	in_sysroot "$PROGRAM" --root "$machine" plot --output "$OUT/command/plot.svg"
+	in_sysroot rsvg-convert "$OUT/command/plot.svg" --output "$OUT/command/plot.png"
+	in_sysroot "$PROGRAM" --root "$machine" --json recent |
+		in_sysroot python3 -c 'import json, sys; assert sum(json.loads(line)["schema"] for line in sys.stdin) == 100'
+}
+
 cargo fmt --check
 cargo clippy --all-targets -- --deny warnings
 grep -qx 'unsafe_code = "forbid"' "$TOP/tools/kmod-rs/Cargo.toml"
@@ -91,3 +105,4 @@ cargo test
 check_crates < <(crates_in_program)
 "$TOP/scripts/command.sh"
 check_pages
+check_views
