@@ -89,6 +89,12 @@ pub(crate) enum Command {
         module: String,
     },
 
+    /// Show requests as they return, until Ctrl-C
+    ///
+    /// The trace events of kmod_rs tell of them, through a trace instance that is removed at the
+    /// end. What others trace is left alone. It goes on when kmod_rs is unloaded and loaded again.
+    Watch(Filter),
+
     /// Save all records to a file, which --from reads on any machine
     ///
     /// The file is text, and only its owner can read it. It is written as a whole or not at all.

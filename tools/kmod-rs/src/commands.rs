@@ -14,6 +14,7 @@ mod profiles;
 mod recent;
 mod save;
 mod status;
+mod watch;
 mod who;
 
 use crate::cli::{Cli, Command};
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: &Cli) -> Result {
         Command::Recent(filter) => recent::run(cli, &machine, filter),
         Command::Status { probe } => status::run(cli, &machine, *probe),
         Command::Who { module } => who::run(cli, &machine, module),
+        Command::Watch(filter) => watch::run(cli, &machine, filter),
         Command::Save { file } => save::run(cli, &machine, file),
     }
 }

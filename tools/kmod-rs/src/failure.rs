@@ -57,7 +57,7 @@ impl Failure {
         if self.is_broken_pipe() {
             return Status::Success.into();
         }
-        eprintln!("kmod-rs: {}", Shown(format!("{:#}", self.error).as_bytes()));
+        eprintln!("kmod-rs: {self}");
         self.status.into()
     }
 
@@ -66,6 +66,13 @@ impl Failure {
             .chain()
             .filter_map(|cause| cause.downcast_ref::<io::Error>())
             .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl fmt::Display for Failure {
+    /// Shows the sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Shown(format!("{:#}", self.error).as_bytes()).fmt(f)
     }
 }
 

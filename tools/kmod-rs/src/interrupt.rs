@@ -21,6 +21,18 @@ impl Interrupt {
         Ok(this)
     }
 
+    /// Notes the first signal from now on. The second ends the program at once: it may be stuck,
+    /// as nobody reads what it writes.
+    pub(crate) fn catch_first() -> io::Result<Self> {
+        let this = Self::default();
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            let flag = Arc::clone(&this.0);
+            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, flag)?;
+            signal_hook::flag::register(signal, Arc::clone(&this.0))?;
+        }
+        Ok(this)
+    }
+
     /// Returns whether there was such a signal.
     pub(crate) fn is_set(&self) -> bool {
         // ORDERING: Nothing else is passed between the handler and the program.

@@ -16,6 +16,12 @@ pub(crate) fn since_boot() -> Duration {
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
+/// Returns the failure of a command that needs the module.
+pub(crate) fn not_loaded() -> Failure {
+    let sentence = "kmod_rs is not loaded: run \"kmod-rs on\"";
+    Failure::new(Status::NotLoaded, sentence)
+}
+
 /// The root below which `/proc`, `/sys` and `/etc` are: `/`, or a directory of a test.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
@@ -131,10 +137,7 @@ impl Machine {
     pub(crate) fn explain(&self, path: &Path, error: &io::Error) -> Failure {
         let shown = path.display();
         if !self.is_loaded() {
-            return Failure::new(
-                Status::NotLoaded,
-                "kmod_rs is not loaded: run \"kmod-rs on\"",
-            );
+            return not_loaded();
         }
         let sentence = match error.kind() {
             io::ErrorKind::PermissionDenied => {

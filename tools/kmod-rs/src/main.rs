@@ -10,6 +10,7 @@
 //!   steps, [`check`] is what stands in the way.
 //! - [`probe`] makes a request and finds out who serves it.
 //! - [`machine`] is where the files of this machine are.
+//! - [`trace`] is where the trace events come from.
 //!
 //! A subcommand reads a [`model`], decides, and gives it to a [`view`]. What decides is pure, so
 //! that it is tested without a kernel; what touches the machine is thin.
@@ -26,6 +27,7 @@ mod livepatch;
 mod machine;
 mod model;
 mod probe;
+mod trace;
 mod view;
 
 use clap::Parser;

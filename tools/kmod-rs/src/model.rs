@@ -4,11 +4,13 @@
 
 pub(crate) mod autoloaded;
 pub(crate) mod counters;
+pub(crate) mod event;
 pub(crate) mod fields;
 pub(crate) mod filter;
 pub(crate) mod history;
 pub(crate) mod latency;
 pub(crate) mod learned;
+pub(crate) mod live;
 pub(crate) mod pattern;
 pub(crate) mod record;
 pub(crate) mod text;

@@ -3,8 +3,10 @@
 //! Which requests the user asks for.
 
 use super::history::Header;
+use super::live::End;
 use super::pattern::Pattern;
 use super::record::{Outcome, Record};
+use super::text::Text;
 use super::users::Users;
 use crate::cli;
 use crate::failure::{Failure, Result, Status};
@@ -64,24 +66,33 @@ impl Filter {
 
     /// Returns whether the user asks for this request.
     pub(crate) fn matches(&self, record: &Record) -> bool {
-        let is_or_any = |is: Option<bool>| is.unwrap_or(true);
-        is_or_any(
-            self.name
-                .as_ref()
-                .map(|p| p.matches(record.name.as_bytes())),
-        ) && is_or_any(self.uid.map(|uid| uid == record.uid))
-            && is_or_any(self.cgroup.as_ref().map(|p| {
-                let cgroup = record.cgroup.as_ref();
-                cgroup.is_some_and(|cgroup| p.matches(cgroup.as_bytes()))
-            }))
-            && is_or_any(
-                self.outcome
-                    .as_ref()
-                    .map(|o| record.outcome.as_ref() == Some(o)),
-            )
+        let cgroup = record.cgroup.as_ref();
+        self.matches_name(&record.name)
+            && self.uid.is_none_or(|uid| uid == record.uid)
+            && (self.cgroup.as_ref())
+                .is_none_or(|p| cgroup.is_some_and(|cgroup| p.matches(cgroup.as_bytes())))
+            && (self.outcome.as_ref()).is_none_or(|o| record.outcome.as_ref() == Some(o))
             && (!self.is_denial || record.is_denial())
-            && is_or_any(self.since.map(|since| record.time >= since))
-            && is_or_any(self.until.map(|until| record.time <= until))
+            && self.matches_time(record.time)
+    }
+
+    /// Returns whether the user asks for a request of which the end is known only. It is by nobody
+    /// in particular.
+    pub(crate) fn matches_end(&self, end: &End) -> bool {
+        self.matches_name(&end.name)
+            && self.uid.is_none()
+            && self.cgroup.is_none()
+            && self.outcome.as_ref().is_none_or(|o| end.outcome == *o)
+            && (!self.is_denial || end.outcome == Outcome::Denied)
+            && self.matches_time(end.time)
+    }
+
+    fn matches_time(&self, time: Duration) -> bool {
+        self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time <= until)
+    }
+
+    fn matches_name(&self, name: &Text) -> bool {
+        (self.name.as_ref()).is_none_or(|pattern| pattern.matches(name.as_bytes()))
     }
 }
 

@@ -81,7 +81,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Header {
-    fn read(machine: &Machine) -> Self {
+    /// Returns what is known of the machine now.
+    pub(crate) fn read(machine: &Machine) -> Self {
         let word = |path| {
             let content = fs::read(machine.path(path)).unwrap_or_default();
             Text::from(content.trim_ascii())
