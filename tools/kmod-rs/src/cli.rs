@@ -95,6 +95,12 @@ pub(crate) enum Command {
     /// end. What others trace is left alone. It goes on when kmod_rs is unloaded and loaded again.
     Watch(Filter),
 
+    /// Write denials, loops, timeouts and failures to the journal, until Ctrl-C
+    ///
+    /// Each is an entry with the fields KMOD_RS_NAME, KMOD_RS_UID, KMOD_RS_OUTCOME and so on: those
+    /// of the record, in capitals. To be run as a service. It waits for kmod_rs to be loaded.
+    Journal,
+
     /// Save all records to a file, which --from reads on any machine
     ///
     /// The file is text, and only its owner can read it. It is written as a whole or not at all.

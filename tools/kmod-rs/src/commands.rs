@@ -5,6 +5,7 @@
 mod blame;
 mod check;
 mod doctor;
+mod journal;
 mod learn;
 mod metrics;
 mod off;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: &Cli) -> Result {
         Command::Status { probe } => status::run(cli, &machine, *probe),
         Command::Who { module } => who::run(cli, &machine, module),
         Command::Watch(filter) => watch::run(cli, &machine, filter),
+        Command::Journal => journal::run(cli, &machine),
         Command::Save { file } => save::run(cli, &machine, file),
     }
 }

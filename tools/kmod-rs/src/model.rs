@@ -4,6 +4,7 @@
 
 pub(crate) mod autoloaded;
 pub(crate) mod counters;
+pub(crate) mod entry;
 pub(crate) mod event;
 pub(crate) mod fields;
 pub(crate) mod filter;
