@@ -95,6 +95,12 @@ pub(crate) enum Command {
     /// end. What others trace is left alone. It goes on when kmod_rs is unloaded and loaded again.
     Watch(Filter),
 
+    /// Show what is going on: names, askers, outcomes, times and slots, until `q`
+    ///
+    /// What the module remembers is shown first; then the trace events of kmod_rs tell of each
+    /// request. If there are no trace events, the records are read each second.
+    Top,
+
     /// Write denials, loops, timeouts and failures to the journal, until Ctrl-C
     ///
     /// Each is an entry with the fields KMOD_RS_NAME, KMOD_RS_UID, KMOD_RS_OUTCOME and so on: those

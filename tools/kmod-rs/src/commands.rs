@@ -15,6 +15,7 @@ mod profiles;
 mod recent;
 mod save;
 mod status;
+mod top;
 mod watch;
 mod who;
 
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: &Cli) -> Result {
         Command::Status { probe } => status::run(cli, &machine, *probe),
         Command::Who { module } => who::run(cli, &machine, module),
         Command::Watch(filter) => watch::run(cli, &machine, filter),
+        Command::Top => top::run(cli, &machine),
         Command::Journal => journal::run(cli, &machine),
         Command::Save { file } => save::run(cli, &machine, file),
     }

@@ -2,6 +2,7 @@
 
 //! What the module says of requests, modelled once; all views show this.
 
+pub(crate) mod activity;
 pub(crate) mod autoloaded;
 pub(crate) mod counters;
 pub(crate) mod entry;

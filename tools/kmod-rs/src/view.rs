@@ -7,6 +7,7 @@ pub(crate) mod json;
 pub(crate) mod prometheus;
 pub(crate) mod svg;
 pub(crate) mod table;
+pub(crate) mod top;
 
 use crate::model::record::{Outcome, Record};
 use crate::model::text::Text;

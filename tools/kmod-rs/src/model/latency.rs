@@ -29,6 +29,22 @@ pub(crate) fn parse(content: &[u8]) -> Vec<Bucket> {
     lines(content).filter_map(bucket).collect()
 }
 
+/// Returns below how many microseconds this part of all times was: `Some(None)` if the last bucket,
+/// which has no end, has some of them, and `None` if there were no times.
+pub(crate) fn below(
+    buckets: &[Bucket],
+    number: fn(&Bucket) -> u64,
+    percent: u64,
+) -> Option<Option<u64>> {
+    let all: u64 = buckets.iter().map(number).sum();
+    let mut so_far = 0;
+    let bucket = buckets.iter().find(|bucket| {
+        so_far += number(bucket);
+        so_far * 100 >= all * percent
+    });
+    (all > 0).then_some(bucket?.us_below)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +62,16 @@ mod tests {
             }
         );
         assert_eq!(buckets[1].us_below, None);
+    }
+
+    #[test]
+    fn half_of_all_and_nearly_all() {
+        let buckets = parse(b"us_below=1 queue=1 helper=0\nus_below=2 queue=1 helper=0\nus_below=- queue=1 helper=0\n");
+        let queue = |percent| below(&buckets, |bucket| bucket.queue, percent);
+        assert_eq!(queue(50), Some(Some(2)));
+        assert_eq!(queue(33), Some(Some(1)));
+        assert_eq!(queue(99), Some(None));
+        assert_eq!(below(&buckets, |bucket| bucket.helper, 50), None);
+        assert_eq!(below(&[], |bucket| bucket.helper, 50), None);
     }
 }
