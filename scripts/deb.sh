@@ -10,16 +10,13 @@
 # kernels, and the crates that are built already. So the tools that a source asks for are not looked
 # for as packages.
 #
-# usage: [KERNEL="NAME..."] deb.sh          make them
-#        [KERNEL="NAME..."] deb.sh --in DIR   build below DIR, and leave the sources and all that
-#                                           dpkg-buildpackage makes there
+# usage: [KERNEL="NAME..."] deb.sh            make them
+#        [KERNEL="NAME..."] deb.sh --in DIR   build them in DIR, and leave all that is made there
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-export KMOD_RS_PACKAGING=1
-DEB=$TOP/out/deb
 
 run() {
 	spawn "$@"
@@ -56,26 +53,27 @@ kernels() {
 	done
 }
 
-# build DIR: build a source package, and look at what it makes as Debian does.
+# build DIR: build a source package, and its binary packages.
 build() {
 	cd "$1"
 	in_sysroot env KERNELS="$KERNELS" KMOD_RS_CRATES="$(crates)" KMOD_RS_TARGET="$CACHE/command/target" \
 		DEB_BUILD_OPTIONS="nocheck parallel=$(nproc)" dpkg-buildpackage --no-sign -d
 }
 
-# The index is what makes a directory a source for apt.
+# collect DIR: put the packages that were built there into out/deb.
 collect() {
-	remove "$DEB.part"
-	mkdir -p "$DEB.part"
-	cp "$1"/*.deb "$DEB.part/"
-	cd "$DEB.part"
+	local part=$TOP/out/deb.part
+	remove "$part"
+	mkdir -p "$part"
+	cp "$1"/*.deb "$part/"
+	cd "$part"
 	in_sysroot dpkg-scanpackages --multiversion . >Packages
-	remove "$DEB"
-	mv "$DEB.part" "$DEB"
+	remove "$TOP/out/deb"
+	mv "$part" "$TOP/out/deb"
 }
 
 main() {
-	local work=$CACHE/packages release
+	local work=$CACHE/packages
 	RELEASES=()
 	case ${1:-} in
 	--in) work=$(realpath -m -- "$2") ;;
@@ -92,11 +90,10 @@ main() {
 	export KMOD_RS_BIND=$work
 	step "building the packages of kmod-rs" build "$work/kmod-rs"
 	step "building the packages of kmod-rs-modules" build "$work/kmod-rs-modules"
-	if (($# == 0)); then
-		step "indexing the packages" collect "$work"
-		remove "$work"
-		say "the packages are in $DEB, for a line in the sources of apt: deb [trusted=yes] file:$DEB ./"
-	fi
+	[[ ! ${1:-} ]] || return 0
+	step "indexing the packages" collect "$work"
+	remove "$work"
+	say "ready: packages in $TOP/out/deb; for apt: deb [trusted=yes] file:$TOP/out/deb ./"
 }
 
 main "$@"

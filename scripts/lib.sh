@@ -50,8 +50,7 @@ COMMAND_PACKAGES=(
 	librust-proptest-dev librust-snapbox-dev librust-tempfile-dev
 )
 
-# The packages of Debian 13 that "make deb" needs besides. They are in the same sysroot, which is made
-# anew if it lacks them.
+# The packages of Debian 13 that packages are made and checked with.
 PACKAGING_PACKAGES=(debhelper dh-dkms dpkg-dev lintian)
 
 # The packages of Debian testing that are needed to build for its own kernels. Everything else is
@@ -251,10 +250,10 @@ sysroot_of() {
 }
 
 # tool_packages CODENAME: the packages of that Debian release that must be installed. For `crates`,
-# those of trixie with crates. $KMOD_RS_PACKAGING says that packages will be made.
+# those of trixie with crates.
 tool_packages() {
 	case $1 in
-	trixie) printf '%s\n' "${PACKAGES[@]}" ${KMOD_RS_PACKAGING:+"${PACKAGING_PACKAGES[@]}"} ;;
+	trixie) printf '%s\n' "${PACKAGES[@]}" "${PACKAGING_PACKAGES[@]}" ;;
 	crates) printf '%s\n' "${COMMAND_PACKAGES[@]}" ;;
 	*) printf '%s\n' "${FORKY_PACKAGES[@]}" ;;
 	esac

@@ -32,8 +32,10 @@ set -euo pipefail
 # shellcheck source=scripts/setup/archive.sh
 . "$TOP/scripts/setup/archive.sh"
 
-# Increase this number when this script changes what it makes. Older trees are then made anew.
+# Increase the first number when this script changes what it makes, and the second one when it changes
+# what it unpacks. Older trees are then made anew.
 RECIPE=2
+UNPACKED=2
 
 SOURCES=$CACHE/sources
 
@@ -157,7 +159,7 @@ read_found() {
 }
 
 is_fetched() {
-	[[ -f $KERNELS/$RELEASE/fetched && $(<"$KERNELS/$RELEASE/fetched") == "$VERSION $RECIPE" ]]
+	[[ -f $KERNELS/$RELEASE/fetched && $(<"$KERNELS/$RELEASE/fetched") == "$VERSION $UNPACKED" ]]
 }
 
 # fetch NAME: set RELEASE, VERSION and FOUND, and make sure that this kernel is unpacked.
@@ -178,7 +180,7 @@ fetch() {
 	fetch_source "$VERSION" "$(source_package "$RELEASE")"
 	need_space 700 "kernel $RELEASE"
 	step "fetching kernel $RELEASE" unpack "$directory" "$RELEASE" "$VERSION" "${FOUND[@]}"
-	echo "$VERSION $RECIPE" >"$directory/fetched"
+	echo "$VERSION $UNPACKED" >"$directory/fetched"
 }
 
 # --- Build -----------------------------------------------------------------
