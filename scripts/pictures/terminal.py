@@ -8,6 +8,7 @@ usage: terminal.py FILE.svg <CONTENT
 
 import io
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -17,4 +18,6 @@ WIDTH = 100
 content = Text.from_ansi(sys.stdin.read().rstrip("\n"))
 console = Console(width=WIDTH, record=True, file=io.StringIO(), force_terminal=True, color_system="truecolor")
 console.print(content, no_wrap=True, crop=True)
-console.save_svg(sys.argv[1], title="kmod-rs top")
+picture = console.export_svg(title="kmod-rs top")
+# Otherwise librsvg drops the blanks at the beginning of a text.
+Path(sys.argv[1]).write_text(picture.replace("<text ", '<text xml:space="preserve" '))
