@@ -23,6 +23,9 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, filter: &cli::Filter) -> Result 
         let sentence = "watch has no --from: see \"kmod-rs recent\"";
         return Err(Failure::new(Status::Usage, sentence));
     }
+    if !machine.is_loaded() {
+        return Err(not_loaded());
+    }
     let header = Header::read(machine);
     let users = Users::read(machine);
     let filter = Filter::new(filter, &users, &header)?;
@@ -33,9 +36,6 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, filter: &cli::Filter) -> Result 
     };
     let interrupt = Interrupt::catch_first()?;
     let mut live = Live::start(machine)?;
-    if !live.has_events() {
-        return Err(not_loaded());
-    }
     let mut out = io::BufWriter::new(io::stdout().lock());
     if !cli.json {
         lines.titles(&mut out)?;
