@@ -100,7 +100,7 @@ impl fmt::Display for Served {
                     f,
                     "served by Rust: request {seq}, {name}, {} in {}",
                     ending(record),
-                    Took(record.took())
+                    Took(record.took().unwrap_or_default())
                 )
             }
             Self::ByRustAsCounted { name } => write!(

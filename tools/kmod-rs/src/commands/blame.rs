@@ -32,7 +32,11 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, filter: &cli::Filter) -> Result 
         }
     } else if !requests.is_empty() {
         // The users of another machine are others.
-        let users = if cli.from.is_some() { Users::default() } else { users };
+        let users = if cli.from.is_some() {
+            Users::default()
+        } else {
+            users
+        };
         let clock = Clock::new(cli, &history.header);
         table(&requests, &clock, &users).write(&mut out, &Screen::get())?;
     }
@@ -64,7 +68,7 @@ fn table(requests: &[&Record], clock: &Clock<'_>, users: &Users) -> Table<8> {
     let took = |time: Option<Duration>| time.map_or("-".into(), |time| Took(time).to_string());
     for record in requests {
         table.push([
-            Took(record.took()).into(),
+            took(record.took()).into(),
             took(record.queue).into(),
             took(record.helper_time).into(),
             (&record.name).into(),

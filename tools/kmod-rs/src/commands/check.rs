@@ -30,6 +30,10 @@ const ASK: &str = r#"printf %s "$0" >&0"#;
 /// Asks the module, and shows its answer.
 pub(crate) fn run(cli: &Cli, machine: &Machine, arguments: &Check) -> Result {
     let path = machine.path("/proc/kmod_rs/check");
+    if machine.is_loaded() && !machine.is_active() {
+        let sentence = "kmod_rs does not serve requests, so no rules count: run \"kmod-rs on\"";
+        return Err(Failure::new(Status::NotActive, sentence));
+    }
     let opened = OpenOptions::new().read(true).write(true).open(&path);
     let mut file = opened.map_err(|e| machine.explain(&path, &e))?;
     let users = Users::read(machine);
@@ -106,7 +110,9 @@ fn ask_by(mut child: Command, file: &File) -> io::Result<()> {
     let output = child.stdin(Stdio::from(file.try_clone()?)).output()?;
     match output.status.success() {
         true => Ok(()),
-        false => Err(io::Error::other(Text::from(output.stderr.trim_ascii()).to_string())),
+        false => Err(io::Error::other(
+            Text::from(output.stderr.trim_ascii()).to_string(),
+        )),
     }
 }
 
@@ -130,9 +136,11 @@ impl Answer {
             uid: fields.number("uid")?,
             cgroup: fields.text("cgroup"),
             verdict: Verdict::parse(&fields, "policy", "rule"),
-            module: fields
-                .text("denied_module")
-                .zip(Verdict::parse(&fields, "module_policy", "module_rule")),
+            module: fields.text("denied_module").zip(Verdict::parse(
+                &fields,
+                "module_policy",
+                "module_rule",
+            )),
         })
     }
 
@@ -152,7 +160,10 @@ impl Answer {
             None => format!("for {}", users.show(self.uid)),
         };
         let (what, verdict) = match (&self.module, &self.verdict) {
-            (Some((module, verdict)), _) => (format!("{}, as its module {module}", self.name), verdict),
+            (Some((module, verdict)), _) => (
+                format!("{}, which brings the module {module},", self.name),
+                verdict,
+            ),
             (None, Some(verdict)) => (self.name.to_string(), verdict),
             (None, None) => {
                 let name = &self.name;
@@ -165,5 +176,58 @@ impl Answer {
             Policy::WouldBeDenied => "would be denied, if autoload_enforce were 1",
         };
         format!("{policy}: {what} {whose}, by the rule {}", verdict.rule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns what people are told, and whether it is a denial.
+    fn said(answer: &str) -> (String, bool) {
+        let line = format!(
+            "name=\"net-pf-9\" {answer} pid=1 comm=\"sh\" uid=1000 userns=initial cgroup=\"/a\""
+        );
+        let answer = Answer::parse(line.as_bytes()).unwrap();
+        (answer.sentence(&Users::default()), answer.is_denial())
+    }
+
+    #[test]
+    fn each_answer_in_a_sentence() {
+        for (answer, sentence, is_denial) in [
+            (
+                "policy=- rule=-",
+                "allowed: net-pf-9 for 1000 in /a, as the rules can deny nothing",
+                false,
+            ),
+            (
+                "policy=allowed rule=\"autoload_allow net-*\"",
+                "allowed: net-pf-9 for 1000 in /a, by the rule autoload_allow net-*",
+                false,
+            ),
+            (
+                "policy=denied rule=\"autoload_mode 1\"",
+                "denied: net-pf-9 for 1000 in /a, by the rule autoload_mode 1",
+                true,
+            ),
+            (
+                "policy=would-be-denied rule=\"autoload_mode 1\"",
+                "would be denied, if autoload_enforce were 1: net-pf-9 for 1000 in /a, by the rule autoload_mode 1",
+                true,
+            ),
+            (
+                "policy=denied rule=\"autoload_deny x\" denied_module=\"x\" module_policy=denied module_rule=\"autoload_deny x\"",
+                "denied: net-pf-9, which brings the module x, for 1000 in /a, by the rule autoload_deny x",
+                true,
+            ),
+        ] {
+            assert_eq!(said(answer), (sentence.to_owned(), is_denial));
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer() {
+        assert!(Answer::parse(b"").is_none());
+        assert!(Answer::parse(b"policy=allowed rule=\"capability\"").is_none());
     }
 }

@@ -31,7 +31,9 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, arguments: &Learn) -> Result {
         vec![Source::from(History::get(cli, machine)?)]
     } else {
         let files = arguments.files.iter();
-        files.map(|file| Source::read(file)).collect::<Result<_>>()?
+        files
+            .map(|file| Source::read(file))
+            .collect::<Result<_>>()?
     };
 
     let records = sources.iter().flat_map(|source| &source.records);
@@ -50,7 +52,10 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, arguments: &Learn) -> Result {
             "the list is longer than {LONGEST} bytes: replace several of its entries by one"
         );
         if arguments.apply {
-            return Err(Failure::new(Status::Error, format!("{sentence}; nothing is set")));
+            return Err(Failure::new(
+                Status::Error,
+                format!("{sentence}; nothing is set"),
+            ));
         }
         eprintln!("kmod-rs: {sentence}");
     }
@@ -81,7 +86,9 @@ fn apply(machine: &Machine, knob: &Path, list: &[u8]) -> Result<()> {
     }
     let old = machine.read(knob)?;
     if let Err(e) = machine.set(knob, list) {
-        return fail(format!("the kernel refuses the list: the old one is in force ({e})"));
+        return fail(format!(
+            "the kernel refuses the list: the old one is in force ({e})"
+        ));
     }
     if fs::read(knob).is_ok_and(|content| content.strip_suffix(b"\n") == Some(list)) {
         return Ok(());

@@ -26,6 +26,9 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, arguments: &Metrics) -> Result {
         let history = History::get(cli, machine)?;
         prometheus::metrics(&history, cli.from.is_none().then_some(now))
     };
-    write_or_print(arguments.file.as_deref(), metrics.map_err(anyhow::Error::from)?.as_bytes())?;
+    write_or_print(
+        arguments.file.as_deref(),
+        metrics.map_err(anyhow::Error::from)?.as_bytes(),
+    )?;
     Ok(Status::Success)
 }

@@ -18,7 +18,11 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, arguments: &Plot) -> Result {
     let history = History::get(cli, machine)?;
     let filter = Filter::new(&arguments.filter, &Users::read(machine), &history.header)?;
     let requests = history.requests();
-    let shown: Vec<_> = requests.iter().copied().filter(|r| filter.matches(r)).collect();
+    let shown: Vec<_> = requests
+        .iter()
+        .copied()
+        .filter(|r| filter.matches(r))
+        .collect();
     let picture = svg::plot(&history.header, &timeline::rows(&shown));
     let picture = picture.map_err(anyhow::Error::from)?;
     write_or_print(arguments.output.as_deref(), picture.as_bytes())?;

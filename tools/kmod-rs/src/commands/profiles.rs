@@ -49,11 +49,14 @@ const PROFILES: [Profile; 3] = [
 
 impl Profile {
     fn find(name: &str) -> Result<&'static Self> {
-        PROFILES.iter().find(|profile| profile.name == name).ok_or_else(|| {
-            let names: Vec<_> = PROFILES.iter().map(|profile| profile.name).collect();
-            let sentence = format!("there is no profile {name}, but {}", names.join(", "));
-            Failure::new(Status::Usage, sentence)
-        })
+        PROFILES
+            .iter()
+            .find(|profile| profile.name == name)
+            .ok_or_else(|| {
+                let names: Vec<_> = PROFILES.iter().map(|profile| profile.name).collect();
+                let sentence = format!("there is no profile {name}, but {}", names.join(", "));
+                Failure::new(Status::Usage, sentence)
+            })
     }
 
     /// Returns what the profile is for: the first sentence of its file.
@@ -81,7 +84,11 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, what: &Profiles) -> Result {
             for profile in &PROFILES {
                 let (name, summary) = (profile.name, profile.summary());
                 match cli.json {
-                    true => writeln!(out, "{}", json!({"schema": 1, "name": name, "summary": summary}))?,
+                    true => writeln!(
+                        out,
+                        "{}",
+                        json!({"schema": 1, "name": name, "summary": summary})
+                    )?,
                     false => writeln!(out, "{name:<15} {summary}")?,
                 }
             }
@@ -89,7 +96,11 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, what: &Profiles) -> Result {
         Profiles::Show { name } => {
             let profile = Profile::find(name)?;
             match cli.json {
-                true => writeln!(out, "{}", json!({"schema": 1, "name": name, "rules": profile.rules}))?,
+                true => writeln!(
+                    out,
+                    "{}",
+                    json!({"schema": 1, "name": name, "rules": profile.rules})
+                )?,
                 false => out.write_all(profile.rules.as_bytes())?,
             }
         }
@@ -167,7 +178,10 @@ fn apply(machine: &Machine, rules: &str) -> Result<()> {
         };
         let file = machine.path(&format!("/proc/sys/{}", key.replace('.', "/")));
         machine.set(&file, value.as_bytes()).map_err(|e| {
-            Failure::new(Status::Error, format!("cannot set {key}: {e}; others may be set"))
+            Failure::new(
+                Status::Error,
+                format!("cannot set {key}: {e}; others may be set"),
+            )
         })?;
     }
     Ok(())

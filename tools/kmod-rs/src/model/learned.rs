@@ -194,7 +194,8 @@ impl Learned {
             ));
         }
         // Only these say which entries of the present list were used.
-        if let Some(number) = lost("records_pushed_out").filter(|_| entries(present).next().is_some())
+        if let Some(number) =
+            lost("records_pushed_out").filter(|_| entries(present).next().is_some())
         {
             self.notes.insert(format!(
                 "other requests pushed out of the records: {number}, the newest from {} s after \
@@ -234,7 +235,8 @@ fn pattern(text: &[u8]) -> Vec<u8> {
 /// Returns whether this is the path of the cgroup of a service, or of one below it, and not of a
 /// service that runs programs of users.
 fn is_service(path: &[u8]) -> bool {
-    let is_unit = |part: &[u8], kind: &[u8]| part.strip_suffix(kind).is_some_and(|name| !name.is_empty());
+    let is_unit =
+        |part: &[u8], kind: &[u8]| part.strip_suffix(kind).is_some_and(|name| !name.is_empty());
     let Some(rest) = path.strip_prefix(b"/system.slice/") else {
         return false;
     };
@@ -304,7 +306,12 @@ mod tests {
 
     #[test]
     fn threads_of_the_kernel_are_in_the_root() {
-        let kernel = record("would-be-denied", "kernel thread, as anybody", "w1", "\"/\"");
+        let kernel = record(
+            "would-be-denied",
+            "kernel thread, as anybody",
+            "w1",
+            "\"/\"",
+        );
         assert_eq!(learn(&[kernel], "").0, "w1@/");
     }
 
@@ -312,7 +319,12 @@ mod tests {
     fn what_no_list_allows_is_noted() {
         let (list, notes) = learn(
             &[
-                record("would-be-denied", "autoload_deny net-*", "net-pf-9", "\"/\""),
+                record(
+                    "would-be-denied",
+                    "autoload_deny net-*",
+                    "net-pf-9",
+                    "\"/\"",
+                ),
                 record("would-be-denied", "path", "./a", "\"/\""),
                 record("would-be-denied", "crypto-x", "crypto-part", "\"/\""),
                 denied("x y", "\"/\""),
@@ -352,8 +364,12 @@ mod tests {
         let mut learned = Learned::default();
         learned.note_losses(&counters, b"b a\n");
         assert_eq!(learned.list(), b"a b");
-        assert!(learned.notes.pop_first().is_some_and(|note| note
-            .starts_with("other requests pushed out of the records: 3, the newest from 7.000001 s")));
+        assert!(learned
+            .notes
+            .pop_first()
+            .is_some_and(|note| note.starts_with(
+                "other requests pushed out of the records: 3, the newest from 7.000001 s"
+            )));
         learned = Learned::default();
         learned.note_losses(&counters, b"\n");
         assert_eq!(learned, Learned::default());

@@ -195,9 +195,11 @@ impl Record {
             more_modules: more_modules.unwrap_or_default(),
             verdict: Verdict::parse(&fields, "policy", "rule"),
             path: fields.text("path"),
-            denied_module: fields
-                .text("denied_module")
-                .zip(Verdict::parse(&fields, "module_policy", "module_rule")),
+            denied_module: fields.text("denied_module").zip(Verdict::parse(
+                &fields,
+                "module_policy",
+                "module_rule",
+            )),
             line: line.to_vec(),
         })
     }
@@ -214,14 +216,16 @@ impl Record {
     }
 
     /// Returns how long the request was in the queue and its helper ran, as far as this is known.
-    pub(crate) fn took(&self) -> Duration {
-        let [queue, helper] = [self.queue, self.helper_time].map(Option::unwrap_or_default);
-        queue.saturating_add(helper)
+    pub(crate) fn took(&self) -> Option<Duration> {
+        match (self.queue, self.helper_time) {
+            (Some(queue), Some(helper)) => Some(queue.saturating_add(helper)),
+            (queue, helper) => queue.or(helper),
+        }
     }
 
     /// Returns when the request returned or its helper ended, as far as this is known.
     pub(crate) fn end(&self) -> Duration {
-        self.time.saturating_add(self.took())
+        self.time.saturating_add(self.took().unwrap_or_default())
     }
 }
 

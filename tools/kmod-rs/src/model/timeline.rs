@@ -71,3 +71,64 @@ fn likelihood(outer: &Record, inner: &Record) -> (bool, bool, Duration) {
         outer.time,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the record of a request that began at that second and ran for as many.
+    fn record(seq: u64, time: u64, ran: u64, chain: &[&str], pid: u32, helper: u32) -> Record {
+        let name = chain[chain.len() - 1];
+        let chain = match chain.len() {
+            1 => "-".into(),
+            _ => format!("\"{}\"", chain.join(" -> ")),
+        };
+        let line = format!(
+            "seq={seq} t={time}.000000 name=\"{name}\" wait=1 pid={pid} comm=\"c\" uid=0 \
+             userns=initial chain={chain} helper={helper} helper_us={} outcome=exit",
+            ran * 1_000_000
+        );
+        Record::parse(line.as_bytes()).unwrap()
+    }
+
+    /// Returns the numbers of the requests and how deep they are, in the order of the rows.
+    fn order(records: &[Record]) -> Vec<(u64, usize)> {
+        let rows = rows(&records.iter().collect::<Vec<_>>());
+        rows.iter().map(|row| (row.record.seq, row.depth)).collect()
+    }
+
+    #[test]
+    fn nested_requests_are_below_the_one_whose_helper_made_them() {
+        let records = [
+            record(1, 0, 9, &["a"], 1, 10),
+            record(2, 1, 9, &["a"], 2, 20),
+            record(3, 2, 1, &["a", "b"], 10, 30),
+            record(4, 3, 1, &["x"], 4, 40),
+            record(5, 4, 1, &["a", "b", "c"], 30, 50),
+            record(6, 5, 1, &["a", "b"], 20, 60),
+        ];
+        assert_eq!(
+            order(&records),
+            [(1, 0), (3, 1), (5, 2), (2, 0), (6, 1), (4, 0)]
+        );
+    }
+
+    #[test]
+    fn it_is_one_that_was_running_then() {
+        let records = [
+            record(1, 0, 9, &["a"], 1, 10),
+            record(2, 1, 1, &["a"], 2, 20),
+            record(3, 5, 1, &["a", "b"], 99, 30),
+        ];
+        assert_eq!(order(&records), [(1, 0), (3, 1), (2, 0)]);
+    }
+
+    #[test]
+    fn nested_requests_without_the_outermost_have_rows_of_their_own() {
+        let records = [
+            record(1, 0, 1, &["a", "b"], 1, 10),
+            record(2, 1, 1, &["c"], 2, 20),
+        ];
+        assert_eq!(order(&records), [(1, 1), (2, 0)]);
+    }
+}

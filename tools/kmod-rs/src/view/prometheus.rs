@@ -166,10 +166,20 @@ fn requests(metrics: &mut Metrics, history: &History) -> fmt::Result {
         ],
     )?;
     let help = "Requests that do not wait and whose helper is to be started later.";
-    metrics.number("gauge", "kmod_rs_requests_kept", help, counters.number("kept_now"))?;
+    metrics.number(
+        "gauge",
+        "kmod_rs_requests_kept",
+        help,
+        counters.number("kept_now"),
+    )?;
 
     let help = "Modules that appeared because of requests.";
-    metrics.number("counter", "kmod_rs_modules_total", help, counters.number("modules"))?;
+    metrics.number(
+        "counter",
+        "kmod_rs_modules_total",
+        help,
+        counters.number("modules"),
+    )?;
     let help = "Modules that came from a request and are still there.";
     let there = history.autoloaded.len() as u64;
     metrics.number("gauge", "kmod_rs_autoloaded_modules", help, Some(there))
@@ -183,14 +193,20 @@ fn denials(metrics: &mut Metrics, history: &History) -> fmt::Result {
     };
     let samples = [
         of("denied", ["denied_by_policy", "modules_denied"]),
-        of("would-be-denied", ["would_be_denied", "modules_would_be_denied"]),
+        of(
+            "would-be-denied",
+            ["would_be_denied", "modules_would_be_denied"],
+        ),
     ];
     let help = "Requests, and modules of helpers, that the firewall denied or would have denied.";
     metrics.family(
         "counter",
         "kmod_rs_denials_total",
         help,
-        samples.into_iter().flatten().filter_map(|(labels, number)| Some((labels, number?))),
+        samples
+            .into_iter()
+            .flatten()
+            .filter_map(|(labels, number)| Some((labels, number?))),
     )?;
 
     let mut rules: BTreeMap<(&'static str, &[u8]), u64> = BTreeMap::new();
@@ -200,7 +216,10 @@ fn denials(metrics: &mut Metrics, history: &History) -> fmt::Result {
         }
     }
     let samples = rules.into_iter().map(|((policy, rule), number)| {
-        (format!("{{policy=\"{policy}\",rule=\"{}\"}}", Label(rule)), number)
+        (
+            format!("{{policy=\"{policy}\",rule=\"{}\"}}", Label(rule)),
+            number,
+        )
     });
     let help = "Denials in the records that are kept now, by rule. Older ones are not counted.";
     metrics.family("gauge", "kmod_rs_recorded_denials", help, samples)
@@ -222,7 +241,14 @@ fn denial(record: &Record) -> Option<(&'static str, &[u8])> {
         _ => "denied",
     };
     let rule = verdict.rule.as_bytes();
-    Some((word, if rule.starts_with(b"crypto ") { b"crypto" } else { rule }))
+    Some((
+        word,
+        if rule.starts_with(b"crypto ") {
+            b"crypto"
+        } else {
+            rule
+        },
+    ))
 }
 
 fn records(metrics: &mut Metrics, counters: &Counters) -> fmt::Result {
@@ -231,7 +257,9 @@ fn records(metrics: &mut Metrics, counters: &Counters) -> fmt::Result {
         ("{of=\"others\"}", counters.number("records_pushed_out")),
     ];
     let help = "Records that are not kept any more, as there was no room.";
-    let samples = pushed_out.into_iter().filter_map(|(labels, number)| Some((labels, number?)));
+    let samples = pushed_out
+        .into_iter()
+        .filter_map(|(labels, number)| Some((labels, number?)));
     metrics.family("counter", "kmod_rs_records_pushed_out_total", help, samples)?;
     let help = "Requests without a record, as there was no memory.";
     let lost = counters.number("records_lost");

@@ -160,7 +160,11 @@ impl Axis {
         let total: f64 = kept.iter().map(|(begin, end)| end - begin).sum();
         let mut left = 0.0;
         let parts = kept.into_iter().map(|(begin, end)| {
-            let share = if total > 0.0 { (end - begin) / total } else { 1.0 };
+            let share = if total > 0.0 {
+                (end - begin) / total
+            } else {
+                1.0
+            };
             let right = left + (share * AXIS).max(LEAST);
             let part = Busy {
                 begin,
@@ -237,9 +241,8 @@ struct Columns {
 impl Columns {
     fn new(rows: &[Row<'_>]) -> Self {
         let widest = |length: &dyn Fn(&Row<'_>) -> usize| rows.iter().map(length).max();
-        let name = widest(&|row| {
-            indent(row) + CHARACTER * row.record.name.to_string().len().min(NAME)
-        });
+        let name =
+            widest(&|row| indent(row) + CHARACTER * row.record.name.to_string().len().min(NAME));
         let requester = widest(&|row| requester(row.record).len().min(REQUESTER));
         let outcome = widest(&|row| ending(row.record).len().min(NAME));
         let requester_at = MARGIN + name.unwrap_or_default() + MARGIN;
@@ -303,7 +306,14 @@ pub(crate) fn plot(header: &Header, rows: &[Row<'_>]) -> Result<String, fmt::Err
     heading(&mut svg, header, rows)?;
     grid(&mut svg, &axis, columns.axis, rows.len())?;
     for (index, row) in rows.iter().enumerate() {
-        bar(&mut svg, row, TOP + ROW * index, &axis, &columns, header.monotonic)?;
+        bar(
+            &mut svg,
+            row,
+            TOP + ROW * index,
+            &axis,
+            &columns,
+            header.monotonic,
+        )?;
     }
     svg.push_str("</svg>\n");
     Ok(svg)
@@ -383,14 +393,19 @@ fn bar(
     let text = top + 13;
     let x = |time| columns.axis as f64 + axis.x(time);
     let begin = x(seconds(record.time));
-    let run = x(seconds(record.time.saturating_add(record.queue.unwrap_or_default())));
+    let run = x(seconds(
+        record.time.saturating_add(record.queue.unwrap_or_default()),
+    ));
     let end = x(end(record, now)).max(run + BAR);
-    let took = match record.queue.or(record.helper_time) {
-        Some(_) => Took(record.took()).to_string(),
-        None => String::new(),
-    };
+    let took = record
+        .took()
+        .map_or_else(String::new, |time| Took(time).to_string());
 
-    writeln!(svg, "<g><title>{}</title>", Xml(String::from_utf8_lossy(&record.line), usize::MAX))?;
+    writeln!(
+        svg,
+        "<g><title>{}</title>",
+        Xml(String::from_utf8_lossy(&record.line), usize::MAX)
+    )?;
     writeln!(
         svg,
         r#"<text class="name" x="{}" y="{text}">{}</text><text x="{}" y="{text}">{}</text><text x="{}" y="{text}">{}</text><text class="end" x="{}" y="{text}">{took}</text>"#,
@@ -418,6 +433,85 @@ fn bar(
         end - run,
         ROW - 6,
         class.colour(),
-        if class == Class::InFlight { r#" stroke-dasharray="3 2""# } else { "" },
+        if class == Class::InFlight {
+            r#" stroke-dasharray="3 2""#
+        } else {
+            ""
+        },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::history::tests::history;
+    use crate::model::timeline::rows;
+
+    #[test]
+    fn long_idle_times_are_cut_out() {
+        let axis = Axis::new([(10.0, 12.0), (11.0, 20.0), (24.0, 30.0), (9000.0, 9020.0)]);
+        assert_eq!(axis.0.len(), 2);
+        assert_eq!((axis.0[0].begin, axis.0[0].end), (10.0, 30.0));
+        assert_eq!(axis.x(20.0), axis.0[0].right / 2.0);
+        assert_eq!(axis.x(5000.0), axis.0[0].right);
+        assert_eq!(axis.x(9000.0), axis.0[0].right + GAP);
+    }
+
+    #[test]
+    fn of_many_idle_times_the_longest_are_cut_out() {
+        let times = (1..=100).map(|i| (f64::from(i * i * 10), f64::from(i * i * 10 + 1)));
+        assert_eq!(Axis::new(times).0.len(), GAPS + 1);
+    }
+
+    #[test]
+    fn marks_are_at_round_times() {
+        let labels = |from, to| {
+            let marks = Axis::new([(from, to)]).marks();
+            marks
+                .into_iter()
+                .map(|(_, label)| label)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            labels(3.2, 7.0),
+            ["3.5 s", "4.0 s", "4.5 s", "5.0 s", "5.5 s", "6.0 s", "6.5 s", "7.0 s"]
+        );
+        assert_eq!(labels(0.0, 40.0)[1], "5 s");
+        assert_eq!(labels(5.0, 5.0)[0], "5.0000 s");
+    }
+
+    #[test]
+    fn nested_requests_are_below_and_indented() {
+        let history = history();
+        let picture = plot(&history.header, &rows(&history.requests())).unwrap();
+        let at = |text: &str| picture.find(text).unwrap();
+        let outer = at(r#"class="name" x="16" y="125">fs-xfs<"#);
+        let inner = at(r#"class="name" x="28" y="143">fs-a<"#);
+        assert!(outer < inner && inner < at(">fs-b<"));
+    }
+
+    proptest::proptest! {
+        /// Whatever a record has, the picture is XML without control characters, and finite.
+        #[test]
+        fn nothing_in_a_record_is_markup(
+            name in "\\PC*|[ -~]*",
+            t in proptest::arbitrary::any::<u64>(),
+            times in proptest::array::uniform2(proptest::option::of(proptest::arbitrary::any::<u64>())),
+            outcome in "[a-z<>&\\x1b]{1,9}",
+        ) {
+            let shown = crate::view::Shown(name.as_bytes()).to_string().replace('"', "\\x22");
+            let [queue, helper] = times.map(|time| time.map_or("-".into(), |us| us.to_string()));
+            let line = format!(
+                "seq=1 t={t}.000000 name=\"{shown}\" wait=1 pid=1 comm=\"{shown}\" uid=1 \
+                 userns=initial queue_us={queue} helper_us={helper} outcome={outcome}"
+            );
+            let record = Record::parse(line.as_bytes()).unwrap();
+            let picture = plot(&history().header, &rows(&[&record])).unwrap();
+            proptest::prop_assert!(picture.chars().all(|c| c == '\n' || !c.is_control()));
+            let bar = &picture[picture.find("<g>").unwrap()..];
+            proptest::prop_assert_eq!(bar.matches('<').count(), bar.matches('>').count());
+            proptest::prop_assert_eq!(bar.matches("<text").count(), 4);
+            proptest::prop_assert!(!picture.contains("NaN") && !picture.contains("inf\""));
+        }
+    }
 }
