@@ -101,7 +101,7 @@ new_overlay() {
 	WORK=$OUT/$1
 	remove "$WORK"
 	mkdir -p "$OVERLAY/kmod_rs/scripts"
-	cp "$TOP"/scripts/{give-back,learn,lib}.sh "$OVERLAY/kmod_rs/scripts/"
+	cp "$TOP"/scripts/{give-back,lib}.sh "$OVERLAY/kmod_rs/scripts/"
 	cp "$TOP"/tests/*.sh "$TOP"/tests/{guest/*,long}/*.sh "$OUT"/{kmod-rs,not-post-linked}.ko \
 		"$OUT"/modules/*.ko "$OUT"/programs/* "$TOP"/Documentation/admin-guide.rst \
 		"$OVERLAY/kmod_rs/"

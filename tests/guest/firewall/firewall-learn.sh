@@ -1,18 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# scripts/learn.sh makes a list from a run in which nothing is enforced. Once the rules are
+# "kmod-rs learn" makes a list from a run in which nothing is enforced. Once the rules are
 # enforced, this list lets the same requests pass, and no others: services get what they have asked
 # for, and nobody else does. It sets the list as a whole or not at all.
 #
 # Boot: alone
+# Uses: kmod-rs
 # Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_SERPENT CONFIG_LDISC_AUTOLOAD
 
 . "$(dirname "$0")/lib.sh"
 plan 40
 
 learn() {
-	bash /kmod_rs/scripts/learn.sh "$@"
+	kmod-rs learn "$@"
 }
 
 # learn_since SEQ: makes the list from the records after that one.
@@ -47,7 +48,7 @@ is "from a file, from two, and from standard input" \
 	"$list $list $list"
 rm /tmp/records
 is "not from the log, and it says so" "$(log | learn - 2>&1)" \
-	"learn.sh: lines that are no records were left out: $(log | wc -l)"
+	"kmod-rs: lines that are no records were left out: $(log | wc -l)"
 
 # Enforce.
 set_rule autoload_allow "$list"
@@ -69,7 +70,7 @@ set_rule autoload_deny 'net-pf-*'
 mark=$(newest seq)
 run net-pf-9
 is "a name nobody may have" "$(learn_since "$mark" 2>&1)" \
-	"learn.sh: net-pf-9 is in autoload_deny, by net-pf-*, which no other list overrides"
+	"kmod-rs: net-pf-9 is in autoload_deny, by net-pf-*, which no other list overrides"
 set_rule autoload_deny $'\n'
 
 # A name that others choose, in a thread of the kernel.
@@ -125,7 +126,7 @@ mark=$(newest seq)
 list=$(learn_since "$mark" 2>/tmp/said)
 is "what one service asks for is for it" "$list" \
 	"also-a-user container cron one@$A session two@$A "'two@/system.slice/system-b\\x2db.slice/b-b\@1.service'
-matches "a path that is not known is reported" "$(</tmp/said)" "^learn.sh: it is not known .*: long$"
+matches "a path that is not known is reported" "$(</tmp/said)" "^kmod-rs: it is not known .*: long$"
 set_rule autoload_allow "$list"
 set_rule autoload_enforce 1
 is "the services have it" "$(asks_in $A one) $(asks_in $A two) $(asks_in "$B" two)" "0 0 0"
@@ -151,9 +152,9 @@ set_rule autoload_allow old
 is "and is set so" "$(learn --apply /tmp/records) $(<"$KNOBS/autoload_allow")" "$list $list"
 set_rule autoload_allow old
 is "what the kernel refuses leaves the old one" \
-	"$(without_capability sys_module bash /kmod_rs/scripts/learn.sh --apply /tmp/records >/tmp/said 2>&1; echo $?) $(<"$KNOBS/autoload_allow")" \
+	"$(without_capability sys_module kmod-rs learn --apply /tmp/records >/tmp/said 2>&1; echo $?) $(<"$KNOBS/autoload_allow")" \
 	"1 old"
-matches "and is said" "$(</tmp/said)" "learn.sh: the kernel refuses the list: the old one is in force"
+matches "and is said" "$(</tmp/said)" "^kmod-rs: the kernel refuses the list: the old one is in force"
 is "so does no record" "$(learn --apply - </dev/null 2>/dev/null; echo $?) $(<"$KNOBS/autoload_allow")" \
 	"1 old"
 mapfile -t many < <(seq -f "$(printf 'k%.0s' {1..40})%05g" 60)

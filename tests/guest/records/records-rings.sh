@@ -3,7 +3,9 @@
 #
 # Denials, loops and timeouts have a ring of their own, which other requests do not flush. In each
 # ring, a user who floods it pushes out their own records only. What was pushed out is counted, and
-# scripts/learn.sh says so.
+# "kmod-rs learn" says so.
+#
+# Uses: kmod-rs
 
 . "$(dirname "$0")/lib.sh"
 plan 27
@@ -33,7 +35,7 @@ many() {
 }
 
 learn() {
-	bash /kmod_rs/scripts/learn.sh 2>&1
+	kmod-rs learn 2>&1
 }
 
 # Without a program, requests take no time.
@@ -125,12 +127,12 @@ many 300 off "$ENOENT" as_nobody
 is "what would have been denied is learned" "$(learn)" exit-0-needed
 program_on
 many $SIZE exit-0-also 0 as_nobody
-is "if too much would have been, learn.sh says so" "$(learn | grep '^learn.sh')" \
-	"learn.sh: denials pushed out of the records: 1, the newest from $(stat_of denials_pushed_out_until) s after boot; the list may lack names, so learn again with a greater records=N"
+is "if too much would have been, learn says so" "$(learn | grep '^kmod-rs')" \
+	"kmod-rs: denials pushed out of the records: 1, the newest from $(stat_of denials_pushed_out_until) s after boot; the list may lack names, so learn again with a greater records=N"
 set_rule autoload_allow exit-0-kept
 is "and if others were, it keeps the whole list" \
 	"$(learn | tail -n 1 | tr ' ' '\n' | grep -cx exit-0-kept)" 1
-is "and says so" "$(learn | grep '^learn.sh: other')" \
-	"learn.sh: other requests pushed out of the records: $(stat_of records_pushed_out), the newest from $(stat_of records_pushed_out_until) s after boot; it is not known which entries of the present autoload_allow were used, so all are kept"
+is "and says so" "$(learn | grep '^kmod-rs: other')" \
+	"kmod-rs: other requests pushed out of the records: $(stat_of records_pushed_out), the newest from $(stat_of records_pushed_out_until) s after boot; it is not known which entries of the present autoload_allow were used, so all are kept"
 
 finish
