@@ -32,5 +32,5 @@ export LANG=C.UTF-8
 	until on_screen absent-4; do sleep 0.1; done
 	tmux capture-pane -e -p >"$PICTURES/top.terminal"
 	tmux kill-server
-} >&2
+} >/dev/console 2>&1
 tar -C "$PICTURES" -c . | base64
