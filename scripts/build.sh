@@ -14,15 +14,8 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-
-# The folders that have sources, besides the top: those with Rust files.
-mapfile -t FOLDERS < <(cd "$TOP" && printf './%s\n' */*.rs | xargs dirname | sort -u)
-
-# List the sources in the current directory, without files that a build may have left.
-sources() {
-	find . "${FOLDERS[@]}" -maxdepth 1 -type f \
-		\( -name Kbuild -o -name '*.rs' -o -name '*.[chS]' \) ! -name '*.mod.c'
-}
+# shellcheck source=scripts/sources.sh
+. "$TOP/scripts/sources.sh"
 
 # forget SOURCE: remove it, its object file, and Kbuild's note on how to make that file.
 forget() {

@@ -2,13 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Set up a Debian kernel, to build Rust modules for it and to boot it: its source, a build tree with
-# the Rust metadata, its modules and its image.
-#
-# Debian's headers do not have the Rust metadata. This script rebuilds it from Debian's own source
-# and configuration, with Debian's own compilers. A module that is built with this metadata is safe
-# to load only if the metadata is the same as Debian's. So the script checks that the configuration
-# is unchanged, and that the names of all Rust symbols are those that Debian's kernel exports. These
-# names are hashes of the compiler, the options and the types.
+# the Rust metadata (see metadata.sh), its modules and its image.
 #
 # $CACHE/sources/VERSION has the source, which the flavours of a kernel share.
 # $CACHE/kernels/RELEASE has the rest:
@@ -31,6 +25,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 # shellcheck source=scripts/setup/archive.sh
 . "$TOP/scripts/setup/archive.sh"
+# shellcheck source=scripts/setup/metadata.sh
+. "$TOP/scripts/setup/metadata.sh"
 
 # Increase the first number when this script changes what it makes, and the second one when it changes
 # what it unpacks. Older trees are then made anew.
@@ -39,9 +35,8 @@ UNPACKED=2
 
 SOURCES=$CACHE/sources
 
-# The options that the module needs, and those with which it does not work.
-CONFIG_ON=(RUST MODULES LIVEPATCH KALLSYMS_ALL)
-CONFIG_OFF=(MODULE_DEBUG_AUTOLOAD_DUPS)
+# shellcheck disable=SC2034 # For metadata.sh.
+ADVICE=": use another KERNEL, REFRESH=1, or a newer version of kmod_rs"
 
 # --- Download and unpack ---------------------------------------------------
 
@@ -112,14 +107,11 @@ download() {
 	rmdir "$directory/debs"
 }
 
-# The register tables of one graphics driver, a quarter of the source, are left out.
-unpack_source() {
+download_source() {
 	local part=$1 version=$2 package=$3
 	download "$part.deb" "$version" "$package"
 	mkdir "$part"
-	tar -C "$part" -x --strip-components=1 \
-		--exclude='linux-source-*/drivers/gpu/drm/amd/include' \
-		-I 'xz -T0' -f "$part.deb"/root/usr/src/linux-source-*.tar.xz
+	unpack_source "$part.deb"/root/usr/src/linux-source-*.tar.xz "$part"
 	remove "$part.deb"
 }
 
@@ -139,7 +131,7 @@ fetch_source() {
 	mkdir -p "$SOURCES"
 	remove_unused_sources
 	need_space 1700 "the source of the kernel"
-	step "fetching the source of kernel $version" unpack_source "$part" "$version" "$package"
+	step "fetching the source of kernel $version" download_source "$part" "$version" "$package"
 	mv -T "$part" "$SOURCES/$version"
 }
 
@@ -184,82 +176,6 @@ fetch() {
 }
 
 # --- Build -----------------------------------------------------------------
-
-# Debian's .kernelvariables, in build/, sets the compiler and the release.
-kernel_make() {
-	local directory=$1
-	shift
-	in_sysroot_of "$CODENAME" make -C "$directory/src/" O="$directory/build" \
-		-j"$(($(nproc) + 1))" "$@"
-}
-
-# options CONFIG: the options in a .config, without the versions of the tools.
-options() {
-	grep -E '^(# )?CONFIG_' "$1" | grep -Ev '^CONFIG_[A-Z_]*_VERSION(_TEXT)?=' | sort
-}
-
-check_required() {
-	local release=$1 config=$2 option
-	for option in "${CONFIG_ON[@]}"; do
-		grep -q "^CONFIG_$option=y" "$config" ||
-			die "kernel $release has no CONFIG_$option, which the module needs: use another KERNEL"
-	done
-	for option in "${CONFIG_OFF[@]}"; do
-		! grep -q "^CONFIG_$option=y" "$config" ||
-			die "kernel $release has CONFIG_$option, which the module does not replace: use another KERNEL"
-	done
-}
-
-# Debian testing may have changed the compiler of its kernels since this script was written.
-check_compiler() {
-	local release=$1 file=$2 compiler
-	compiler=$(sed -n 's/^CC = .*\(gcc-[0-9]*\)$/\1/p' "$file")
-	[[ " ${COMPILERS[$CODENAME]} " == *" $compiler "* ]] ||
-		die "kernel $release is built with ${compiler:-an unknown compiler}, and the tools here are ${COMPILERS[$CODENAME]}: use another KERNEL, or get a newer version of kmod_rs"
-}
-
-check_unchanged() {
-	local release=$1 changed
-	changed=$(comm -3 <(options "$2") <(options "$3"))
-	[[ $changed ]] || return 0
-	echo "$changed"
-	die "the tools here change the configuration of kernel $release, so its metadata would not match: use another KERNEL, or REFRESH=1"
-}
-
-# Check that every Rust symbol that was rebuilt is one of Debian's, and that none is missing.
-check_symbols() {
-	local release=$1 symvers=$2 ours debian different count
-	shift 2
-	ours=$(sed -n 's/^EXPORT_SYMBOL_RUST_GPL(\(_R.*\));$/\1/p' "$@" | sort -u)
-	debian=$(awk -F '\t' '$3 == "vmlinux" && $2 ~ /^_R/ { print $2 }' "$symvers" | sort -u)
-	different=$(comm -3 <(echo "$ours") <(echo "$debian"))
-	if [[ ! $ours || $different ]]; then
-		echo "$different"
-		count=$(wc -l <<<"$different")
-		die "the Rust metadata rebuilt for kernel $release differs from Debian's in $count symbols, so modules built with it would not be safe: use another KERNEL, or REFRESH=1"
-	fi
-	echo "all $(wc -l <<<"$ours") Rust symbols are the same as Debian's"
-}
-
-configure() {
-	local directory=$1 release=$2 headers=$3
-	check_required "$release" "$headers/.config"
-	check_compiler "$release" "$headers/.kernelvariables"
-	mkdir "$directory/build"
-	cp "$headers"/{.config,.kernelvariables,Module.symvers} "$directory/build/"
-	kernel_make "$directory" olddefconfig
-	check_unchanged "$release" "$headers/.config" "$directory/build/.config"
-}
-
-# Messages of a panic name source files, also those of functions that are inlined into the module.
-# The names are relative, so that the module is the same wherever it is built.
-metadata() {
-	local directory=$1 release=$2 headers=$3
-	kernel_make "$directory" KRUSTFLAGS="$(remap_flags --remap-path-prefix "$directory"/{src,build})" \
-		prepare modules_prepare
-	check_symbols "$release" "$headers/Module.symvers" \
-		"$directory"/build/rust/exports_*_generated.h
-}
 
 # Build the two modules that the kernel's own test of module loading needs.
 test_modules() {
