@@ -130,9 +130,12 @@ uninstall:
 		'$(SHARE)/man/man8/kmod-rs.8' '$(SHARE)/man/man4/kmod_rs.4' $(COMPLETIONS:%='%')
 	depmod $(if $(DESTDIR),-b '$(DESTDIR)') $(RELEASE)
 
+out/kmod-rs:
+	@scripts/command.sh --program
+
 .PHONY: give-back
-give-back:
-	@scripts/give-back.sh
+give-back: out/kmod-rs
+	@out/kmod-rs off
 
 .PHONY: clean
 clean:

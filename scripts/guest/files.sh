@@ -100,8 +100,7 @@ new_overlay() {
 	OVERLAY=$OUT/$1/overlay
 	WORK=$OUT/$1
 	remove "$WORK"
-	mkdir -p "$OVERLAY/kmod_rs/scripts"
-	cp "$TOP"/scripts/{give-back,lib}.sh "$OVERLAY/kmod_rs/scripts/"
+	mkdir -p "$OVERLAY/kmod_rs"
 	cp "$TOP"/tests/*.sh "$TOP"/tests/{guest/*,long}/*.sh "$OUT"/{kmod-rs,not-post-linked}.ko \
 		"$OUT"/modules/*.ko "$OUT"/programs/* "$TOP"/Documentation/admin-guide.rst \
 		"$OVERLAY/kmod_rs/"

@@ -15,12 +15,14 @@ set -euo pipefail
 main() {
 	[[ -t 0 ]] || die "make shell needs a terminal: in a script, use make test T=NAME"
 	prepare_guest_files shell
+	"$TOP/scripts/command.sh" --program
+	command_files
 	cat >"$OVERLAY/kmod_rs/run" <<-'EOF'
 		#!/bin/bash
 		insmod /kmod_rs/kmod-rs.ko
 		modprobe virtio_blk
 		echo "kmod_rs is loaded. It and its tests are in /kmod_rs; /dev/vda is an XFS disk."
-		echo "To give back: /kmod_rs/scripts/give-back.sh. To end: exit, or Ctrl-A X."
+		echo "To give back: kmod-rs off. To end: exit, or Ctrl-A X."
 		cd /kmod_rs && exec bash -i
 	EOF
 	chmod +x "$OVERLAY/kmod_rs/run"

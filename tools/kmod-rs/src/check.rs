@@ -8,6 +8,7 @@ use crate::livepatch::{self, Other, Situation, State};
 use crate::machine::Machine;
 use crate::model::lines;
 use crate::model::text::Text;
+use serde_json::{Map, Value};
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -83,14 +84,13 @@ impl Finding {
     }
 
     /// Returns the finding as an object of JSON.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({
-            "schema": 1,
-            "check": self.check,
-            "verdict": self.verdict.to_string(),
-            "what": self.what,
-            "to_do": self.to_do,
-        })
+    pub(crate) fn to_json(&self) -> Map<String, Value> {
+        Map::from_iter([
+            ("check".into(), self.check.into()),
+            ("verdict".into(), self.verdict.to_string().into()),
+            ("what".into(), self.what.clone().into()),
+            ("to_do".into(), self.to_do.clone().into()),
+        ])
     }
 
     pub(crate) fn is_problem(&self) -> bool {

@@ -13,11 +13,12 @@ use crate::livepatch::{self, Goal, Situation, State, Step, Waiter};
 use crate::machine::Machine;
 use crate::model::lines;
 use crate::model::record::Record;
-use crate::model::text::Text;
+use crate::sysctl;
+use crate::view::json;
 use crate::view::Shown;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use serde_json::json;
+use serde_json::{Map, Value};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -62,15 +63,17 @@ impl Progress {
 
     /// Says a sentence. It has no bytes that others chose, unless they are escaped.
     pub(crate) fn say(&self, sentence: &str) {
-        self.write(sentence, || json!({"schema": 1, "message": sentence}));
+        self.write(sentence, || {
+            Map::from_iter([("message".into(), sentence.into())])
+        });
     }
 
     /// Writes the text to standard error, or the object to standard output.
     ///
     /// That nobody listens is no reason to stop half-way, so errors are ignored.
-    fn write(&self, text: &str, object: impl FnOnce() -> serde_json::Value) {
+    fn write(&self, text: &str, object: impl FnOnce() -> Map<String, Value>) {
         let _ = if self.is_json {
-            writeln!(io::stdout(), "{}", object())
+            json::write(&mut io::stdout(), &object())
         } else {
             writeln!(io::stderr(), "kmod-rs: {text}")
         };
@@ -145,29 +148,35 @@ impl Wait {
         text
     }
 
-    fn to_json(&self) -> serde_json::Value {
-        match self {
-            Self::Tasks(_, tasks) => {
-                let tasks: Vec<_> = tasks
-                    .iter()
-                    .map(|task| {
-                        json!({
-                            "pid": task.pid,
-                            "comm": task.comm.to_string(),
-                            "name": task.request.as_ref().map(|(name, _)| name.to_string()),
-                            "helper": task.request.as_ref().and_then(|(_, helper)| *helper),
-                            "stack": task.stack.iter().map(Text::to_string).collect::<Vec<_>>(),
-                        })
-                    })
-                    .collect();
-                json!({"schema": 1, "waiting_for": "tasks", "tasks": tasks})
-            }
-            Self::Users(users) => json!({"schema": 1, "waiting_for": "users", "users": users}),
-            Self::Livepatch(finding) => {
-                json!({"schema": 1, "waiting_for": "livepatch", "what": finding.what})
-            }
-        }
+    /// Returns the same as an object of JSON.
+    fn to_json(&self) -> Map<String, Value> {
+        let (what, list) = match self {
+            Self::Tasks(_, tasks) => ("tasks", tasks.iter().map(task_to_json).collect()),
+            Self::Users(users) => ("users", users.iter().cloned().map(Value::from).collect()),
+            Self::Livepatch(finding) => ("livepatch", vec![finding.what.clone().into()]),
+        };
+        Map::from_iter([
+            ("waiting_for".into(), what.into()),
+            ("list".into(), Value::Array(list)),
+        ])
     }
+}
+
+fn task_to_json(task: &Waiter) -> Value {
+    let (name, helper) = task
+        .request
+        .as_ref()
+        .map_or((None, None), |(name, helper)| {
+            (Some(json::text(name)), *helper)
+        });
+    let stack: Vec<_> = task.stack.iter().map(json::text).collect();
+    serde_json::json!({
+        "pid": task.pid,
+        "comm": json::text(&task.comm),
+        "name": name,
+        "helper": helper,
+        "stack": stack,
+    })
 }
 
 /// Returns who uses the module, as far as this is known.
@@ -323,33 +332,23 @@ pub(crate) fn load(
             ));
         }
     }
-    // This takes milliseconds, and is not interrupted: no rule is left out.
-    if let Err(reason) = run(&mut settings(machine), None) {
+    if let Err(reason) = apply_settings(machine) {
         progress.say(&format!(
-            "kmod_rs is loaded, but not all settings in /etc/sysctl.d were applied: {reason}"
+            "kmod_rs is loaded, but not all settings in sysctl.d(5) were applied: {reason}"
         ));
     }
     Ok(())
 }
 
-/// Returns the command that applies the settings of kmod_rs in files for sysctl.d(5).
-fn settings(machine: &Machine) -> Command {
+/// Applies the settings of kmod_rs in files for sysctl.d(5).
+fn apply_settings(machine: &Machine) -> std::result::Result<(), String> {
     const SYSTEMD_SYSCTL: &str = "/usr/lib/systemd/systemd-sysctl";
-    if machine.path(SYSTEMD_SYSCTL).exists() {
-        program(
-            SYSTEMD_SYSCTL,
-            ["--prefix=/kernel/kmod_rs", "--prefix=/kernel/kmod-limit"],
-        )
-    } else {
-        program(
-            "sysctl",
-            [
-                "--system",
-                "--pattern",
-                r"^kernel[./](kmod_rs[./]|kmod-limit$)",
-            ],
-        )
+    if !machine.path(SYSTEMD_SYSCTL).exists() {
+        return sysctl::apply(machine);
     }
+    let prefixes = ["--prefix=/kernel/kmod_rs", "--prefix=/kernel/kmod-limit"];
+    // This takes milliseconds, and is not interrupted: no rule is left out.
+    run(&mut program(SYSTEMD_SYSCTL, prefixes), None)
 }
 
 /// Returns a command of the administrator's.

@@ -27,6 +27,7 @@ mod livepatch;
 mod machine;
 mod model;
 mod probe;
+mod sysctl;
 mod trace;
 mod view;
 

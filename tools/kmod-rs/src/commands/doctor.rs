@@ -10,6 +10,7 @@ use crate::cli::Cli;
 use crate::failure::{Result, Status};
 use crate::machine::Machine;
 use crate::model::text::Text;
+use crate::view::json;
 use crate::view::Shown;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
@@ -41,7 +42,7 @@ pub(crate) fn run(cli: &Cli, machine: &Machine) -> Result {
     let mut out = io::BufWriter::new(io::stdout().lock());
     for finding in &findings {
         if cli.json {
-            writeln!(out, "{}", finding.to_json())?;
+            json::write(&mut out, &finding.to_json())?;
             continue;
         }
         writeln!(out, "{:8} {}", finding.verdict, finding.what)?;
@@ -85,7 +86,11 @@ fn findings(machine: &Machine) -> Vec<Finding> {
             findings.push(signature(machine, installed));
         }
         None if machine.is_loaded() => {}
-        None => findings.extend(build(machine, &release, config.as_deref())),
+        None => {
+            if let Some(name) = kernel_name(&release) {
+                findings.extend(build(machine, &release, &name, config.as_deref()));
+            }
+        }
     }
 
     findings.extend([
@@ -344,8 +349,10 @@ fn trusts(machine: &Machine, signer: &Text) -> Option<bool> {
     has_any.then(|| keys.windows(key.len()).any(|part| part == key))
 }
 
-/// Checks whether the module can be built here. Only asked if there is none.
-fn build(machine: &Machine, release: &str, config: Option<&[u8]>) -> Vec<Finding> {
+/// Checks whether the module can be built here for this kernel, which `make` calls `name`.
+///
+/// Only asked if there is no module.
+fn build(machine: &Machine, release: &str, name: &str, config: Option<&[u8]>) -> Vec<Finding> {
     const CHECK: &str = "build";
     let prepared = cache().map(|cache| format!("{cache}/kernels/{release}/complete"));
     if prepared.is_some_and(|file| machine.path(&file).exists()) {
@@ -355,7 +362,6 @@ fn build(machine: &Machine, release: &str, config: Option<&[u8]>) -> Vec<Finding
         )];
     }
     let Some(metadata) = metadata(machine, release) else {
-        let name = kernel_name(release).unwrap_or_else(|| "7.3".into());
         return vec![Finding::problem(
             CHECK,
             "there is no Rust metadata for this kernel, so the module cannot be built",
@@ -617,13 +623,16 @@ mod tests {
     #[test]
     fn no_metadata() {
         let fake = Fake::new();
-        let found = build(fake.machine(), RELEASE, None);
+        let found = build(fake.machine(), RELEASE, "7.3", None);
         assert_eq!(found.len(), 1);
         assert!(found[0].to_string().contains("make prepare KERNEL=7.3"));
         fake.write(
             &format!("/lib/modules/{RELEASE}/build/rust/libkernel.rmeta"),
             "",
         );
-        assert_eq!(build(fake.machine(), RELEASE, None)[0].verdict, Verdict::Ok);
+        assert_eq!(
+            build(fake.machine(), RELEASE, "7.3", None)[0].verdict,
+            Verdict::Ok
+        );
     }
 }
