@@ -6,7 +6,6 @@ Prints the figures as guest.sh does. The machine is a directory with the files t
 reads: a module that is loaded and serves, and as many records as it can keep.
 
 usage: command.py PROGRAM DIRECTORY ROUNDS
-       command.py --machine DIRECTORY RECORDS    only make the machine, with that many records
 """
 
 import resource
@@ -60,13 +59,13 @@ FILES = {
 }
 
 
-def make_machine(root, records):
+def make_machine(root):
     for name, content in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(content)
     (root / "sys/kernel/debug/tracing").mkdir(exist_ok=True)
     with (root / "sys/kernel/debug/kmod_rs/recent").open("w") as file:
-        for seq in range(1, records + 1):
+        for seq in range(1, RECORDS + 1):
             file.write(RECORD.format(seq=seq, time=seq / 10, family=seq % 40, pid=1000 + seq, uid=seq % 7, helper=9000 + seq))
 
 
@@ -123,12 +122,9 @@ def feed(pipe):
 
 
 def main():
-    program, root, number = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    if program == "--machine":
-        make_machine(root, number)
-        return
-    make_machine(root, RECORDS)
-    for _ in range(number):
+    program, root, rounds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    make_machine(root)
+    for _ in range(rounds):
         took, _, memory = measure(program, "--root", root, "status")
         figure("status-us", took * 1000)
         figure("status-kb", memory)
