@@ -256,7 +256,7 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "PATTERN")]
     pub(crate) cgroup: Option<String>,
 
-    /// Only requests with this outcome
+    /// Only requests with this outcome: loaded, exit, denied and so on, or in-flight
     #[arg(long, value_name = "WORD")]
     pub(crate) outcome: Option<String>,
 

@@ -46,6 +46,7 @@ impl Failure {
     }
 
     /// Returns the exit status.
+    #[cfg(test)]
     pub(crate) fn status(&self) -> Status {
         self.status
     }

@@ -105,6 +105,16 @@ impl Machine {
         comm.strip_suffix(b"\n").unwrap_or(&comm).into()
     }
 
+    /// Returns whether debugfs is mounted, where the records are.
+    ///
+    /// The directory that it is mounted on is empty, and everybody may read it.
+    pub(crate) fn has_debugfs(&self) -> bool {
+        match fs::read_dir(self.path("/sys/kernel/debug")) {
+            Ok(mut files) => files.next().is_some(),
+            Err(e) => e.kind() == io::ErrorKind::PermissionDenied,
+        }
+    }
+
     /// Returns whether kmod_rs is loaded.
     pub(crate) fn is_loaded(&self) -> bool {
         self.path("/sys/module/kmod_rs").exists()
@@ -143,7 +153,7 @@ impl Machine {
             io::ErrorKind::PermissionDenied => {
                 format!("{shown} is for root only: run this as root")
             }
-            io::ErrorKind::NotFound if !self.path("/sys/kernel/debug").join("tracing").exists() => {
+            io::ErrorKind::NotFound if !self.has_debugfs() => {
                 "debugfs is not mounted: run \"mount -t debugfs none /sys/kernel/debug\"".into()
             }
             io::ErrorKind::NotFound => {

@@ -21,6 +21,8 @@ mod commands;
 mod control;
 mod failure;
 mod file;
+#[cfg(test)]
+mod hostile;
 mod interrupt;
 mod kmsg;
 mod livepatch;

@@ -148,11 +148,14 @@ pub(crate) fn detail(record: &Record) -> String {
     parts.join(", ")
 }
 
-/// Returns the word for how a request ended, or `in-flight`.
+/// What is shown in place of an outcome while there is none.
+pub(crate) const IN_FLIGHT: &str = "in-flight";
+
+/// Returns the word for how a request ended, or [`IN_FLIGHT`].
 pub(crate) fn ending(record: &Record) -> String {
     match &record.outcome {
         Some(outcome) => outcome.to_string(),
-        None => "in-flight".into(),
+        None => IN_FLIGHT.into(),
     }
 }
 

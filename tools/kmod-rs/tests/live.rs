@@ -74,7 +74,10 @@ impl Machine {
         let mut child = self.command(arguments).spawn().unwrap();
         Running {
             out: BufReader::new(child.stdout.take().unwrap()),
-            instance: self.path(&format!("sys/kernel/tracing/instances/kmod-rs-{}", child.id())),
+            instance: self.path(&format!(
+                "sys/kernel/tracing/instances/kmod-rs-{}",
+                child.id()
+            )),
             child,
             events,
         }
@@ -97,7 +100,9 @@ impl Running {
                 .replace("SEQ", &seq.to_string())
                 .replace("NAME", name)
                 .replace("OUTCOME", outcome);
-            self.events.write_all(format!("{comm:>16}{event}\n").as_bytes()).unwrap();
+            self.events
+                .write_all(format!("{comm:>16}{event}\n").as_bytes())
+                .unwrap();
         }
     }
 
@@ -113,7 +118,12 @@ impl Running {
         kill_process(pid, signal).unwrap();
         let (mut out, mut error) = (String::new(), String::new());
         self.out.read_to_string(&mut out).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut error)
+            .unwrap();
         assert_eq!(self.child.wait().unwrap().code(), Some(0), "{error}");
         (out, error)
     }
@@ -128,7 +138,10 @@ fn watch_shows_requests_when_they_end() {
     let machine = Machine::new();
     let mut watch = machine.start(&["--monotonic", "watch"]);
     let titles = watch.line();
-    assert!(titles.starts_with("TIME             NAME                  OUTCOME "), "{titles}");
+    assert!(
+        titles.starts_with("TIME             NAME                  OUTCOME "),
+        "{titles}"
+    );
     assert_eq!(read(&watch.instance.join("events/kmod_rs/enable")), "1\n");
     assert_eq!(read(&watch.instance.join("trace_clock")), "mono");
     assert_eq!(read(&watch.instance.join("buffer_percent")), "0");
@@ -185,7 +198,13 @@ fn no_task_forges_a_line_or_writes_to_the_terminal() {
     let mut watch = machine.start(&["watch"]);
     watch.line();
     watch.happen("\n: request_end:", &[BEGIN, END], 1, "true", "exit");
-    watch.happen("\x1b[2J\n\n\nCPU:0 [L", &[BEGIN, END], 2, r"\x1b[2J\xe2\x80\xae", "exit");
+    watch.happen(
+        "\x1b[2J\n\n\nCPU:0 [L",
+        &[BEGIN, END],
+        2,
+        r"\x1b[2J\xe2\x80\xae",
+        "exit",
+    );
     watch.happen("last", &[BEGIN, END], 3, "last", "exit");
     let lines: Vec<_> = (0..3).map(|_| watch.line()).collect();
     assert!(lines[0].contains("  true "), "{lines:?}");
@@ -207,11 +226,17 @@ fn lost_events_and_an_unloaded_module_are_told() {
         errors.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
     };
-    assert_eq!(error(), "kmod-rs: 12 events were lost, as they came too fast: requests are missing");
+    assert_eq!(
+        error(),
+        "kmod-rs: 12 events were lost, as they came too fast: requests are missing"
+    );
 
     let events = watch.instance.join("events/kmod_rs");
     fs::rename(&events, watch.instance.join("gone")).unwrap();
-    assert_eq!(error(), "kmod-rs: kmod_rs is unloaded: waiting until it is loaded again");
+    assert_eq!(
+        error(),
+        "kmod-rs: kmod_rs is unloaded: waiting until it is loaded again"
+    );
     assert_eq!(read(&watch.instance.join("set_event")), ":mod:kmod_rs");
 
     fs::write(watch.instance.join("gone/enable"), "0\n").unwrap();
@@ -290,7 +315,10 @@ fn what_stands_in_the_way() {
     let socket = machine.path("run/systemd/journal/socket");
     assert_eq!(
         said(&machine, &["journal"]),
-        format!("1 kmod-rs: there is no journal at {}: start systemd-journald", socket.display())
+        format!(
+            "1 kmod-rs: there is no journal at {}: start systemd-journald",
+            socket.display()
+        )
     );
     fs::remove_dir_all(machine.path("sys/kernel/tracing")).unwrap();
     assert_eq!(
@@ -298,7 +326,10 @@ fn what_stands_in_the_way() {
         "1 kmod-rs: tracefs is not mounted: run \"mount -t tracefs none /sys/kernel/tracing\""
     );
     fs::remove_dir_all(machine.path("sys/module")).unwrap();
-    assert_eq!(said(&machine, &["watch"]), "4 kmod-rs: kmod_rs is not loaded: run \"kmod-rs on\"");
+    assert_eq!(
+        said(&machine, &["watch"]),
+        "4 kmod-rs: kmod_rs is not loaded: run \"kmod-rs on\""
+    );
 }
 
 #[test]

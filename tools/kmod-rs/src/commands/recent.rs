@@ -15,6 +15,9 @@ use crate::view::{self, json, Screen, Took};
 use serde_json::Map;
 use std::io::{self, Write};
 
+/// How much is written at a time.
+const BUFFER: usize = 1 << 16;
+
 /// Shows the requests that the module remembers and that the user asks for.
 pub(crate) fn run(cli: &Cli, machine: &Machine, filter: &cli::Filter) -> Result {
     let history = History::get(cli, machine)?;
@@ -27,7 +30,7 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, filter: &cli::Filter) -> Result 
         .filter(|r| filter.matches(r))
         .collect();
 
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
     if cli.json {
         for record in &shown {
             json::write_fields(&mut out, &record.line, &Map::new())?;
@@ -43,11 +46,10 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, filter: &cli::Filter) -> Result 
         table(&shown, &clock, &users).write(&mut out, &Screen::get())?;
     }
     out.flush()?;
-    if history.unknown_lines > 0 {
-        eprintln!(
-            "kmod-rs: {} lines are left out, as they are no records",
-            history.unknown_lines
-        );
+    match history.unknown_lines {
+        0 => (),
+        1 => eprintln!("kmod-rs: 1 line is left out, as it is no record"),
+        n => eprintln!("kmod-rs: {n} lines are left out, as they are no records"),
     }
     if shown.is_empty() {
         eprintln!("kmod-rs: {}", why_nothing(&history, requests.len()));

@@ -54,6 +54,7 @@ struct Overview {
     rules: Option<Rules>,
     counters: Option<Counters>,
     in_flight: Option<Vec<Record>>,
+    has_debugfs: bool,
     in_the_way: Vec<Finding>,
     probe: Option<Served>,
 }
@@ -142,6 +143,7 @@ impl Overview {
             counters: records("stats").map(|content| Counters::parse(&content)),
             in_flight: records("inflight")
                 .map(|content| lines(&content).filter_map(Record::parse).collect()),
+            has_debugfs: machine.has_debugfs(),
             in_the_way: in_the_way(machine, situation),
             probe: None,
         }
@@ -210,12 +212,16 @@ impl Overview {
                 format!("{program}; at most {slots} at a time"),
             )?;
             let for_root = || "for root only".to_owned();
+            let no_records = || match self.has_debugfs {
+                true => for_root(),
+                false => "debugfs is not mounted".into(),
+            };
             let rules = self.rules.as_ref().map_or_else(for_root, Rules::show);
             labelled(out, "firewall", rules)?;
             labelled(
                 out,
                 "requests",
-                self.counters.as_ref().map_or_else(for_root, requests),
+                self.counters.as_ref().map_or_else(no_records, requests),
             )?;
             if let Some(counters) = &self.counters {
                 labelled(out, "records", records(counters))?;
@@ -225,7 +231,7 @@ impl Overview {
                 "in flight",
                 self.in_flight
                     .as_ref()
-                    .map_or_else(for_root, |records| in_flight(records)),
+                    .map_or_else(no_records, |records| in_flight(records)),
             )?;
         }
         if let Some(probe) = &self.probe {
@@ -333,8 +339,8 @@ fn requests(counters: &Counters) -> String {
     for (key, what) in [
         ("denied_by_policy", "denied by the firewall"),
         ("would_be_denied", "would be denied"),
-        ("modules_denied", "modules denied"),
-        ("modules_would_be_denied", "modules would be denied"),
+        ("modules_denied", "times a module was denied"),
+        ("modules_would_be_denied", "times a module would be denied"),
     ] {
         if number(key) > 0 {
             shown = format!("{shown}; {} {what}", number(key));
@@ -444,6 +450,7 @@ mod tests {
     #[test]
     fn without_root() {
         let fake = serving();
+        fake.write("/sys/kernel/debug/other", "");
         let overview = Overview::read(fake.machine());
         assert!(shown(&overview).contains("firewall    for root only"));
         assert!(shown(&overview).contains("requests    for root only"));

@@ -118,34 +118,37 @@ impl Presence {
 
 /// The request that brought a module.
 #[derive(Debug)]
-struct Origin<'a> {
-    /// What is known of a module that is still there.
-    autoload: Option<&'a Autoload>,
-    /// The record of the request, if it is remembered.
-    record: Option<&'a Record>,
+enum Origin<'a> {
+    /// The module is still there. The record may be forgotten.
+    Live(&'a Autoload, Option<&'a Record>),
+    /// The module that the request brought has been unloaded.
+    Past(&'a Record),
 }
 
 impl<'a> Origin<'a> {
     /// Returns the request that brought a module, or that brought it before it was unloaded.
     fn find(history: &'a History, module: &Text) -> Option<Self> {
-        let requests = history.requests();
-        if let Some(autoload) = history.autoloaded.iter().find(|it| it.module == *module) {
-            let record = requests
-                .into_iter()
-                .find(|record| record.seq == autoload.seq);
-            return Some(Self {
-                autoload: Some(autoload),
-                record,
-            });
+        let mut requests = history.requests().into_iter();
+        match history.autoloaded.iter().find(|it| it.module == *module) {
+            Some(it) => Some(Self::Live(it, requests.find(|record| record.seq == it.seq))),
+            None => requests
+                .rfind(|record| record.modules.contains(module))
+                .map(Self::Past),
         }
-        let record = requests
-            .into_iter()
-            .rev()
-            .find(|record| record.modules.contains(module))?;
-        Some(Self {
-            autoload: None,
-            record: Some(record),
-        })
+    }
+
+    fn autoload(&self) -> Option<&'a Autoload> {
+        match self {
+            Self::Live(autoload, _) => Some(autoload),
+            Self::Past(_) => None,
+        }
+    }
+
+    fn record(&self) -> Option<&'a Record> {
+        match self {
+            Self::Live(_, record) => *record,
+            Self::Past(record) => Some(record),
+        }
     }
 }
 
@@ -167,7 +170,7 @@ impl Answer<'_> {
 
     fn write(&self, out: &mut impl Write, clock: &Clock<'_>, users: &Users) -> io::Result<()> {
         let module = &self.module;
-        let Some(Origin { autoload, record }) = &self.origin else {
+        let Some(origin) = &self.origin else {
             match self.presence {
                 Presence::Loaded { .. } => writeln!(
                     out,
@@ -183,56 +186,67 @@ impl Answer<'_> {
             }
             return self.write_needs(out);
         };
-        let is_gone = match self.presence {
-            Presence::Absent => "; it is not loaded any more",
-            // Another one has been loaded since.
-            Presence::Loaded { .. } if autoload.is_none() => {
-                "; that was unloaded, and no request brought the one that is loaded now"
+        match origin {
+            Origin::Live(it, _) => {
+                let (time, seq, name) = (clock.show(it.time), it.seq, &it.name);
+                writeln!(out, "{module} came at {time} by request {seq}, for {name}")?;
+                let asker = asker(&it.comm, it.pid, it.uid, users);
+                labelled(out, "asked by", asker)?;
             }
-            _ => "",
-        };
-        match (autoload, record) {
-            (Some(it), _) => {
+            Origin::Past(it) => {
+                let since = match self.presence {
+                    Presence::Loaded { .. } => {
+                        "; that was unloaded, and no request brought the one that is loaded now"
+                    }
+                    Presence::Absent => "; it is not loaded any more",
+                    Presence::BuiltIn | Presence::Unknown => "",
+                };
                 writeln!(
                     out,
-                    "{module} came at {} by request {}, for {}",
-                    clock.show(it.time),
-                    it.seq,
-                    it.name
-                )?;
-                labelled(out, "asked by", asker(&it.comm, it.pid, it.uid, users))?;
-            }
-            (None, Some(it)) => {
-                writeln!(
-                    out,
-                    "{module} came by request {}, for {}{is_gone}",
+                    "{module} came by request {}, for {}{since}",
                     it.seq, it.name
                 )?;
                 labelled(out, "asked by", asker(&it.comm, it.pid, it.uid, users))?;
             }
-            (None, None) => (),
         }
-        match record {
-            Some(record) => self.write_record(out, record, clock)?,
-            None => labelled(
-                out,
-                "record",
-                "forgotten: load kmod_rs with more records to keep it",
-            )?,
+        match (origin, origin.record()) {
+            (_, Some(record)) => self.write_record(out, record, clock, users)?,
+            (Origin::Live(it, _), None) => {
+                if let Some(call_site) = &it.call_site {
+                    labelled(out, "call site", call_site)?;
+                }
+                labelled(
+                    out,
+                    "record",
+                    "forgotten: load kmod_rs with more records to keep it",
+                )?;
+            }
+            (Origin::Past(_), None) => (),
         }
-        if let Some(it) = autoload {
+        if let Some(it) = origin.autoload() {
             let times = if it.again == 1 { "time" } else { "times" };
-            labelled(
-                out,
-                "again",
-                format!("{} was requested {} {times} since", it.name, it.again),
-            )?;
+            let again = format!("{} was requested {} {times} since", it.name, it.again);
+            labelled(out, "again", again)?;
         }
         self.write_needs(out)
     }
 
-    fn write_record(&self, out: &mut impl Write, it: &Record, clock: &Clock<'_>) -> io::Result<()> {
-        labelled(out, "requested", clock.show(it.time))?;
+    fn write_record(
+        &self,
+        out: &mut impl Write,
+        it: &Record,
+        clock: &Clock<'_>,
+        users: &Users,
+    ) -> io::Result<()> {
+        let waits = if it.waits {
+            ""
+        } else {
+            ", which did not wait for it"
+        };
+        labelled(out, "requested", format!("{}{waits}", clock.show(it.time)))?;
+        if let Some(login) = it.loginuid.filter(|login| *login != it.uid) {
+            labelled(out, "logged in", users.show(login))?;
+        }
         if let Some(cgroup) = &it.cgroup {
             match unit(cgroup) {
                 Some(unit) => labelled(out, "service", format!("{unit} ({cgroup})"))?,
@@ -240,7 +254,11 @@ impl Answer<'_> {
             }
         }
         if !it.is_in_initial_userns {
-            labelled(out, "container", "yes: in a user namespace of its own")?;
+            labelled(
+                out,
+                "container",
+                "the requester is in another user namespace",
+            )?;
         }
         if !it.chain.is_empty() {
             labelled(out, "chain", join(&it.chain, " -> "))?;
@@ -303,8 +321,8 @@ impl Answer<'_> {
             Presence::Unknown => ("unknown", Vec::new(), Vec::new()),
         };
         let origin = self.origin.as_ref();
-        let autoload = origin.and_then(|it| it.autoload);
-        let record = origin.and_then(|it| it.record);
+        let autoload = origin.and_then(Origin::autoload);
+        let record = origin.and_then(Origin::record);
         let mut object = Map::new();
         let mut add = |key: &str, value| object.insert(key.to_owned(), value);
         add("module", json::text(&self.module));

@@ -3,10 +3,15 @@
 //! A line of `key=value` pairs, as records, events and log lines have them.
 
 use super::text::Text;
+use std::cell::Cell;
 
 /// The pairs of a line, in its order. A value may be in double quotes, which it has none of inside.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fields<'a>(Vec<(&'a str, &'a [u8])>);
+pub(crate) struct Fields<'a> {
+    pairs: Vec<(&'a str, &'a [u8])>,
+    /// Where the next key is looked for first: they are asked for in the order of the line.
+    next: Cell<usize>,
+}
 
 impl<'a> Fields<'a> {
     /// Returns the pairs of a line without its newline, or `None` if it has anything else.
@@ -37,17 +42,23 @@ impl<'a> Fields<'a> {
                 _ => return None,
             };
         }
-        (!fields.is_empty()).then_some(Self(fields))
+        (!fields.is_empty()).then_some(Self {
+            pairs: fields,
+            next: Cell::new(0),
+        })
     }
 
     /// Returns the pairs, the values as they stand in the line.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + '_ {
-        self.0.iter().copied()
+        self.pairs.iter().copied()
     }
 
     /// Returns a value as it stands in the line; `None` if it is not there or is `-`.
     pub(crate) fn raw(&self, key: &str) -> Option<&'a [u8]> {
-        let (_, value) = self.0.iter().find(|(k, _)| *k == key)?;
+        let (before, behind) = self.pairs.split_at(self.next.get());
+        let mut indices = (before.len()..).zip(behind).chain((0..).zip(before));
+        let (index, (_, value)) = indices.find(|(_, (k, _))| *k == key)?;
+        self.next.set(index + 1);
         (*value != b"-").then_some(*value)
     }
 

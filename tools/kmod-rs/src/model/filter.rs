@@ -10,6 +10,7 @@ use super::text::Text;
 use super::users::Users;
 use crate::cli;
 use crate::failure::{Failure, Result, Status};
+use crate::view::IN_FLIGHT;
 use chrono::{Local, NaiveDate, NaiveDateTime, NaiveTime};
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub(crate) struct Filter {
     name: Option<Pattern>,
     uid: Option<u32>,
     cgroup: Option<Pattern>,
-    outcome: Option<Outcome>,
+    /// No outcome stands for requests in flight.
+    outcome: Option<Option<Outcome>>,
     is_denial: bool,
     since: Option<Duration>,
     until: Option<Duration>,
@@ -39,14 +41,19 @@ impl Filter {
             text.as_ref().map(valid).transpose()
         };
         let outcome = |word: &String| match Outcome::parse(word) {
+            _ if word == IN_FLIGHT => Ok(None),
             Outcome::Other(_) => {
-                let words: Vec<_> = Outcome::ALL.iter().map(|(_, word)| *word).collect();
+                let words: Vec<_> = Outcome::ALL
+                    .iter()
+                    .map(|(_, word)| *word)
+                    .chain([IN_FLIGHT])
+                    .collect();
                 Err(usage(format!(
                     "{word} is no outcome: take one of {}",
                     words.join(", ")
                 )))
             }
-            outcome => Ok(outcome),
+            outcome => Ok(Some(outcome)),
         };
         let time = |time: &String| {
             parse_time(time, header).ok_or_else(|| {
@@ -71,7 +78,7 @@ impl Filter {
             && self.uid.is_none_or(|uid| uid == record.uid)
             && (self.cgroup.as_ref())
                 .is_none_or(|p| cgroup.is_some_and(|cgroup| p.matches(cgroup.as_bytes())))
-            && (self.outcome.as_ref()).is_none_or(|o| record.outcome.as_ref() == Some(o))
+            && (self.outcome.as_ref()).is_none_or(|o| record.outcome == *o)
             && (!self.is_denial || record.is_denial())
             && self.matches_time(record.time)
     }
@@ -82,7 +89,10 @@ impl Filter {
         self.matches_name(&end.name)
             && self.uid.is_none()
             && self.cgroup.is_none()
-            && self.outcome.as_ref().is_none_or(|o| end.outcome == *o)
+            && self
+                .outcome
+                .as_ref()
+                .is_none_or(|o| o.as_ref() == Some(&end.outcome))
             && (!self.is_denial || end.outcome == Outcome::Denied)
             && self.matches_time(end.time)
     }

@@ -28,6 +28,7 @@ use super::text::Text;
 use crate::cli::Cli;
 use crate::failure::{Failure, Result, Status};
 use crate::machine::{since_boot, Machine};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -74,10 +75,10 @@ pub(crate) struct Header {
 }
 
 /// The files of the records, as they were read, before anything is made of them.
-pub(crate) struct Snapshot {
+pub(crate) struct Snapshot<'a> {
     header: Header,
     /// The contents, in the order of [`FILES`].
-    contents: [Vec<u8>; FILES.len()],
+    contents: [Cow<'a, [u8]>; FILES.len()],
 }
 
 impl Header {
@@ -137,12 +138,12 @@ impl Header {
     }
 }
 
-impl Snapshot {
+impl<'a> Snapshot<'a> {
     /// Reads the files of the machine.
     pub(crate) fn read(machine: &Machine) -> Result<Self> {
-        let mut contents: [Vec<u8>; FILES.len()] = Default::default();
+        let mut contents: [Cow<'_, [u8]>; FILES.len()] = Default::default();
         for (name, content) in FILES.iter().zip(&mut contents) {
-            *content = machine.read(&machine.records(name))?;
+            *content = machine.read(&machine.records(name))?.into();
         }
         Ok(Self {
             header: Header::read(machine),
@@ -151,7 +152,7 @@ impl Snapshot {
     }
 
     /// Returns what [`Snapshot::file`] has written, or `None` if it is anything else or not whole.
-    fn parse(file: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(file: &'a [u8]) -> Option<Self> {
         let mut rest = file.strip_prefix(FIRST_LINE)?.strip_prefix(b"\n")?;
         let mut section = |name: &str, next: &str| {
             let begin = format!("[{name}]\n");
@@ -169,10 +170,10 @@ impl Snapshot {
             None
         };
         let header = Header::parse(section(MACHINE, FILES[0])?.strip_suffix(b"\n")?)?;
-        let mut contents: [Vec<u8>; FILES.len()] = Default::default();
+        let mut contents: [Cow<'_, [u8]>; FILES.len()] = Default::default();
         let nexts = FILES[1..].iter().chain([&END]);
         for ((name, next), content) in FILES.iter().zip(nexts).zip(&mut contents) {
-            *content = section(name, next)?.to_vec();
+            *content = section(name, next)?.into();
         }
         (rest == format!("[{END}]\n").as_bytes()).then_some(Self { header, contents })
     }
@@ -183,7 +184,7 @@ impl Snapshot {
         let sections = FILES
             .iter()
             .zip(&self.contents)
-            .map(|(name, c)| (*name, c.as_slice()));
+            .map(|(name, c)| (*name, &**c));
 
         let mut file = FIRST_LINE.to_vec();
         file.push(b'\n');
@@ -234,7 +235,7 @@ impl History {
     /// Makes the past of what was read.
     ///
     /// Fails if there are lines where records should be, and none is a record.
-    fn new(snapshot: Snapshot) -> Result<Self> {
+    pub(crate) fn new(snapshot: Snapshot<'_>) -> Result<Self> {
         let [recent, in_flight, autoloaded, stats, latency] = &snapshot.contents;
         let mut unknown_lines = 0;
         let mut records = |content| {
@@ -357,11 +358,11 @@ us_below=- queue=2 helper=1
     #[test]
     fn only_records_of_another_form_are_a_failure() {
         let mut snapshot = Snapshot::parse(FILE).unwrap();
-        snapshot.contents[0] = b"number=1\n".to_vec();
+        snapshot.contents[0] = b"number=1\n".into();
         assert_eq!(History::new(snapshot).unwrap().unknown_lines, 1);
         let mut snapshot = Snapshot::parse(FILE).unwrap();
-        snapshot.contents[0] = b"number=1\n".to_vec();
-        snapshot.contents[1].clear();
+        snapshot.contents[0] = b"number=1\n".into();
+        snapshot.contents[1] = b"".into();
         assert!(History::new(snapshot).is_err());
     }
 

@@ -9,13 +9,16 @@ use std::fmt;
 /// `Display` shows them so that they can do no harm in a terminal, a table or a log: see
 /// [`crate::view::Shown`].
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Text(Vec<u8>);
+pub(crate) struct Text(Box<[u8]>);
 
 impl Text {
     /// Returns the text that the module shows like this: `\xNN` stands for a byte.
     ///
     /// What is not a whole escape stands for itself.
     pub(crate) fn unescape(shown: &[u8]) -> Self {
+        if !shown.contains(&b'\\') {
+            return shown.into();
+        }
         let mut bytes = Vec::with_capacity(shown.len());
         let mut rest = shown;
         while let [first, after @ ..] = rest {
@@ -30,7 +33,7 @@ impl Text {
                 }
             }
         }
-        Self(bytes)
+        Self(bytes.into())
     }
 
     /// Returns the bytes.
@@ -53,7 +56,7 @@ fn hex(digit: u8) -> u8 {
 
 impl From<&[u8]> for Text {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
+        Self(bytes.into())
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::cli::Cli;
 use crate::model::history::{Header, Seconds};
+use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, Local};
 use std::time::Duration;
 
@@ -12,12 +13,19 @@ const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
 
 /// How points in time are shown: as the time of the day, or since boot.
 #[derive(Clone, Debug)]
-pub(crate) struct Clock<'a>(Option<&'a Header>);
+pub(crate) struct Clock<'a> {
+    /// Where the time of the day comes from, if that is wanted.
+    header: Option<&'a Header>,
+    format: Vec<Item<'static>>,
+}
 
 impl<'a> Clock<'a> {
     /// Returns the clock that the user wants, for the machine of `header`.
     pub(crate) fn new(cli: &Cli, header: &'a Header) -> Self {
-        Self((!cli.monotonic).then_some(header))
+        Self {
+            header: (!cli.monotonic).then_some(header),
+            format: StrftimeItems::new("%b %d %H:%M:%S").collect(),
+        }
     }
 
     /// Returns what a point in time, since boot by CLOCK_MONOTONIC, is shown as.
@@ -29,12 +37,11 @@ impl<'a> Clock<'a> {
             let realtime = Some(header.realtime(since_boot)).filter(|it| *it < YEAR_10000)?;
             let seconds = realtime.as_secs().try_into().ok()?;
             let time = DateTime::from_timestamp(seconds, realtime.subsec_nanos())?;
-            Some(
-                time.with_timezone(&Local)
-                    .format("%b %d %H:%M:%S")
-                    .to_string(),
-            )
+            let shown = time
+                .with_timezone(&Local)
+                .format_with_items(self.format.iter());
+            Some(shown.to_string())
         };
-        (self.0.and_then(local)).unwrap_or_else(|| Seconds(since_boot).to_string())
+        (self.header.and_then(local)).unwrap_or_else(|| Seconds(since_boot).to_string())
     }
 }

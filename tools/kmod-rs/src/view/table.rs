@@ -46,7 +46,10 @@ impl<T: ToString> From<T> for Cell {
 #[derive(Debug)]
 pub(crate) struct Table<const N: usize> {
     titles: [(&'static str, Align); N],
-    rows: Vec<[Cell; N]>,
+    /// The texts of all cells, row by row: there may be a million.
+    text: String,
+    /// Where in `text` each cell ends, and its style.
+    cells: Vec<(usize, Style)>,
 }
 
 impl<const N: usize> Table<N> {
@@ -54,18 +57,17 @@ impl<const N: usize> Table<N> {
     pub(crate) fn new(titles: [(&'static str, Align); N]) -> Self {
         Self {
             titles,
-            rows: Vec::new(),
+            text: String::new(),
+            cells: Vec::new(),
         }
     }
 
     /// Appends a row.
     pub(crate) fn push(&mut self, row: [Cell; N]) {
-        self.rows.push(row);
-    }
-
-    /// Returns whether there are no rows.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        for cell in row {
+            self.text.push_str(&cell.text);
+            self.cells.push((self.text.len(), cell.style));
+        }
     }
 
     /// Writes the table. On a terminal, the widest columns are cut so that a row is one line; `+`
@@ -73,42 +75,35 @@ impl<const N: usize> Table<N> {
     pub(crate) fn write(&self, out: &mut impl Write, screen: &Screen) -> io::Result<()> {
         let widths = self.widths(screen.width);
         let bold = Style::new().bold();
-        let titles = self.titles.map(|(title, _)| Cell::new(title, bold));
-        for row in std::iter::once(&titles).chain(&self.rows) {
-            let mut blanks = 0;
-            for ((cell, width), (_, align)) in row.iter().zip(widths).zip(self.titles) {
-                let (text, mark) = match cell.text.len() > width {
-                    true => (&cell.text[..width - 1], "+"),
-                    false => (cell.text.as_str(), ""),
-                };
-                let padding = width - text.len() - mark.len();
-                let (before, behind) = match align {
-                    Align::Left => (0, padding),
-                    Align::Right => (padding, 0),
-                };
-                blanks += before;
-                if !text.is_empty() {
-                    // Blanks are written when something follows them.
-                    write!(out, "{:blanks$}", "")?;
-                    blanks = 0;
-                    match screen.has_colours && cell.style != Style::new() {
-                        true => write!(out, "{0}{text}{mark}{0:#}", cell.style)?,
-                        false => write!(out, "{text}{mark}")?,
-                    }
-                }
-                blanks += behind + GAP;
-            }
-            out.write_all(b"\n")?;
+        let columns = || widths.into_iter().zip(self.titles.map(|(_, align)| align));
+        let titles = self.titles.map(|(title, _)| (title, bold));
+        write_row(out, screen, columns().zip(titles))?;
+        for row in self.rows() {
+            write_row(out, screen, columns().zip(row))?;
         }
         Ok(())
+    }
+
+    /// Returns the rows: for each cell its text and its style.
+    fn rows(&self) -> impl Iterator<Item = impl Iterator<Item = (&str, Style)>> {
+        let mut begin = 0;
+        self.cells.chunks(N).map(move |row| {
+            let mut from = begin;
+            begin = row.last().map_or(begin, |(end, _)| *end);
+            row.iter().map(move |(end, style)| {
+                let text = &self.text[from..*end];
+                from = *end;
+                (text, *style)
+            })
+        })
     }
 
     /// Returns the widths of the columns, of which the widest are cut to fit.
     fn widths(&self, available: Option<usize>) -> [usize; N] {
         let mut widths = self.titles.map(|(title, _)| title.len());
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.text.len());
+        for row in self.rows() {
+            for (width, (text, _)) in widths.iter_mut().zip(row) {
+                *width = (*width).max(text.len());
             }
         }
         let Some(available) = available else {
@@ -123,6 +118,51 @@ impl<const N: usize> Table<N> {
         }
         widths.map(|width| width.min(most))
     }
+}
+
+/// Writes a row: of each cell the width and the alignment, the text and the style.
+fn write_row<'a>(
+    out: &mut impl Write,
+    screen: &Screen,
+    row: impl Iterator<Item = ((usize, Align), (&'a str, Style))>,
+) -> io::Result<()> {
+    let mut blanks = 0;
+    for ((width, align), (text, style)) in row {
+        let (text, mark) = match text.len() > width {
+            true => (&text[..width - 1], "+"),
+            false => (text, ""),
+        };
+        let padding = width - text.len() - mark.len();
+        let (before, behind) = match align {
+            Align::Left => (0, padding),
+            Align::Right => (padding, 0),
+        };
+        blanks += before;
+        if !text.is_empty() {
+            // Blanks are written when something follows them.
+            write_blanks(out, blanks)?;
+            blanks = 0;
+            match screen.has_colours && style != Style::new() {
+                true => write!(out, "{style}{text}{mark}{style:#}")?,
+                false => {
+                    out.write_all(text.as_bytes())?;
+                    out.write_all(mark.as_bytes())?;
+                }
+            }
+        }
+        blanks += behind + GAP;
+    }
+    out.write_all(b"\n")
+}
+
+fn write_blanks(out: &mut impl Write, mut count: usize) -> io::Result<()> {
+    const BLANKS: &[u8] = &[b' '; 64];
+    while count > 0 {
+        let some = count.min(BLANKS.len());
+        out.write_all(&BLANKS[..some])?;
+        count -= some;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
