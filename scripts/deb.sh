@@ -4,7 +4,7 @@
 # Make the Debian packages, and put them into out/deb with an index, so that apt can install from
 # there. There are two source packages: kmod-rs, whose debian/ is in this checkout, and
 # kmod-rs-modules, which debian/modules/source.sh makes for the kernels that KERNEL names. They are
-# built from the files that git knows.
+# built from the files that git does not ignore.
 #
 # What would take minutes is kept from one run to the next: the tools, the Rust metadata of the
 # kernels, and the crates that are built already. So the tools that a source asks for are not looked
@@ -39,10 +39,14 @@ prepare() {
 	run "$TOP/scripts/setup/crates.sh"
 }
 
-# copy_sources DIR: copy the files that git knows.
+# copy_sources DIR: copy the files that git does not ignore.
 copy_sources() {
+	local file files=()
 	mkdir -p "$1"
-	git -C "$TOP" ls-files -z | (cd "$TOP" && xargs -0 cp --parents --preserve=mode -t "$1")
+	while read -r -d "" file; do
+		[[ ! -e $TOP/$file ]] || files+=("$file")
+	done < <(git -C "$TOP" ls-files -z --cached --others --exclude-standard)
+	(cd "$TOP" && cp --parents --preserve=mode -t "$1" -- "${files[@]}")
 }
 
 # List the kernels as RELEASE=VERSION.

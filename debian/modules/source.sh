@@ -5,7 +5,7 @@
 # each kernel it makes a binary package with the module. For each flavour it makes one that depends
 # on the module for the newest kernel.
 #
-# The version is that of kmod-rs and that of the newest kernel: 0.1+7.3.4.1~bpo13+1.
+# The version is that of kmod-rs and that of the newest kernel: 0.1+7.3.4.1~b13+1.
 #
 # usage: debian/modules/source.sh RELEASE=VERSION...      the kernels, and the versions of their
 #                                                         packages: 7.3.4+deb13-amd64=7.3.4-1~bpo13+1
@@ -51,10 +51,12 @@ control() {
 	done
 }
 
-# The changelog of kmod-rs, with the other name and version in its newest entry.
+# The newest entry in the changelog of kmod-rs, with the other name and version. `~bpo` would say that
+# this package itself is a backport.
 changelog() {
 	local version=${KERNELS[0]#*=}
-	sed -n -e "1s/^kmod-rs (\(.*\))/kmod-rs-modules (\1+${version//-/.})/" -e 'p; /^ -- /q' \
+	version=${version//-/.}
+	sed -n -e "1s/^kmod-rs (\(.*\))/kmod-rs-modules (\1+${version/~bpo/~b})/" -e 'p; /^ -- /q' \
 		debian/changelog
 }
 
@@ -70,10 +72,10 @@ main() {
 			instantiate "$script.in" "RELEASE=$kernel" >"$new/kmod-rs-modules-$kernel.$script"
 		done
 	done
-	printf '%s\n' debian/build/ debian/cache/ debian/kernels/ >"$new/clean"
+	printf '%s\n' debian/build/ debian/cache/ debian/trees/ >"$new/clean"
 	cp debian/copyright "$new/"
 	cp debian/source/format "$new/source/"
-	cp "$TEMPLATES/rules" "$new/rules"
+	cp "$TEMPLATES"/{rules,kernel.sh} "$new/"
 	rm -rf debian
 	mv "$new" debian
 }
