@@ -21,12 +21,12 @@ use std::process;
 /// Who has served the request.
 #[derive(Debug)]
 pub(crate) enum Served {
-    /// kmod_rs; this is the record.
-    ByRust(Box<Record>),
-    /// kmod_rs, as far as its counters say: no records are kept.
-    ByRustAsCounted { name: Text },
-    /// The kernel's own code, or another livepatch.
-    ByAnother { name: Text },
+    /// By kmod_rs; this is the record.
+    Recorded(Box<Record>),
+    /// By kmod_rs, as far as its counters say: no records are kept.
+    Counted { name: Text },
+    /// By the kernel's own code, or by another livepatch.
+    Another { name: Text },
 }
 
 /// Makes a request, and finds out who has served it.
@@ -66,11 +66,11 @@ fn judge(name: Text, before: &Counters, after: &Counters, recent: &[u8]) -> Serv
         .last();
     let requests = |counters: &Counters| counters.number("requests");
     match record {
-        Some(record) => Served::ByRust(Box::new(record)),
+        Some(record) => Served::Recorded(Box::new(record)),
         None if after.number("records") == Some(0) && requests(after) > requests(before) => {
-            Served::ByRustAsCounted { name }
+            Served::Counted { name }
         }
-        None => Served::ByAnother { name },
+        None => Served::Another { name },
     }
 }
 
@@ -78,15 +78,15 @@ impl Served {
     /// Returns the probe as an object of JSON.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match self {
-            Self::ByRust(record) => json!({
+            Self::Recorded(record) => json!({
                 "name": json::text(&record.name),
                 "served": true,
                 "seq": record.seq,
                 "outcome": ending(record),
                 "result": record.result,
             }),
-            Self::ByRustAsCounted { name } => json!({ "name": json::text(name), "served": true }),
-            Self::ByAnother { name } => json!({ "name": json::text(name), "served": false }),
+            Self::Counted { name } => json!({ "name": json::text(name), "served": true }),
+            Self::Another { name } => json!({ "name": json::text(name), "served": false }),
         }
     }
 }
@@ -94,7 +94,7 @@ impl Served {
 impl fmt::Display for Served {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ByRust(record) => {
+            Self::Recorded(record) => {
                 let (seq, name) = (record.seq, &record.name);
                 write!(
                     f,
@@ -103,11 +103,11 @@ impl fmt::Display for Served {
                     Took(record.took().unwrap_or_default())
                 )
             }
-            Self::ByRustAsCounted { name } => write!(
+            Self::Counted { name } => write!(
                 f,
                 "most likely served by Rust: {name}; a request was counted, and no records are kept"
             ),
-            Self::ByAnother { name } => write!(
+            Self::Another { name } => write!(
                 f,
                 "not served by Rust: {name} has no record, so the kernel's own code or another \
                  livepatch has served it"
@@ -145,14 +145,8 @@ mod tests {
     fn by_the_counters_without_records() {
         let before = b"requests 1\nrecords 0\n";
         let after = b"requests 2\nrecords 0\n";
-        assert!(matches!(
-            judge(b"", before, after),
-            Served::ByRustAsCounted { .. }
-        ));
-        assert!(matches!(
-            judge(b"", before, before),
-            Served::ByAnother { .. }
-        ));
+        assert!(matches!(judge(b"", before, after), Served::Counted { .. }));
+        assert!(matches!(judge(b"", before, before), Served::Another { .. }));
     }
 
     #[test]

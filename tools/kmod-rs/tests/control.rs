@@ -2,6 +2,8 @@
 
 //! What `on`, `off` and `doctor` say on machines of files, which they cannot change.
 
+#![expect(clippy::unwrap_used, reason = "What a test cannot do is a failure.")]
+
 use snapbox::cmd::{cargo_bin, Command};
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -2,6 +2,8 @@
 
 //! `watch`, `journal` and `top` on a machine of files, where `trace_pipe` is a FIFO.
 
+#![expect(clippy::unwrap_used, reason = "What a test cannot do is a failure.")]
+
 use rustix::fs::{mknodat, FileType, Mode, CWD};
 use rustix::process::{kill_process, Pid, Signal};
 use std::fs::{self, File};

@@ -153,7 +153,7 @@ impl Overview {
     fn is_serving(&self) -> bool {
         self.situation.state == State::InForce
             && !self.serves.is_problem()
-            && !matches!(self.probe, Some(Served::ByAnother { .. }))
+            && !matches!(self.probe, Some(Served::Another { .. }))
     }
 
     fn status(&self) -> Status {
@@ -175,9 +175,7 @@ impl Overview {
             _ => AnsiColor::Red,
         };
         let what = match &self.probe {
-            Some(Served::ByAnother { .. }) => {
-                "kmod_rs is loaded, but something else serves requests"
-            }
+            Some(Served::Another { .. }) => "kmod_rs is loaded, but something else serves requests",
             _ => &self.serves.what,
         };
         writeln!(out, "{0}{what}{0:#}", style(color))?;
@@ -442,7 +440,7 @@ mod tests {
     fn a_probe_that_another_serves_counts() {
         let fake = serving();
         let mut overview = Overview::read(fake.machine());
-        overview.probe = Some(Served::ByAnother { name: "x".into() });
+        overview.probe = Some(Served::Another { name: "x".into() });
         assert_eq!(overview.status(), Status::NotActive);
         assert!(shown(&overview).starts_with("kmod_rs is loaded, but something else"));
     }

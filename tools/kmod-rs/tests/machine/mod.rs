@@ -94,7 +94,7 @@ impl Machine {
 
     /// Lets nobody but root read a file or a directory, as debugfs is.
     pub(crate) fn for_root_only(&self, path: &str) {
-        fs::set_permissions(self.path(path), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o0)).unwrap();
     }
 
     /// Returns the command on this machine. Words of `line` are its arguments.
