@@ -110,5 +110,5 @@ bool kmod_rs_livepatch_active(void)
 }
 
 MODULE_INFO(livepatch, "Y");
-/* The table of keys in Documentation/admin-guide.rst refers to it. */
-MODULE_VERSION("0.1");
+/* The file VERSION; the table of keys in Documentation/admin-guide.rst refers to it. */
+MODULE_VERSION(KMOD_RS_VERSION);

@@ -9,5 +9,5 @@ mapfile -t FOLDERS < <(cd "$TOP" && printf './%s\n' */*.rs | xargs dirname | sor
 # List the sources in the current directory, without files that a build may have left.
 sources() {
 	find . "${FOLDERS[@]}" -maxdepth 1 -type f \
-		\( -name Kbuild -o -name '*.rs' -o -name '*.[chS]' \) ! -name '*.mod.c'
+		\( -name Kbuild -o -name VERSION -o -name '*.rs' -o -name '*.[chS]' \) ! -name '*.mod.c'
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # check-module.sh finds no fault in the built module, so livepatch can use it. It does find each
-# fault that it is meant to find.
+# fault that it is meant to find. The module has the version of this checkout.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -41,6 +41,9 @@ write_byte() {
 }
 
 check "$OUT/kmod-rs.ko"
+
+version=$(with_tools modinfo -F version "$OUT/kmod-rs.ko")
+[[ $version == "$(<"$TOP/VERSION")" ]] || die "the version of the module is \"$version\""
 
 cp "$OUT/not-post-linked.ko" "$BAD"
 refused "no post-link" "post-link|should have them"
