@@ -72,11 +72,9 @@ use kernel::{
     }, //
 };
 
-/// Who makes a request.
+/// What the rules need to know of the requester besides what the current task is.
 #[derive(Clone, Copy)]
 pub(crate) struct RequesterView<'a> {
-    /// The current task.
-    pub(crate) requester: &'a Requester,
     /// Whether the request is nested.
     pub(crate) is_nested: bool,
     /// The cgroup of the current task; of the requester of the outermost request, if the request is
@@ -145,64 +143,47 @@ impl Firewall {
         )
     }
 
-    /// Decides on a request of the current task, and logs it if it is, or would be, denied.
+    /// Decides on a request that the current task makes, or could make.
     ///
-    /// `account` is that of the request. Returns `None` if the rules cannot deny anything.
+    /// This changes nothing, and nobody learns of it: see [`report`](Self::report). Returns `None`
+    /// if the rules cannot deny anything.
     ///
     /// Context: with a task; may sleep. The caller may hold mutexes.
     #[inline(never)]
-    pub(crate) fn check(
-        &self,
-        name: &Name,
-        view: RequesterView<'_>,
-        account: Account,
-    ) -> Option<Checked> {
+    pub(crate) fn check(&self, name: &Name, view: RequesterView<'_>) -> Option<Checked> {
         let rules = self.rules_in_force()?;
         let making = Making::current(self.symbols);
         let verdict = rules.judge(self.decide(&rules, name.as_cstr(), view, making));
-        let checked = Checked {
+
+        Some(Checked {
             verdict,
             services: match verdict.ruling {
                 Ruling::Denied => Services::NONE,
                 _ => rules.services(view.cgroup),
             },
-        };
-
-        self.report(verdict, name, view.requester, account, None);
-        if let (Ruling::Denied, Some(making)) = (verdict.ruling, making) {
-            // Who may have the cipher must not wait for this thread.
-            if making.verdict != crypto::Verdict::Allowed {
-                making.disown();
-            }
-        }
-        Some(checked)
+        })
     }
 
-    /// Decides on a module by its own name, and logs it if it is, or would be, denied.
+    /// Decides on a module by its own name: a helper is about to load it, or would be.
     ///
-    /// A helper for `name` is about to load it, or would be. `requester` has made that request,
-    /// `account` is that of the request, and `cgroup` that of the requester of the outermost one.
-    /// Returns `None` if no rule denies the module.
+    /// `cgroup` is that of the requester of the outermost request. This changes nothing, and nobody
+    /// learns of it. Returns `None` if no rule denies the module.
     ///
     /// Context: may sleep. The caller may hold mutexes.
     #[inline(never)]
-    pub(crate) fn check_module(
-        &self,
-        module: &Name,
-        name: &Name,
-        requester: &Requester,
-        cgroup: &LazyCgroup,
-        account: Account,
-    ) -> Option<Verdict> {
+    pub(crate) fn check_module(&self, module: &Name, cgroup: &LazyCgroup) -> Option<Verdict> {
         let rules = self.rules_in_force()?;
-        let verdict = rules.judge(rules.decide_on_module(module.as_cstr(), cgroup)?);
-
-        self.report(verdict, name, requester, account, Some(module));
-        Some(verdict)
+        Some(rules.judge(rules.decide_on_module(module.as_cstr(), cgroup)?))
     }
 
-    /// Logs a verdict that denies a request, or would: by its name, or by that of a module.
-    fn report(
+    /// Logs a verdict if it denies a request, or would: by its name or, if there is a `module`, by
+    /// that of the module.
+    ///
+    /// `requester` has made the request for `name`, and `account` is that of the request.
+    ///
+    /// Context: may sleep. The caller may hold mutexes.
+    #[inline(never)]
+    pub(crate) fn report(
         &self,
         verdict: Verdict,
         name: &Name,
@@ -225,6 +206,18 @@ impl Firewall {
                 OfModule(module),
                 again,
             );
+        }
+    }
+
+    /// Tells others not to wait for the current task, which has been denied a request, if it makes
+    /// an algorithm that they may be allowed.
+    ///
+    /// Context: in a request; may sleep. Takes `crypto_alg_sem`.
+    pub(crate) fn disown(&self) {
+        if let Some(making) = Making::current(self.symbols) {
+            if making.verdict != crypto::Verdict::Allowed {
+                making.disown();
+            }
         }
     }
 
@@ -450,13 +443,10 @@ impl Firewall {
     ///
     /// Context: may sleep.
     pub(crate) fn path_to_run(&self, path: ModprobePath) -> ModprobePath {
-        let Some(locked) = self.locked_path.as_ref() else {
+        let Some(locked) = self.locked_instead_of(&path) else {
             return path;
         };
-        if path.as_cstr().is_empty() {
-            return path;
-        }
-        if path.as_cstr() != locked.as_cstr() && !self.is_other_path_logged.xchg(true, Relaxed) {
+        if !self.is_other_path_logged.xchg(true, Relaxed) {
             pr_warn!(
                 "autoload rules are locked with the program {}: {} in /proc/sys/kernel/modprobe does not count\n",
                 Quoted(locked.as_cstr().to_bytes()),
@@ -464,6 +454,16 @@ impl Firewall {
             );
         }
         locked.clone()
+    }
+
+    /// Returns the path that counts in the place of this one, because the rules are locked.
+    ///
+    /// Context: any.
+    pub(crate) fn locked_instead_of(&self, path: &ModprobePath) -> Option<&ModprobePath> {
+        let locked = self.locked_path.as_ref()?;
+        let path = path.as_cstr();
+
+        (!path.is_empty() && path != locked.as_cstr()).then_some(locked)
     }
 
     /// Logs that locked rules are given up, if they are locked.

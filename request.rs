@@ -11,6 +11,7 @@ pub(crate) mod cipher_watcher;
 mod deadline;
 mod environment;
 pub(crate) mod helpers;
+pub(crate) mod judging;
 mod lending;
 mod messages;
 mod modprobe;
@@ -37,6 +38,10 @@ use self::{
     deadline::Timeout,
     environment::Environment,
     helpers::Helpers,
+    judging::{
+        Judge,
+        Judgement, //
+    },
     lending::{
         Counted,
         HelperCount,
@@ -79,8 +84,7 @@ use crate::{
     firewall::{
         policy::{
             Ruling,
-            Services,
-            Verdict, //
+            Services, //
         },
         Firewall,
         RequesterView, //
@@ -98,7 +102,6 @@ use crate::{
     wrappers::{
         modprobe_path::ModprobePath,
         module::OnStack,
-        name::Name,
         private_symbols::PrivateSymbols,
         requester::{
             Account,
@@ -311,7 +314,6 @@ impl Kmod {
         } = *serving;
         let name = &request.name;
         let view = RequesterView {
-            requester,
             is_nested: chain.is_nested(),
             cgroup,
         };
@@ -340,8 +342,8 @@ impl Kmod {
         Ok(Target::new(*name, path, services)?)
     }
 
-    /// Takes step 4: has the firewall decide on the name, and on the module that it is known to
-    /// bring. Returns which rules with a cgroup are for the requester.
+    /// Takes step 4: has the name judged, and the module that it is known to bring. Returns which
+    /// rules with a cgroup are for the requester.
     #[inline(never)]
     fn check(
         &self,
@@ -350,46 +352,39 @@ impl Kmod {
         path: &ModprobePath,
     ) -> Result<Services, Refusal> {
         let name = &serving.request.name;
+        let judge = Judge {
+            firewall: &self.firewall,
+            refusals: &self.refusals,
+        };
 
-        let Some(checked) = self.firewall.check(name, view, serving.chain.account()) else {
+        let Some(judgement) = judge.judge(name, view, path, serving.helper_env) else {
             return Ok(Services::NONE);
         };
-        let mut verdict = checked.verdict;
-        if verdict.ruling == Ruling::Allowed {
-            if let Some((module, by_module)) = self.known_refusal(serving, path) {
-                if let Some(record) = serving.record {
-                    record.record().module_judged(module, by_module);
-                }
-                verdict = by_module;
-            }
+        let Judgement {
+            verdict,
+            module,
+            services,
+        } = judgement;
+        self.firewall.report(
+            verdict,
+            name,
+            serving.requester,
+            serving.chain.account(),
+            module.as_ref(),
+        );
+        if let (Some(module), Some(record)) = (module, serving.record) {
+            record.record().module_judged(module, verdict);
         }
         self.records.judged(serving.record, verdict);
         match verdict.ruling {
-            Ruling::Denied => Err(Refusal::NotAllowed),
-            _ => Ok(checked.services),
+            Ruling::Denied => {
+                if module.is_none() {
+                    self.firewall.disown();
+                }
+                Err(Refusal::NotAllowed)
+            }
+            _ => Ok(services),
         }
-    }
-
-    /// Returns the module that a helper for this name was refused before, and the verdict on it, if
-    /// it would be refused again.
-    #[inline(never)]
-    fn known_refusal(&self, serving: &Serving<'_>, path: &ModprobePath) -> Option<(Name, Verdict)> {
-        if serving.helper_env {
-            // Its helper may decide by the requester.
-            return None;
-        }
-        let name = &serving.request.name;
-        let module = self
-            .refusals
-            .module_of(name, path, self.firewall.revision())?;
-        let verdict = self.firewall.check_module(
-            &module,
-            name,
-            serving.requester,
-            serving.cgroup,
-            serving.chain.account(),
-        )?;
-        Some((module, verdict))
     }
 
     /// Returns whether a request shares.

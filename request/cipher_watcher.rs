@@ -19,10 +19,7 @@ use crate::{
             Wanted,
             WatchAlgorithms, //
         },
-        requester::{
-            Account,
-            Requester, //
-        }, //
+        requester::Account, //
     }, //
 };
 use kernel::sync::Arc;
@@ -47,7 +44,6 @@ impl WatchAlgorithms for CipherWatcher {
         self.firewall.judge(
             algorithm,
             RequesterView {
-                requester: &Requester::current(),
                 is_nested: chain.is_nested(),
                 cgroup: &chain.cgroup(),
             },

@@ -54,15 +54,15 @@ impl ModuleWatcher {
     fn check(&self, helper: &Helper, module: Name) -> Result {
         // Before the decision: the rules may be replaced meanwhile.
         let stamp = self.refusals.stamp(self.firewall.revision());
-        let verdict = self.firewall.check_module(
-            &module,
-            helper.name(),
-            helper.requester(),
-            &helper.cgroup(),
-            helper.account(),
-        );
 
-        if let Some(verdict) = verdict {
+        if let Some(verdict) = self.firewall.check_module(&module, &helper.cgroup()) {
+            self.firewall.report(
+                verdict,
+                helper.name(),
+                helper.requester(),
+                helper.account(),
+                Some(&module),
+            );
             self.autoloaded.judged(module, helper.record(), verdict);
             if verdict.ruling == Ruling::Denied {
                 helper.note_refused(Refused { module, stamp });
