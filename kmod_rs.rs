@@ -6,6 +6,7 @@
 //! unloaded. README.md says how to use it and Documentation/design.rst how it works; request.rs is
 //! the path of a request.
 
+mod check;
 mod chosen_names;
 mod concurrency;
 mod firewall;
@@ -18,6 +19,7 @@ mod usermode_helper;
 mod wrappers;
 
 use crate::{
+    check::Check,
     concurrency::Slots,
     firewall::{
         parameters::{
@@ -61,6 +63,7 @@ use crate::{
         debugfs,
         notifier,
         private_symbols::PrivateSymbols,
+        proc_file,
         text_parameters, //
     }, //
 };
@@ -97,6 +100,8 @@ module! {
 struct KmodRs {
     #[pin]
     _knobs: Knobs,
+    #[pin]
+    _check: proc_file::File<Check>,
     #[pin]
     _recent: debugfs::File<recorder::Recent>,
     #[pin]
@@ -172,7 +177,14 @@ impl kernel::InPlaceModule for KmodRs {
 
         // Initialised from top to bottom.
         try_pin_init!(Self {
-            _knobs <- Knobs::new(slots?, unwaiting.clone()?, settings?, firewall.clone()?),
+            _knobs <- Knobs::new(slots?, unwaiting.clone()?, settings.clone()?, firewall.clone()?),
+            _check <- proc_file::File::new(Check {
+                firewall: firewall.clone()?,
+                refusals: refusals.clone()?,
+                helpers: helpers.clone()?,
+                settings: settings?,
+                symbols: symbols?,
+            }),
             _recent <- debugfs::File::new(directory.clone()?, recorder::Recent(recorder.clone()?)),
             _inflight <-
                 debugfs::File::new(directory.clone()?, recorder::Inflight(recorder.clone()?)),

@@ -26,6 +26,7 @@ use crate::{
         name::Name,
         requester::{
             Account,
+            ActsAs,
             Origin,
             Requester, //
         }, //
@@ -456,6 +457,41 @@ impl fmt::Display for Modules<'_> {
     }
 }
 
+/// The keys for other credentials, which are left out if the requester acts with its own ones.
+///
+/// Shown with a blank before each key, here and below.
+pub(crate) struct ActsAsKeys(pub(crate) Option<ActsAs>);
+
+impl fmt::Display for ActsAsKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(acts_as) = self.0 else {
+            return Ok(());
+        };
+        f.write_fmt(fmt!(
+            " as_uid={} as_userns={}",
+            acts_as.uid,
+            userns(acts_as.is_in_init_userns),
+        ))
+    }
+}
+
+/// The keys for a module that is denied by its own name, which are left out if there is none.
+pub(crate) struct DeniedModuleKeys<'a>(pub(crate) Option<&'a (Name, Verdict)>);
+
+impl fmt::Display for DeniedModuleKeys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((module, verdict)) = self.0 else {
+            return Ok(());
+        };
+        f.write_fmt(fmt!(
+            " denied_module={} module_policy={} module_rule=\"{}\"",
+            Quoted(module.as_cstr().to_bytes()),
+            verdict.ruling,
+            verdict.rule,
+        ))
+    }
+}
+
 /// Returns the word for a user namespace.
 pub(crate) fn userns(is_initial: bool) -> &'static str {
     if is_initial {
@@ -507,23 +543,8 @@ impl fmt::Display for Record {
             f.write_fmt(fmt!(" {verdict}"))?;
         }
         f.write_fmt(fmt!(" path={}", self.path()))?;
-        // These keys are left out if the requester acts with its own credentials.
-        if let Some(acts_as) = origin.acts_as {
-            f.write_fmt(fmt!(
-                " as_uid={} as_userns={}",
-                acts_as.uid,
-                userns(acts_as.is_in_init_userns),
-            ))?;
-        }
-        // These keys are left out if no module was denied.
-        if let Some((module, verdict)) = self.denied_module.as_ref() {
-            f.write_fmt(fmt!(
-                " denied_module={} module_policy={} module_rule=\"{}\"",
-                Quoted(module.as_cstr().to_bytes()),
-                verdict.ruling,
-                verdict.rule,
-            ))?;
-        }
+        ActsAsKeys(origin.acts_as).fmt(f)?;
+        DeniedModuleKeys(self.denied_module.as_ref()).fmt(f)?;
         // New keys come here, at the end.
         Ok(())
     }

@@ -4,7 +4,7 @@
 //!
 //! Has no counterpart in the C code. The firewall decides on the name and, if that is allowed, on
 //! the module that the name is known to bring. Nothing is changed, logged or counted here: that is
-//! what the path of a request does with the answer.
+//! what the path of a request does with the answer. Who only asks (check.rs) gets the same answer.
 
 use super::refusals::Refusals;
 use crate::{

@@ -12,6 +12,8 @@
 #define KMOD_RS_ALGORITHM_LEN 128			/* crypto.rs: ALGORITHM_LEN */
 
 struct crypto_larval;
+struct file;
+struct inode;
 struct notifier_block;
 
 /* Rust, called from C. */
@@ -59,6 +61,13 @@ u32 kmod_rs_crypto_made(char *name, size_t size);	/* crypto.rs */
 void kmod_rs_crypto_disown(void);			/* crypto.rs */
 int kmod_rs_crypto_register(struct notifier_block *block); /* crypto.rs */
 int kmod_rs_crypto_unregister(struct notifier_block *block); /* crypto.rs */
+void *kmod_rs_proc_create(const char *directory, const char *name,
+			  int (*open)(struct inode *, struct file *),
+			  ssize_t (*read)(struct file *, char __user *, size_t, loff_t *),
+			  ssize_t (*write)(struct file *, const char __user *, size_t, loff_t *),
+			  int (*release)(struct inode *, struct file *),
+			  void *data);			/* proc_file.rs */
+void kmod_rs_proc_remove(void *created);		/* proc_file.rs */
 
 /* Assembler (ksyms.S), called from Rust: private symbols of the kernel. */
 int kmod_rs_security_kernel_module_request(char *name);	/* security.rs */

@@ -19,6 +19,7 @@ pub(crate) mod name;
 pub(crate) mod notifier;
 pub(crate) mod pid;
 pub(crate) mod private_symbols;
+pub(crate) mod proc_file;
 pub(crate) mod process_tree;
 pub(crate) mod requester;
 pub(crate) mod security;

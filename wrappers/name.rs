@@ -7,9 +7,13 @@
 use crate::wrappers::log::Escaped;
 use kernel::{
     bindings,
-    ffi::c_char,
+    ffi::{
+        c_char,
+        c_int, //
+    },
     fmt,
-    prelude::*, //
+    prelude::*,
+    uapi, //
 };
 
 /// Returns `_` for `-`, and any other byte as it is: modprobe takes the two for the same.
@@ -53,6 +57,25 @@ impl Name {
         Self(bytes)
     }
 
+    /// Copies a name without a final NUL.
+    ///
+    /// Returns [`EINVAL`] if it is empty or has a NUL, or `ENAMETOOLONG` if it does not fit.
+    pub(crate) fn from_bytes(name: &[u8]) -> Result<Self> {
+        let mut bytes = [0; NAME_LEN];
+
+        if name.is_empty() || name.contains(&0) {
+            return Err(EINVAL);
+        }
+        if name.len() >= NAME_LEN {
+            // CAST: A small number.
+            return Err(Error::from_errno(-(uapi::ENAMETOOLONG as c_int)));
+        }
+        bytes[..name.len()].copy_from_slice(name);
+
+        // INVARIANT: At most the first `NAME_LEN - 1` bytes were written; the last one is 0.
+        Ok(Self(bytes))
+    }
+
     /// Returns the name as a C string.
     pub(crate) fn as_cstr(&self) -> &CStr {
         // This does not fail: by the type invariant there is a NUL.
@@ -94,6 +117,23 @@ mod tests {
         let name = c"12345678901234567890123456789012345678901234567890123456";
         assert_eq!(name.to_bytes_with_nul().len(), NAME_LEN + 1);
         assert_eq!(Name::new(name).as_cstr().to_bytes(), &name.to_bytes()[..55]);
+        Ok(())
+    }
+
+    #[test]
+    fn bytes_are_a_name_if_they_can_be_one() -> Result {
+        let name = c"1234567890123456789012345678901234567890123456789012345";
+        assert!(Name::from_bytes(name.to_bytes())? == Name::new(name));
+        assert!(Name::from_bytes(b"a\n")? == Name::new(c"a\n"));
+        for (bytes, errno) in [
+            (&b""[..], uapi::EINVAL),
+            (b"a\0", uapi::EINVAL),
+            (&[b'a'; NAME_LEN], uapi::ENAMETOOLONG),
+        ] {
+            let error = Name::from_bytes(bytes).err();
+            // CAST: A small number.
+            assert_eq!(error.map(Error::to_errno), Some(-(errno as c_int)));
+        }
         Ok(())
     }
 

@@ -18,7 +18,7 @@ from pathlib import Path
 # below it. Rooms on one floor do not import each other.
 FLOORS = [
     ["kmod_rs"],
-    ["sysctl"],
+    ["sysctl", "check"],
     ["livepatch"],
     ["request"],
     ["records"],

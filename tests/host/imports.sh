@@ -40,6 +40,7 @@ refused wrappers/pid.rs 'fn f() { crate::records::record::f() }' \
 	"wrappers/pid.rs imports records/record.rs, which is above it"
 refused concurrency.rs 'use crate::usermode_helper;' \
 	"concurrency.rs imports usermode_helper.rs, which is beside it"
+refused check.rs 'use crate::sysctl::Knobs;' "check.rs imports sysctl.rs, which is beside it"
 refused request/target.rs 'use super::sharing::Role;' \
 	"request/sharing.rs, request/target.rs.* import each other"
 refused firewall/policy.rs $'mod tests {\n    use super::super::Firewall;\n}' \

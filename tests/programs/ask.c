@@ -5,19 +5,23 @@
  * other programs.
  *
  * With -t a second thread makes the request. The ids of the thread and of the process come on
- * standard error.
+ * standard error. With -k the task first writes NAME to this descriptor, on which somebody else has
+ * opened /proc/kmod_rs/check.
  *
- * usage: ask [-d DEVICE] [-c COMM] [-t] HOW NAME
+ * usage: ask [-d DEVICE] [-c COMM] [-t] [-k DESCRIPTOR] HOW NAME
  */
 #define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 static const char *device = "/dev/kmod_ask";
+static int check = -1;
 static char **arguments;
 
 static void ask(void)
@@ -26,6 +30,9 @@ static void ask(void)
 	ssize_t n;
 	int fd;
 
+	n = strlen(arguments[1]);
+	if (check >= 0 && write(check, arguments[1], n) != n)
+		err(1, "write to descriptor %d", check);
 	fd = open(device, O_RDWR);
 	if (fd < 0)
 		err(1, "%s", device);
@@ -50,18 +57,20 @@ int main(int argc, char **argv)
 	int option, in_thread = 0;
 	pthread_t other;
 
-	while ((option = getopt(argc, argv, "d:c:t")) != -1) {
+	while ((option = getopt(argc, argv, "d:c:tk:")) != -1) {
 		if (option == 'd')
 			device = optarg;
 		else if (option == 'c')
 			prctl(PR_SET_NAME, optarg);
 		else if (option == 't')
 			in_thread = 1;
+		else if (option == 'k')
+			check = atoi(optarg);
 		else
 			return 2;
 	}
 	if (argc - optind != 2)
-		errx(2, "usage: ask [-d DEVICE] [-c COMM] [-t] HOW NAME");
+		errx(2, "usage: ask [-d DEVICE] [-c COMM] [-t] [-k DESCRIPTOR] HOW NAME");
 	arguments = argv + optind;
 
 	if (!in_thread)

@@ -11,13 +11,17 @@
  *	worker		a worker that was made when the task still was root has those of an
  *			ordinary user in place
  *
- * usage: override HOW FAMILY
+ * Before that, it writes the name that the kernel will ask for to DESCRIPTOR in the same way. On it
+ * somebody else has opened /proc/kmod_rs/check.
+ *
+ * usage: override HOW FAMILY [DESCRIPTOR]
  */
 #define _GNU_SOURCE
 #include <err.h>
 #include <grp.h>
 #include <linux/io_uring.h>
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +33,7 @@
 
 #define NOBODY 65534
 
-static int ring;
+static int ring, check = -1;
 static struct io_uring_params params;
 static struct io_uring_sqe *sqe;
 static char *submissions, *completions;
@@ -65,20 +69,15 @@ static int personality(void)
 	return id;
 }
 
-/* Opens a socket by the ring. Returns its number, or a negative errno. */
-static int open_socket(int family, int personality, int flags)
+/* Makes a system call by the ring. Returns what that returns, or a negative errno. */
+static int call(const struct io_uring_sqe *what)
 {
 	unsigned int *tail = (unsigned int *)(submissions + params.sq_off.tail);
 	unsigned int *head = (unsigned int *)(completions + params.cq_off.head);
 	struct io_uring_cqe *cqes = (struct io_uring_cqe *)(completions + params.cq_off.cqes);
 	int result;
 
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = IORING_OP_SOCKET;
-	sqe->flags = flags;
-	sqe->fd = family;
-	sqe->off = SOCK_STREAM;
-	sqe->personality = personality;
+	*sqe = *what;
 	((unsigned int *)(submissions + params.sq_off.array))[0] = 0;
 	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
 	if (syscall(__NR_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
@@ -86,6 +85,36 @@ static int open_socket(int family, int personality, int flags)
 	result = cqes[*head & (params.cq_entries - 1)].res;
 	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
 	return result;
+}
+
+/* Opens a socket. Returns its number, or a negative errno. */
+static int open_socket(int family, int personality, int flags)
+{
+	const struct io_uring_sqe socket = {
+		.opcode = IORING_OP_SOCKET,
+		.flags = flags,
+		.fd = family,
+		.off = SOCK_STREAM,
+		.personality = personality,
+	};
+	char name[16];
+
+	if (check >= 0 && family != AF_UNIX) {
+		const struct io_uring_sqe write = {
+			.opcode = IORING_OP_WRITE,
+			.flags = flags,
+			.fd = check,
+			.off = -1,
+			.addr = (uintptr_t)name,
+			.len = snprintf(name, sizeof(name), "net-pf-%d", family),
+			.personality = personality,
+		};
+		const int result = call(&write);
+
+		if (result != (int)write.len)
+			errx(1, "write to descriptor %d: %s", check, strerror(-result));
+	}
+	return call(&socket);
 }
 
 static void become(uid_t real, uid_t effective, uid_t saved)
@@ -125,9 +154,11 @@ int main(int argc, char **argv)
 {
 	int family, result;
 
-	if (argc != 3)
-		errx(2, "usage: override HOW FAMILY");
+	if (argc != 3 && argc != 4)
+		errx(2, "usage: override HOW FAMILY [DESCRIPTOR]");
 	family = atoi(argv[2]);
+	if (argc == 4)
+		check = atoi(argv[3]);
 	make_ring();
 
 	if (!strcmp(argv[1], "root")) {

@@ -8,7 +8,7 @@
 # Needs: CONFIG_MODULE_FORCE_UNLOAD
 
 . "$(dirname "$0")/lib.sh"
-plan 39
+plan 41
 
 # Prints the rules that are set.
 rules() {
@@ -19,7 +19,7 @@ use_silent_helper
 patch on
 set_rule autoload_mode 1
 set_rule autoload_allow 'fs-*'
-set_rule autoload_deny 'fs-bad'
+set_rule autoload_deny 'fs-bad dummy'
 BEFORE=$(rules)
 
 # write_always N KNOB VALUE: writes the value with a random number after it, again and again. Each
@@ -83,8 +83,15 @@ is "denied to all" "$(ask w fs-bad)" "$NOT_FOUND"
 is "root" "$(ask w net-x)" 0
 
 # The path of modprobe is locked as well.
+ask w real-dummy >/dev/null
 cp "$HELPER" /tmp/other
 echo /tmp/other >"$MODPROBE"
+exec 7<>/proc/kmod_rs/check
+printf real-dummy >&7
+is "to check a name logs nothing" "$(log | grep -c 'rules are locked with the program')" 0
+is "what is known of a name is so for the program that is run" \
+	"$(field denied_module <&7) $(ask w real-dummy) $(newest outcome)" "\"dummy\" $NOT_FOUND denied"
+exec 7>&-
 is "another path" "$(ask w fs-x) $(newest path)" "0 \"$HELPER\""
 is "and again" "$(ask w fs-y) $(newest path)" "0 \"$HELPER\""
 is "in the log, once" "$(log | grep -c "^kmod_rs: autoload rules are locked with the program \"$HELPER\": \"/tmp/other\" in /proc/sys/kernel/modprobe does not count$")" 1
