@@ -47,6 +47,16 @@ host_tests() {
 	find "$TOP/tests/host" -name '*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort
 }
 
+# Print those of the names on standard input that run now. A test with the line "# Run: --full" runs
+# with --full, or if it is asked for by name.
+in_this_run() {
+	local name
+	while read -r name; do
+		[[ ! $FULL && ! ${T:-} ]] && grep -qx '# Run: --full' "$TOP/tests/host/$name.sh" ||
+			echo "$name"
+	done
+}
+
 guest_tests() {
 	find "$TOP/tests/guest" -name '*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort
 }
@@ -498,7 +508,7 @@ main() {
 	[[ ${DEBUG:=yes} =~ ^(yes|no|only|rt)$ ]] ||
 		die "DEBUG=$DEBUG is unknown: DEBUG=no leaves out the debugging kernels, DEBUG=only uses only the debugging kernel, DEBUG=rt only the one with PREEMPT_RT"
 	check_names
-	mapfile -t HOST_TESTS < <(host_tests | wanted)
+	mapfile -t HOST_TESTS < <(host_tests | wanted | in_this_run)
 	mapfile -t GUEST_TESTS < <(
 		guest_tests | wanted
 		[[ ! ${T:-} ]] || long_tests | wanted
