@@ -99,22 +99,32 @@ impl Machine {
 
     /// Returns the command on this machine. Words of `line` are its arguments.
     pub(crate) fn command(&self, line: &str) -> Command {
-        Command::from_std(self.std_command(line))
+        Command::from_std(self.std_command(&cargo_bin("kmod-rs"), line))
     }
 
     /// Returns the command on this machine, for a user who is not root.
     pub(crate) fn command_of_nobody(&self, line: &str) -> Command {
-        let mut command = self.std_command(line);
-        if rustix::process::geteuid().is_root() {
-            // They must be able to reach the machine, but not to write to it.
-            fs::set_permissions(self.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
-            command.uid(65534).gid(65534);
+        if !rustix::process::geteuid().is_root() {
+            return self.command(line);
         }
+        // They must be able to reach the machine, but not to write to it. The program may have been
+        // built below the home directory of root, which is closed to them.
+        fs::set_permissions(self.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let program = self.path("program");
+        // By another program: a child that another thread makes meanwhile must not inherit a file
+        // that is open for writing, which could not be executed then.
+        let copied = process::Command::new("cp")
+            .arg(cargo_bin("kmod-rs"))
+            .arg(&program)
+            .status();
+        assert!(copied.unwrap().success());
+        let mut command = self.std_command(&program, line);
+        command.uid(65534).gid(65534);
         Command::from_std(command)
     }
 
-    fn std_command(&self, line: &str) -> process::Command {
-        let mut command = process::Command::new(cargo_bin("kmod-rs"));
+    fn std_command(&self, program: &Path, line: &str) -> process::Command {
+        let mut command = process::Command::new(program);
         command
             .env("TZ", "UTC")
             .arg("--root")
