@@ -68,6 +68,10 @@ alone() {
 		"/proc/$1/task/$1/patch_state" ]]
 }
 
+other_settled() {
+	[[ $(<"$OTHER/transition") == 0 ]]
+}
+
 ON=(on --file /kmod_rs/kmod-rs.ko)
 
 use_helper
@@ -183,7 +187,7 @@ await alone "$ASKER" 0
 control off
 ends "another livepatch in transition" 1 "livepatch klp_request is in transition, and waits for .*\\[$ASKER\\]"
 open_gate
-await eval '[[ $(<"$OTHER/transition") == 0 ]]'
+await other_settled
 control on
 ends "another livepatch on top" 3 'livepatch klp_request .* takes all requests'
 control off
