@@ -83,6 +83,7 @@ is "denied to all" "$(ask w fs-bad)" "$NOT_FOUND"
 is "root" "$(ask w net-x)" 0
 
 # The path of modprobe is locked as well.
+modprobe -qr dummy # Another test may have left it.
 ask w real-dummy >/dev/null
 cp "$HELPER" /tmp/other
 echo /tmp/other >"$MODPROBE"
