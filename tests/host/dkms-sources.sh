@@ -3,6 +3,8 @@
 #
 # The files that the package kmod-rs-dkms has are enough to build the module, and what is built from
 # them elsewhere has the same bytes.
+#
+# Run: --full
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

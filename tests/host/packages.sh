@@ -3,6 +3,8 @@
 #
 # The packages can be made, and lintian finds no fault in them. What is in them does not depend on
 # where it was built: it is the same as what the other tests use, and has no path of this machine.
+#
+# Run: --full
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
