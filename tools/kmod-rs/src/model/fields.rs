@@ -6,9 +6,11 @@ use super::text::Text;
 use std::cell::Cell;
 
 /// The pairs of a line, in its order. A value may be in double quotes, which it has none of inside.
+///
+/// The module escapes what is not ASCII, so a line is UTF-8.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fields<'a> {
-    pairs: Vec<(&'a str, &'a [u8])>,
+    pairs: Vec<(&'a str, &'a str)>,
     /// Where the next key is looked for first: they are asked for in the order of the line.
     next: Cell<usize>,
 }
@@ -16,29 +18,23 @@ pub(crate) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Returns the pairs of a line without its newline, or `None` if it has anything else.
     pub(crate) fn parse(line: &'a [u8]) -> Option<Self> {
-        let mut fields = Vec::with_capacity(24);
-        let mut rest = line;
+        let mut fields = Vec::with_capacity(32);
+        let mut rest = std::str::from_utf8(line).ok()?;
         while !rest.is_empty() {
-            let equals = rest.iter().position(|&b| b == b'=')?;
-            let key = std::str::from_utf8(&rest[..equals]).ok()?;
+            let (key, behind) = rest.split_once('=')?;
             if key.is_empty() || !key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
                 return None;
             }
-            rest = &rest[equals + 1..];
+            let end = match behind.strip_prefix('"') {
+                Some(quoted) => quoted.find('"')? + 2,
+                None => behind.find(' ').unwrap_or(behind.len()),
+            };
             let value;
-            if let Some(quoted) = rest.strip_prefix(b"\"") {
-                let end = quoted.iter().position(|&b| b == b'"')?;
-                value = &rest[..end + 2];
-                rest = &quoted[end + 1..];
-            } else {
-                let end = rest.iter().position(|&b| b == b' ').unwrap_or(rest.len());
-                value = &rest[..end];
-                rest = &rest[end..];
-            }
+            (value, rest) = behind.split_at(end);
             fields.push((key, value));
-            rest = match rest {
-                [] => rest,
-                [b' ', after @ ..] if !after.is_empty() => after,
+            rest = match rest.strip_prefix(' ') {
+                None if rest.is_empty() => rest,
+                Some(after) if !after.is_empty() => after,
                 _ => return None,
             };
         }
@@ -50,48 +46,45 @@ impl<'a> Fields<'a> {
 
     /// Returns the pairs, the values as they stand in the line.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + '_ {
-        self.pairs.iter().copied()
+        self.pairs
+            .iter()
+            .map(|(key, value)| (*key, value.as_bytes()))
     }
 
     /// Returns a value as it stands in the line; `None` if it is not there or is `-`.
     pub(crate) fn raw(&self, key: &str) -> Option<&'a [u8]> {
-        let (before, behind) = self.pairs.split_at(self.next.get());
-        let mut indices = (before.len()..).zip(behind).chain((0..).zip(before));
-        let (index, (_, value)) = indices.find(|(_, (k, _))| *k == key)?;
-        self.next.set(index + 1);
-        (*value != b"-").then_some(*value)
+        self.word(key).map(str::as_bytes)
     }
 
     /// Returns a number.
     pub(crate) fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
-        std::str::from_utf8(self.raw(key)?).ok()?.parse().ok()
+        self.word(key)?.parse().ok()
     }
 
-    /// Returns a word that is not in quotes.
+    /// Returns a word that is not in quotes; `None` if it is not there or is `-`.
     pub(crate) fn word(&self, key: &str) -> Option<&'a str> {
-        std::str::from_utf8(self.raw(key)?).ok()
+        let (before, behind) = self.pairs.split_at(self.next.get());
+        let mut indices = (before.len()..).zip(behind).chain((0..).zip(before));
+        let (index, (_, value)) = indices.find(|(_, (k, _))| *k == key)?;
+        self.next.set(index + 1);
+        (*value != "-").then_some(*value)
     }
 
     /// Returns what is between the quotes, as it stands there.
-    pub(crate) fn quoted(&self, key: &str) -> Option<&'a [u8]> {
-        self.raw(key)?.strip_prefix(b"\"")?.strip_suffix(b"\"")
+    pub(crate) fn quoted(&self, key: &str) -> Option<&'a str> {
+        self.word(key)?.strip_prefix('"')?.strip_suffix('"')
     }
 
     /// Returns a text that is in quotes.
     pub(crate) fn text(&self, key: &str) -> Option<Text> {
-        self.quoted(key).map(Text::unescape)
+        self.quoted(key).map(|shown| Text::unescape(shown.as_bytes()))
     }
 
     /// Returns the texts that are in quotes, with `separator` between them.
     pub(crate) fn texts(&self, key: &str, separator: &str) -> Option<Vec<Text>> {
-        let quoted = std::str::from_utf8(self.quoted(key)?).ok()?;
-        Some(
-            quoted
-                .split(separator)
-                .filter(|part| !part.is_empty())
-                .map(|part| Text::unescape(part.as_bytes()))
-                .collect(),
-        )
+        let texts = self.quoted(key)?.split(separator);
+        let shown = texts.filter(|part| !part.is_empty());
+        Some(shown.map(|part| Text::unescape(part.as_bytes())).collect())
     }
 }
 

@@ -6,6 +6,7 @@ use crate::cli::Cli;
 use crate::model::history::{Header, Seconds};
 use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, Local};
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// The end of what is taken for a time of the day, since 1970.
@@ -17,6 +18,9 @@ pub(crate) struct Clock<'a> {
     /// Where the time of the day comes from, if that is wanted.
     header: Option<&'a Header>,
     format: Vec<Item<'static>>,
+    /// The second that was shown last, since 1970, and as what: one after the other are often in
+    /// the same.
+    last: RefCell<(u64, String)>,
 }
 
 impl<'a> Clock<'a> {
@@ -25,6 +29,7 @@ impl<'a> Clock<'a> {
         Self {
             header: (!cli.monotonic).then_some(header),
             format: StrftimeItems::new("%b %d %H:%M:%S").collect(),
+            last: RefCell::default(),
         }
     }
 
@@ -35,12 +40,14 @@ impl<'a> Clock<'a> {
         let local = |header: &Header| {
             // A later time is wrong, and may be more than a calendar has.
             let realtime = Some(header.realtime(since_boot)).filter(|it| *it < YEAR_10000)?;
-            let seconds = realtime.as_secs().try_into().ok()?;
-            let time = DateTime::from_timestamp(seconds, realtime.subsec_nanos())?;
-            let shown = time
-                .with_timezone(&Local)
-                .format_with_items(self.format.iter());
-            Some(shown.to_string())
+            let second = realtime.as_secs();
+            let mut last = self.last.borrow_mut();
+            if last.0 != second || last.1.is_empty() {
+                let time = DateTime::from_timestamp(second.try_into().ok()?, 0)?;
+                let local = time.with_timezone(&Local);
+                *last = (second, local.format_with_items(self.format.iter()).to_string());
+            }
+            Some(last.1.clone())
         };
         (self.header.and_then(local)).unwrap_or_else(|| Seconds(since_boot).to_string())
     }
