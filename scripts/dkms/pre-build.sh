@@ -68,7 +68,8 @@ source_archive() {
 pack() {
 	cd "$1/build"
 	strip --strip-debug rust/*.so tools/objtool/objtool
-	cp --parents -t . ../src/./crypto/{api.c,algboss.c,internal.h}
+	mkdir crypto
+	cp ../src/crypto/{api.c,algboss.c,internal.h} crypto/
 	tar -c --zstd -f "$2" rust/*.rmeta rust/*.so scripts/target.json tools/objtool/objtool crypto
 }
 
@@ -90,8 +91,9 @@ keep_metadata() {
 	local release=$1 headers=$2 kept=$3 origin
 	origin="$RECIPE $(version_of "linux-headers-$release") $(toolchain "$CODENAME")"
 	! is_complete "$kept" "$origin" || return 0
-	rm -f "$kept"/{complete,metadata.tar.zst.part}
+	rm -f "$kept/metadata.tar.zst.part"
 	make_metadata "$release" "$headers" "$kept/metadata.tar.zst.part"
+	rm -f "$kept/complete"
 	mv "$kept"/metadata.tar.zst{.part,}
 	echo "$origin" >"$kept/complete"
 }

@@ -13,6 +13,8 @@ RELEASE=$1
 MINOR=$(cut -d. -f1-2 <<<"$RELEASE")
 SOURCE=linux-source-$MINOR
 HEADERS=linux-headers-$RELEASE
+# The other one on which kmod-rs-dkms can depend.
+OTHER=linux-source-$([[ $MINOR == 7.3 ]] && echo 7.2 || echo 7.3)
 KEPT=/var/lib/kmod-rs-dkms/$RELEASE
 # What the package may take, in MB.
 MOST_KEPT=60 MOST_MEANWHILE=3000
@@ -23,17 +25,17 @@ die() {
 	exit 1
 }
 
-# Makes a package that satisfies the dependency on the source of a kernel, but has no source.
+# Makes a package that satisfies the dependency on the source of a kernel, but has nothing in it.
 empty_source() {
 	mkdir -p empty/DEBIAN
 	cat >empty/DEBIAN/control <<-EOT
-		Package: linux-source-7.2
-		Version: 7.2
+		Package: $OTHER
+		Version: 7
 		Architecture: all
 		Maintainer: nobody <nobody@kmod-rs.invalid>
 		Description: the source of no kernel
 	EOT
-	dpkg-deb --build empty ./linux-source-7.2.deb
+	dpkg-deb --build empty "./$OTHER.deb"
 }
 
 # Without the network: nothing that builds may fetch anything.
@@ -70,21 +72,20 @@ is_built() {
 	echo "ok - built and signed: $file"
 }
 
-# Watch how much space is used, until there is a file `stop`.
+# Notes how much space DKMS uses at most, until there is a file `stop`.
 watch_space() {
-	local before now most=0
-	before=$(df --output=used --block-size=1M / | tail -n 1)
+	local now most=0
 	until [[ -e stop ]]; do
-		now=$(df --output=used --block-size=1M / | tail -n 1)
-		((now - before <= most)) || most=$((now - before))
+		now=$(du -sm /var/lib/dkms 2>/dev/null | cut -f1) || true
+		((now <= most)) || most=$now
 		echo "$most" >most
-		sleep 1
+		sleep 2
 	done
 }
 
 # When the headers of a kernel come without its source, the module is skipped, and apt succeeds.
 empty_source
-apt-get install -y ./kmod-rs-dkms_*.deb ./linux-source-7.2.deb
+apt-get install -y ./kmod-rs-dkms_*.deb "./$OTHER.deb"
 apt-get install -y "$HEADERS"
 is_skipped "$SOURCE is not installed"
 
