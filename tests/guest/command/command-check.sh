@@ -5,6 +5,7 @@
 # the rules are enforced: what a request gets. Nothing is requested.
 #
 # Uses: kmod-rs
+# Debug: --full
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -5,6 +5,7 @@
 # a module, and who made it. A disk that is full leaves no file.
 #
 # Uses: kmod-rs
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 28
@@ -43,7 +44,7 @@ matches "for an ordinary user" "$(<"$SAID")" 'requests +for root only'
 matches "who cannot probe" "$(as_nobody kmod-rs status --probe 2>&1)" 'for root only: run this as root'
 
 insmod /kmod_rs/klp_request.ko
-await eval '[[ $(</sys/kernel/livepatch/klp_request/transition) == 0 ]]'
+await grep -qx 0 /sys/kernel/livepatch/klp_request/transition
 says "another livepatch on top is shown" 3 'klp_request was loaded later and takes all requests' status
 says "and has served the probe" 3 'not served by Rust' status --probe
 echo 0 >/sys/kernel/livepatch/klp_request/enabled
@@ -70,12 +71,12 @@ is "as JSON" "$(kmod-rs recent --json --name fs-xfs --outcome loaded | sed 's/.*
 
 # --- Saved, and shown without the module ---
 kmod-rs recent --json >/tmp/live
-says "saved" 0 '' save /tmp/records
+holds "saved" kmod-rs save /tmp/records
 is "for its owner alone" "$(stat -c %a /tmp/records)" 600
 mkdir /tmp/full
 mount -t tmpfs -o size=4k none /tmp/full
 : >/tmp/full/old
-head -c 1M /dev/zero >/tmp/full/filler 2>/dev/null
+dd if=/dev/zero of=/tmp/full/filler bs=4k 2>/dev/null
 says "a full disk" 1 '^kmod-rs: cannot write /tmp/full/old: No space left' save /tmp/full/old
 is "leaves what was there" "$(cd /tmp/full && stat -c '%n %s' -- *)" $'filler 4096\nold 0'
 umount /tmp/full

@@ -5,6 +5,7 @@
 # status and its sentence say what stands in the way.
 #
 # Uses: kmod-rs
+# Debug: --full
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -5,6 +5,7 @@
 # when it has ended, however it ends.
 #
 # Uses: kmod-rs
+# Debug: --full
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -58,7 +59,7 @@ holds "what was before is shown" await on_screen '^exit-1 +1 +0 +1 .* exit$'
 matches "the machine" "$(screen | head -n 1)" "kmod-rs top - .*, Linux $(uname -r | sed 's/+/[+]/'), kmod_rs [0-9.]+"
 matches "the keys" "$(screen | tail -n 1)" '^q quit  Tab table '
 is "without colours" "$(tmux capture-pane -p -e | grep -Ec $'\e\\[[0-9;]*(3|4|9|10)[0-9][;m]')" 0
-is "it has an instance" "$(ls "$INSTANCES" | wc -l)" 1
+is "it has an instance" "$(find "$INSTANCES" -mindepth 1 -maxdepth 1 | wc -l)" 1
 
 for i in 2 2 2 3; do
 	ask w "exit-$i" >/dev/null

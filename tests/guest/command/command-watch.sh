@@ -5,6 +5,7 @@
 # its own, which it removes, and over unloading and loading. Nobody forges a line.
 #
 # Uses: kmod-rs
+# Debug: --full
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -77,7 +77,8 @@ impl<'a> Fields<'a> {
 
     /// Returns a text that is in quotes.
     pub(crate) fn text(&self, key: &str) -> Option<Text> {
-        self.quoted(key).map(|shown| Text::unescape(shown.as_bytes()))
+        self.quoted(key)
+            .map(|shown| Text::unescape(shown.as_bytes()))
     }
 
     /// Returns the texts that are in quotes, with `separator` between them.

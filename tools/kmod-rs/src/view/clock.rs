@@ -45,7 +45,10 @@ impl<'a> Clock<'a> {
             if last.0 != second || last.1.is_empty() {
                 let time = DateTime::from_timestamp(second.try_into().ok()?, 0)?;
                 let local = time.with_timezone(&Local);
-                *last = (second, local.format_with_items(self.format.iter()).to_string());
+                *last = (
+                    second,
+                    local.format_with_items(self.format.iter()).to_string(),
+                );
             }
             Some(last.1.clone())
         };
