@@ -9,7 +9,7 @@
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
-plan 20
+plan 19
 
 INSTANCES=$TRACING/instances
 export LANG=C.UTF-8
@@ -99,7 +99,5 @@ done
 pass "q, Escape and Ctrl-C restore the terminal"
 kill -TERM "$(pids_of kmod-rs)"
 holds "so does SIGTERM" await is_restored
-press 'stty -a | grep -o " -*echo "' Enter
-holds "what is typed is shown" await on_screen '^ echo $'
 tmux kill-server
 finish
