@@ -8,7 +8,7 @@
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"
-plan 28
+plan 27
 
 SAID=/tmp/said
 
