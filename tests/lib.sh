@@ -639,6 +639,18 @@ is_module() {
 	grep -q "^$1 " /proc/modules
 }
 
+# Unloads the modules that the test has left and that nothing uses, so that the next test finds what
+# this one found.
+unload_others() {
+	local module again=yes
+	while [[ $again ]]; do
+		again=
+		for module in $(awk '$3 == 0 { print $1 }' /proc/modules | grep -vxFf /tmp/modules); do
+			! rmmod "$module" 2>/dev/null || again=yes
+		done
+	done
+}
+
 # --- The kernel -----------------------------------------------------------
 
 # has_option CONFIG_...: true if the kernel was built with this option.
@@ -686,7 +698,9 @@ clean_up() {
 	forget_calls
 	await helpers_gone
 	give_back
-	rm -rf /tmp/answers /tmp/events /tmp/gate /tmp/description /tmp/objects /tmp/reached
+	unload_others
+	rm -rf /tmp/answers /tmp/events /tmp/gate /tmp/description /tmp/objects /tmp/reached \
+		/tmp/modules
 	exit "$status"
 }
 trap clean_up EXIT
@@ -699,4 +713,5 @@ fi
 
 # A test that does not use /dev/kmod_ask sets NO_KMOD_ASK before it sources this file.
 [[ ${NO_KMOD_ASK:-} || -e /dev/kmod_ask ]] || insmod /kmod_rs/kmod_ask.ko
+cut -d ' ' -f 1 /proc/modules >/tmp/modules
 ktap_print_header
