@@ -16,9 +16,11 @@ DPKG_OPTIONS=(
 	--dpkgopt='force-unsafe-io'
 )
 
+# apt_install PACKAGE...: while another program installs packages, as Debian's own timers do, waits
+# for that.
 apt_install() {
 	local -x DEBIAN_FRONTEND=noninteractive
-	apt-get install -y --no-install-recommends "$@"
+	apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
 }
 
 # missing_helpers [PROGRAM=PACKAGE...]: the packages that are not installed, of those that are
