@@ -13,7 +13,7 @@ plan 15
 WITH_HELPER=$((1200 / SLOWER)) WITHOUT=$((8000 / SLOWER))
 [[ ! ${FULL:-} ]] || WITH_HELPER=20000 WITHOUT=80000
 TASKS=8
-READERS=3 READINGS=20
+READERS=3 READINGS=10
 OUTCOMES='loaded|exit|signal|errno|denied|shared|loop|timeout|killed|started|off|toolong|nothing'
 TEXT='"[^"]*"'
 LINE="seq=[0-9]+ t=[0-9]+[.][0-9]{6} name=$TEXT wait=[01] pid=[0-9]+ tgid=[0-9]+ comm=$TEXT uid=[0-9]+ \
