@@ -645,9 +645,9 @@ unload_others() {
 	local module again=yes
 	while [[ $again ]]; do
 		again=
-		for module in $(awk '$3 == 0 { print $1 }' /proc/modules | grep -vxFf /tmp/modules); do
+		while read -r module; do
 			! rmmod "$module" 2>/dev/null || again=yes
-		done
+		done < <(awk '$3 == 0 { print $1 }' /proc/modules | grep -vxFf /tmp/modules)
 	done
 }
 
