@@ -42,6 +42,10 @@ use crate::{
             self,
             Recorder, //
         },
+        uses::{
+            self,
+            Uses, //
+        },
         Records, //
     },
     request::{
@@ -114,6 +118,7 @@ struct KmodRs {
     _autoloaded: debugfs::File<autoloaded::List>,
     #[pin]
     _watcher: notifier::Registration<notifier::Modules<ModuleWatcher>>,
+    _uses: uses::Stop,
     #[pin]
     _suspend_watcher: notifier::Registration<notifier::Suspend<SuspendWatcher>>,
     #[pin]
@@ -156,7 +161,9 @@ impl kernel::InPlaceModule for KmodRs {
         let sharing =
             || Arc::pin_init(Sharing::new(slots.clone()?, unwaiting.clone()?), GFP_KERNEL);
         let sharing = sharing();
-        let autoloaded = recorder.clone().and_then(Autoloaded::new);
+        let uses = Uses::new();
+        let autoloaded = || Autoloaded::new(recorder.clone()?, uses.clone()?);
+        let autoloaded = autoloaded();
         let directory = Arc::new(debugfs::Directory::new(c"kmod_rs"), GFP_KERNEL);
 
         let kmod = || {
@@ -177,7 +184,13 @@ impl kernel::InPlaceModule for KmodRs {
 
         // Initialised from top to bottom.
         try_pin_init!(Self {
-            _knobs <- Knobs::new(slots?, unwaiting.clone()?, settings.clone()?, firewall.clone()?),
+            _knobs <- Knobs::new(sysctl::State {
+                slots: slots?,
+                unwaiting: unwaiting.clone()?,
+                settings: settings.clone()?,
+                uses: uses.clone()?,
+                firewall: firewall.clone()?,
+            }),
             _check <- proc_file::File::new(Check {
                 firewall: firewall.clone()?,
                 refusals: refusals.clone()?,
@@ -199,6 +212,7 @@ impl kernel::InPlaceModule for KmodRs {
                 autoloaded: autoloaded?,
                 unloads: unloads?,
             })),
+            _uses: uses::Stop(uses?),
             _suspend_watcher <- notifier::Registration::new(notifier::Suspend(SuspendWatcher {
                 sharing: sharing?,
                 unwaiting: unwaiting?,

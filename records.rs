@@ -12,6 +12,7 @@ mod progress;
 pub(crate) mod record;
 pub(crate) mod recorder;
 mod ring;
+pub(crate) mod uses;
 
 use self::{
     autoloaded::Autoloaded,

@@ -15,6 +15,7 @@ use crate::{
         Firewall, //
     },
     livepatch,
+    records::uses::Uses,
     request::{
         chain,
         settings::Settings,
@@ -100,7 +101,7 @@ fn not_whole(_: &State, name: &CStr) {
 
 /// All the knobs, in the order in which admin-guide.rst has them.
 #[rustfmt::skip]
-static KNOBS: [Knob; 17] = [
+static KNOBS: [Knob; 18] = [
     //     directory, name                 range              default  who may write
     //         where the value is kept
     number(KERNEL,  c"kmod-limit",           1..=1_000,            50, CAPABLE,
@@ -123,6 +124,8 @@ static KNOBS: [Knob; 17] = [
         At(|s| &s.settings.helper_env)),
     number(KMOD_RS, c"log_requests",         0..=2,                 0, CAPABLE,
         At(|s| &s.settings.log_requests)),
+    number(KMOD_RS, c"track_use",            0..=1,                 0, CAPABLE,
+        Through(|s| s.uses.are_noted().into(), |s, n| s.uses.note(n != 0))),
     number(KMOD_RS, c"autoload_mode",        0..=2,                 0, RULES,
         Through(|s| s.firewall.rules().mode.number(), |s, n| s.firewall.set_mode(n)))
         .up_to(Mode::MAX),
@@ -143,11 +146,17 @@ static KNOBS: [Knob; 17] = [
 
 /// What keeps the values.
 #[derive(Clone)]
-struct State {
-    slots: Arc<Slots>,
-    unwaiting: Arc<Unwaiting>,
-    settings: Arc<Settings>,
-    firewall: Arc<Firewall>,
+pub(crate) struct State {
+    /// The slots.
+    pub(crate) slots: Arc<Slots>,
+    /// The requests that do not wait.
+    pub(crate) unwaiting: Arc<Unwaiting>,
+    /// What else a request is served by.
+    pub(crate) settings: Arc<Settings>,
+    /// Whether uses of modules are noted.
+    pub(crate) uses: Arc<Uses>,
+    /// Who may have which module loaded.
+    pub(crate) firewall: Arc<Firewall>,
 }
 
 impl State {
@@ -281,12 +290,7 @@ impl Knobs {
     /// Returns [`ENOMEM`] when that fails, or when there is such a file already.
     ///
     /// Context: may sleep.
-    pub(crate) fn new(
-        slots: Arc<Slots>,
-        unwaiting: Arc<Unwaiting>,
-        settings: Arc<Settings>,
-        firewall: Arc<Firewall>,
-    ) -> impl PinInit<Self, Error> {
+    pub(crate) fn new(state: State) -> impl PinInit<Self, Error> {
         const {
             let mut i = 0;
             while i < KNOBS.len() {
@@ -294,12 +298,6 @@ impl Knobs {
                 i += 1;
             }
         }
-        let state = State {
-            slots,
-            unwaiting,
-            settings,
-            firewall,
-        };
         try_pin_init!(Self {
             _kernel <- Registration::new(KERNEL, files_in(KERNEL), state.clone()),
             _kmod_rs <- Registration::new(KMOD_RS, files_in(KMOD_RS), state),
@@ -333,6 +331,7 @@ mod tests {
             slots: slots.clone(),
             unwaiting: Unwaiting::new(slots, symbols, kept)?,
             settings: Arc::new(Settings::new(), GFP_KERNEL)?,
+            uses: Uses::new()?,
             firewall: Firewall::new(Rules::new()?, LogLimits::new()?, symbols)?,
         })
     }

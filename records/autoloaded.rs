@@ -17,11 +17,16 @@ use crate::{
             Record,
             Seconds, //
         },
-        recorder::Recorder, //
+        recorder::Recorder,
+        uses::Uses, //
     },
     wrappers::{
         debugfs::Items,
-        log::Quoted,
+        log::{
+            Known,
+            Quoted, //
+        },
+        module_use::ModuleId,
         name::Name, //
     }, //
 };
@@ -52,6 +57,7 @@ use kernel::{
 /// A module that came from a request.
 pub(crate) struct Autoload {
     module: Name,
+    id: ModuleId,
     /// When it was entered into the table, in nanoseconds of CLOCK_MONOTONIC.
     time: i64,
     record: Arc<Record>,
@@ -67,8 +73,8 @@ struct LiveModules {
 }
 
 impl LiveModules {
-    fn remove(&mut self, module: &Name) -> Option<Arc<Autoload>> {
-        let (number, _) = self.modules.iter().find(|(_, it)| it.module == *module)?;
+    fn remove(&mut self, id: ModuleId) -> Option<Arc<Autoload>> {
+        let (number, _) = self.modules.iter().find(|(_, it)| it.id == id)?;
         let number = *number;
 
         self.modules.remove(&number)
@@ -79,6 +85,7 @@ impl LiveModules {
 #[pin_data]
 pub(crate) struct Autoloaded {
     recorder: Arc<Recorder>,
+    uses: Arc<Uses>,
     #[pin]
     table: SpinLock<LiveModules>,
 }
@@ -89,10 +96,11 @@ impl Autoloaded {
     /// Returns [`ENOMEM`] if there is no memory for it.
     ///
     /// Context: may sleep.
-    pub(crate) fn new(recorder: Arc<Recorder>) -> Result<Arc<Self>> {
+    pub(crate) fn new(recorder: Arc<Recorder>, uses: Arc<Uses>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 recorder,
+                uses,
                 table <- new_spinlock!(
                     LiveModules {
                         modules: RBTree::new(),
@@ -121,7 +129,7 @@ impl Autoloaded {
     /// Enters a module that has appeared because of a request.
     ///
     /// Context: may sleep.
-    pub(crate) fn appeared(&self, module: Name, record: &Arc<Record>) {
+    pub(crate) fn appeared(&self, module: Name, id: ModuleId, record: &Arc<Record>) {
         record.add_module(module);
         self.recorder.count_module();
         if events::enabled() {
@@ -129,7 +137,7 @@ impl Autoloaded {
             let _ = events::module_loaded(record, &module);
         }
         if self.recorder.keeps_records() {
-            let _ = self.add(module, record);
+            let _ = self.add(module, id, record);
         }
     }
 
@@ -152,17 +160,21 @@ impl Autoloaded {
     /// Removes a module that is unloaded, or that could not be initialised.
     ///
     /// Context: may sleep.
-    pub(crate) fn gone(&self, module: &Name) {
-        let gone = self.table.lock().remove(module);
+    pub(crate) fn gone(&self, id: ModuleId) {
+        let mut table = self.table.lock();
+        let gone = table.remove(id);
+        self.uses.remove(id);
+        drop(table);
         // Only now, without the lock: this may free a record.
         drop(gone);
     }
 
-    fn add(&self, module: Name, record: &Arc<Record>) -> Result {
+    fn add(&self, module: Name, id: ModuleId, record: &Arc<Record>) -> Result {
         let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let it = Arc::new(
             Autoload {
                 module,
+                id,
                 time: Monotonic::ktime_get(),
                 record: record.clone(),
                 asked_again: Atomic::new(0),
@@ -174,6 +186,7 @@ impl Autoloaded {
         let number = table.next;
         table.next += 1;
         table.modules.insert(place.into_node(number, it));
+        self.uses.enter(id);
         Ok(())
     }
 }
@@ -198,10 +211,11 @@ impl Items for List {
 
     fn show(&self, it: ArcBorrow<'_, Autoload>, to: &SeqFile) {
         let requester = it.record.requester();
+        let used = self.0.uses.of(it.id);
 
         seq_print!(
             to,
-            "module={} t={} seq={} name={} pid={} comm={} uid={} call_site={} again={}\n",
+            "module={} t={} seq={} name={} pid={} comm={} uid={} call_site={} again={} idle_ms={} uses={}\n",
             Quoted(it.module.as_cstr().to_bytes()),
             Seconds(it.time),
             it.record.seq(),
@@ -211,6 +225,8 @@ impl Items for List {
             requester.uid(),
             Quoted(it.record.origin().call_site()),
             it.asked_again.load(Relaxed),
+            Known(used.map(|used| used.idle_ms)),
+            Known(used.map(|used| used.uses)),
         );
     }
 }

@@ -23,6 +23,7 @@ use crate::{
         unloads::Unloads, //
     },
     wrappers::{
+        module_use::ModuleId,
         name::Name,
         notifier::WatchModules, //
     }, //
@@ -87,23 +88,23 @@ impl WatchModules for ModuleWatcher {
         }
     }
 
-    fn live(&self, name: &CStr) {
+    fn live(&self, name: &CStr, id: ModuleId) {
         self.refusals.modules_changed();
         let Some(helper) = self.helpers.helper_of_current() else {
             return;
         };
         helper.note_loaded();
         if let Some(record) = helper.record() {
-            self.autoloaded.appeared(Name::new(name), record);
+            self.autoloaded.appeared(Name::new(name), id, record);
         }
     }
 
-    fn going(&self, name: &CStr, is_unload: bool) {
+    fn going(&self, id: ModuleId, is_unload: bool) {
         if is_unload {
             self.unloads.notify();
             // A module that could not be initialised was not live: users can have the kernel try.
             self.refusals.modules_changed();
         }
-        self.autoloaded.gone(&Name::new(name));
+        self.autoloaded.gone(id);
     }
 }

@@ -14,7 +14,10 @@
 struct crypto_larval;
 struct file;
 struct inode;
+struct module;
 struct notifier_block;
+
+typedef void kmod_rs_use_probe(void *data, struct module *module, unsigned long ip);
 
 /* Rust, called from C. */
 int kmod_rs_handle_request(const char *name, int len, bool wait,
@@ -68,6 +71,10 @@ void *kmod_rs_proc_create(const char *directory, const char *name,
 			  int (*release)(struct inode *, struct file *),
 			  void *data);			/* proc_file.rs */
 void kmod_rs_proc_remove(void *created);		/* proc_file.rs */
+int kmod_rs_module_use_attach(kmod_rs_use_probe *got, kmod_rs_use_probe *put,
+			      void *data);		/* module_use.rs */
+void kmod_rs_module_use_detach(kmod_rs_use_probe *got, kmod_rs_use_probe *put,
+			       void *data);		/* module_use.rs */
 
 /* Assembler (ksyms.S), called from Rust: private symbols of the kernel. */
 int kmod_rs_security_kernel_module_request(char *name);	/* security.rs */

@@ -15,6 +15,7 @@ pub(crate) mod log;
 pub(crate) mod modprobe_path;
 pub(crate) mod module;
 pub(crate) mod module_list;
+pub(crate) mod module_use;
 pub(crate) mod name;
 pub(crate) mod notifier;
 pub(crate) mod pid;

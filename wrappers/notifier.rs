@@ -7,6 +7,7 @@
 //! C headers: [`include/linux/module.h`](srctree/include/linux/module.h),
 //! [`include/linux/suspend.h`](srctree/include/linux/suspend.h)
 
+use super::module_use::ModuleId;
 use kernel::{
     bindings,
     error::to_result,
@@ -61,12 +62,12 @@ pub(crate) trait WatchModules: Send + Sync + 'static {
     /// Called when the current task has initialised the module `name`.
     ///
     /// Context: may sleep. The kernel holds the rwsem of its notifier list for reading.
-    fn live(&self, name: &CStr);
+    fn live(&self, name: &CStr, id: ModuleId);
 
-    /// Called when the module `name` is unloaded (`is_unload`), or could not be initialised.
+    /// Called when a module is unloaded (`is_unload`), or could not be initialised.
     ///
     /// Context: may sleep. The kernel holds the rwsem of its notifier list for reading.
-    fn going(&self, name: &CStr, is_unload: bool);
+    fn going(&self, id: ModuleId, is_unload: bool);
 }
 
 /// Notifies a watcher of modules.
@@ -89,19 +90,22 @@ unsafe impl<T: WatchModules> Notified for Modules<T> {
         // SAFETY: By the requirement `data` is a valid module; its name is a C string and does not
         // change.
         let name = unsafe { CStr::from_char_ptr((&raw const (*module).name).cast()) };
+        let Some(id) = ModuleId::of(module) else {
+            return Ok(());
+        };
 
         // CAST: A `c_ulong` is wider than the numbers of the states.
         if event == bindings::module_state_MODULE_STATE_COMING as c_ulong {
             return self.0.coming(name);
         } else if event == bindings::module_state_MODULE_STATE_LIVE as c_ulong {
-            self.0.live(name);
+            self.0.live(name, id);
         } else if event == bindings::module_state_MODULE_STATE_GOING as c_ulong {
             // The last reference of a module that is unloaded is gone. One that could not be
             // initialised has its first one.
             //
             // SAFETY: By the requirement the module is valid.
             let is_unload = unsafe { bindings::module_refcount(module) } < 0;
-            self.0.going(name, is_unload);
+            self.0.going(id, is_unload);
         }
         Ok(())
     }
