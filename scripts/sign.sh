@@ -20,7 +20,7 @@ main() {
 	done
 	KDIR=$(choose_kdir)
 	[[ -x $KDIR/scripts/sign-file ]] || die "KDIR=$KDIR has no scripts/sign-file"
-	"$TOP/scripts/check-module.sh" "$module"
+	with_tools "$TOP/scripts/check-module.sh" "$module"
 	# A module that is signed again has two signatures. The kernel looks only at the last one.
 	KMOD_RS_BIND=$(dirname "$(realpath "$key")"):$(dirname "$(realpath "$cert")") \
 		with_tools "$KDIR/scripts/sign-file" sha256 "$(realpath "$key")" \
