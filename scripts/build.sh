@@ -49,7 +49,8 @@ main() {
 	# No path of this machine gets into the module.
 	directories=("$PWD" "$KDIR")
 	[[ ! -e $KDIR/source ]] || directories+=("$KDIR/source")
-	c_flags=$(remap_flags -ffile-prefix-map "${directories[@]}")
+	# The debug information has that of the directory itself, and the build ID is made of it.
+	c_flags="-ffile-prefix-map=$(pwd -P)=. $(remap_flags -ffile-prefix-map "${directories[@]}")"
 	rust_flags=$(remap_flags --remap-path-prefix "${directories[@]}")
 
 	# A file can be post-linked only once, so it is linked anew each time.
