@@ -81,7 +81,7 @@ pages() {
 	local work=$CACHE/command/pages
 	remove "$work"
 	mkdir -p "$work"/{man,completions} "$TOP/out"
-	cargo run --example pages -- "$work/completions"
+	cargo run --release --example pages -- "$work/completions"
 	mv "$work/completions/kmod-rs.8" "$work/man/"
 	guide >"$work/kmod_rs.rst"
 	in_sysroot rst2man --strict "$work/kmod_rs.rst" "$work/man/kmod_rs.4"
