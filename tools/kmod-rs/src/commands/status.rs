@@ -156,6 +156,15 @@ impl Overview {
             && !matches!(self.probe, Some(Served::Another { .. }))
     }
 
+    /// Returns the version that is installed for this kernel, if another one is loaded.
+    ///
+    /// An upgrade leaves the module that is loaded alone.
+    fn other_version(&self) -> Option<&Text> {
+        let (installed, release) = self.installed.as_ref()?;
+        let loaded = self.version.as_ref()?;
+        (installed != loaded && *release == self.release).then_some(installed)
+    }
+
     fn status(&self) -> Status {
         match (self.situation.is_loaded, self.is_serving()) {
             (false, _) => Status::NotLoaded,
@@ -195,6 +204,14 @@ impl Overview {
                 "version",
                 format!("{} loaded, {installed}", shown(&self.version)),
             )?;
+            if let Some(other) = self.other_version() {
+                writeln!(
+                    out,
+                    "{:>12}  {other} is loaded at the next boot, or by \"kmod-rs off\" and then \
+                     \"kmod-rs on\"",
+                    "->"
+                )?;
+            }
             let slots = self
                 .slots
                 .map_or("unknown".into(), |slots| slots.to_string());
@@ -443,6 +460,19 @@ mod tests {
         overview.probe = Some(Served::Another { name: "x".into() });
         assert_eq!(overview.status(), Status::NotActive);
         assert!(shown(&overview).starts_with("kmod_rs is loaded, but something else"));
+    }
+
+    #[test]
+    fn another_version_is_installed() {
+        let fake = serving();
+        let mut overview = Overview::read(fake.machine());
+        let mut says = |version: &str, release: &str| {
+            overview.installed = Some((version.into(), release.into()));
+            shown(&overview).contains("0.2 is loaded at the next boot")
+        };
+        assert!(says("0.2", "7.3.4+deb13-amd64"));
+        assert!(!says("0.1", "7.3.4+deb13-amd64"));
+        assert!(!says("0.2", "7.2.12+deb13-amd64"));
     }
 
     #[test]
