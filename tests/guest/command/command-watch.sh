@@ -9,7 +9,7 @@
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
-plan 24
+plan 26
 
 INSTANCES=$TRACING/instances
 MANY=$(often 2000)
@@ -41,6 +41,16 @@ shows() {
 # said TEXT: true if watch has said this on standard error.
 said() {
 	grep -qx "kmod-rs: $1" /tmp/watch.errors
+}
+
+# said_twice TEXT: true if it has said this twice.
+said_twice() {
+	[[ $(grep -cx "kmod-rs: $1" /tmp/watch.errors) == 2 ]]
+}
+
+# is_asked_for: true if the kernel will enable the events when it loads the module.
+is_asked_for() {
+	grep -q ':mod:kmod_rs$' "$INSTANCES/kmod-rs-$WATCH/set_event"
 }
 
 # shown KEY: prints the value in the newest object.
@@ -109,14 +119,29 @@ answer_of "$ASKER" >/dev/null
 await shows 1
 is "what began before it is known" "$(shown name) $(shown pid)" "\"hold-0\" $(newest pid)"
 
-# Unloaded and loaded.
+# Unloaded and loaded. The kernel enables the events when it loads the module, and not only when that
+# is noticed.
 kmod-rs off >/dev/null 2>&1 || patch off
 holds "it says that the module is unloaded" await said "kmod_rs is unloaded: waiting until it is loaded again"
+await is_asked_for
+kill -STOP "$WATCH"
 patch on
-holds "and that it is loaded again" await said "kmod_rs is loaded again"
 ask w hold-on >/dev/null
+kill -CONT "$WATCH"
+holds "and that it is loaded again" await said "kmod_rs is loaded again"
 await shows 2
-is "it goes on" "$(shown seq) $(shown name)" '1 "hold-on"'
+is "it has the first request" "$(shown seq) $(shown name) $(shown tgid)" '1 "hold-on" null'
+
+# Both while it does not run. What is known from a record has a tgid.
+kill -STOP "$WATCH"
+patch off
+patch on
+ask w hold-again >/dev/null
+kill -CONT "$WATCH"
+holds "even if it was not seen to be unloaded" await said_twice "kmod_rs is loaded again"
+await shows 3
+is "it has the first request" "$(shown seq) $(shown name) $(shown tgid)" \
+	"1 \"hold-again\" $(newest tgid)"
 is "in the global buffer all is as it was" \
 	"$(grep -v '^#' "$TRACING/trace" | sed 's/.*: //')" "of somebody else"
 

@@ -14,9 +14,10 @@ use crate::model::record::Record;
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::{Duration, Instant};
@@ -53,13 +54,21 @@ const OPTIONS: [(&str, &str); 14] = [
 /// faster than they can be shown. Each time it gives some kilobytes.
 const MOST_READS: usize = 64;
 
-/// What happened to the module, as far as the events are concerned.
+/// What a line of `set_event` ends with if the kernel enables the events when it loads the module.
+const WHEN_LOADED: &str = ":mod:kmod_rs";
+
+/// What happened to the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// It was unloaded: there are no events.
+    /// The module was unloaded: there are no events.
     Gone,
     /// It was loaded: there are events again.
-    Back,
+    Back {
+        /// Whether they were enabled only now, so that requests may have come before.
+        is_late: bool,
+    },
+    /// The module has been there all the time, and somebody else had disabled its events.
+    Enabled,
 }
 
 impl Change {
@@ -67,7 +76,8 @@ impl Change {
     pub(crate) fn notice(self) -> &'static str {
         match self {
             Self::Gone => "kmod_rs is unloaded: waiting until it is loaded again",
-            Self::Back => "kmod_rs is loaded again",
+            Self::Back { .. } => "kmod_rs is loaded again",
+            Self::Enabled => "the trace events were disabled by somebody: requests are missing",
         }
     }
 }
@@ -82,6 +92,10 @@ pub(crate) struct Trace {
     pipe: Option<File>,
     splitter: Splitter,
     has_events: bool,
+    /// The directory of the module in sysfs.
+    module: PathBuf,
+    /// The number of that directory, by which one that is loaded again is told from the one before.
+    inode: Option<u64>,
     next_look: Instant,
 }
 
@@ -102,6 +116,8 @@ impl Trace {
             pipe: None,
             splitter: Splitter::default(),
             has_events: false,
+            module: machine.path("/sys/module/kmod_rs"),
+            inode: None,
             next_look: Instant::now() + TICK,
         };
         trace
@@ -119,6 +135,7 @@ impl Trace {
         // Otherwise poll(2) waits until the buffer is half full.
         self.set_if_there("buffer_percent", "0")?;
         self.set_if_there("tracing_on", "1")?;
+        self.inode = self.inode();
         self.has_events = self.enable()?;
         if !self.has_events {
             self.enable_when_loaded()?;
@@ -161,12 +178,23 @@ impl Trace {
     }
 
     /// Has the kernel enable the events when it loads the module, so that none is missed.
+    ///
+    /// The kernel does this once. It refuses while the module is there, and a module that is being
+    /// unloaded is there for some time after its events have gone. So this is called again and again
+    /// while there are no events.
     fn enable_when_loaded(&self) -> io::Result<()> {
-        match self.set("set_event", ":mod:kmod_rs") {
-            // It has been loaded meanwhile, or the kernel cannot do this: the next look enables it.
+        let set = fs::read(self.directory.join("set_event"))?;
+        if lines(&set).any(|line| line.ends_with(WHEN_LOADED.as_bytes())) {
+            return Ok(());
+        }
+        match self.set("set_event", &format!("{WHEN_LOADED}\n")) {
             Err(e) if is_one_of(&e, &[Errno::NOENT, Errno::INVAL]) => Ok(()),
             result => result,
         }
+    }
+
+    fn inode(&self) -> Option<u64> {
+        Some(fs::metadata(&self.module).ok()?.ino())
     }
 
     /// Looks whether the module was unloaded or loaded, and enables the events if it was loaded.
@@ -177,15 +205,22 @@ impl Trace {
             return Ok(None);
         }
         let had_events = self.has_events;
-        self.has_events = self.enable()?;
+        let before = self.inode;
+        // Before they are enabled: those that are enabled are of this module or of a later one.
+        self.inode = self.inode();
+        self.has_events = is_enabled || self.enable()?;
+        if !self.has_events {
+            self.enable_when_loaded()?;
+        }
         Ok(match (had_events, self.has_events) {
-            (true, false) => {
-                self.enable_when_loaded()?;
-                Some(Change::Gone)
-            }
-            (false, true) => Some(Change::Back),
+            (true, false) => Some(Change::Gone),
+            // The kernel has enabled them when it loaded the module, or this has.
+            (false, true) => Some(Change::Back {
+                is_late: !is_enabled,
+            }),
+            (true, true) if self.inode == before => Some(Change::Enabled),
             // Unloaded and loaded between two looks.
-            (true, true) => Some(Change::Back),
+            (true, true) => Some(Change::Back { is_late: true }),
             (false, false) => None,
         })
     }
@@ -293,8 +328,12 @@ fn explain(machine: &Machine, directory: &Path, error: &io::Error) -> Failure {
 /// The requests as they return.
 #[derive(Debug)]
 pub(crate) struct Live {
+    machine: Machine,
     trace: Trace,
     joiner: Joiner,
+    /// The numbers of the requests that are known from their records, and whose ends may still come
+    /// as events.
+    known: HashSet<u64>,
 }
 
 /// What has happened since it was last asked.
@@ -310,15 +349,13 @@ impl Live {
     /// Begins to follow the requests. Those that are in flight are known.
     pub(crate) fn start(machine: &Machine) -> Result<Self> {
         let mut live = Self {
+            machine: machine.clone(),
             trace: Trace::start(machine)?,
             joiner: Joiner::default(),
+            known: HashSet::new(),
         };
-        // Only now: what begins meanwhile is known twice rather than not at all. If it cannot be
-        // read, the ends of these requests say enough.
-        let in_flight = fs::read(machine.records("inflight")).unwrap_or_default();
-        for record in lines(&in_flight).filter_map(Record::parse) {
-            live.joiner.in_flight(&record);
-        }
+        // Only now: what begins meanwhile is known twice rather than not at all.
+        live.read_in_flight();
         Ok(live)
     }
 
@@ -335,16 +372,52 @@ impl Live {
     /// Returns what has happened, without waiting.
     pub(crate) fn news(&mut self) -> Result<News> {
         let mut news = News::default();
-        let joiner = &mut self.joiner;
+        let (joiner, known) = (&mut self.joiner, &mut self.known);
         news.change = self.trace.take(|item| match item {
-            Item::Event(event) => news.requests.extend(joiner.event(&event)),
+            Item::Event(event) => {
+                let request = joiner.event(&event);
+                news.requests
+                    .extend(request.filter(|request| !known.remove(&request.seq())));
+            }
             Item::Lost(number) => news.lost += number.unwrap_or(1),
         })?;
-        if news.change == Some(Change::Gone) {
-            // The next module counts its requests from 1 again.
-            self.joiner = Joiner::default();
+        match news.change {
+            Some(Change::Gone) => self.forget(),
+            Some(Change::Back { is_late: true }) => {
+                self.forget();
+                self.catch_up(&mut news.requests);
+            }
+            Some(Change::Back { is_late: false } | Change::Enabled) | None => (),
         }
         Ok(news)
+    }
+
+    /// Forgets the requests of a module: the next one counts from 1 again.
+    fn forget(&mut self) {
+        self.joiner = Joiner::default();
+        self.known.clear();
+    }
+
+    /// Adds the requests that returned before the events were enabled, by their records.
+    fn catch_up(&mut self, requests: &mut Vec<Request>) {
+        let recent = self.records("recent");
+        for record in lines(&recent).filter_map(Record::parse) {
+            self.known.insert(record.seq);
+            requests.push(Request::Whole(Box::new(record)));
+        }
+        self.read_in_flight();
+    }
+
+    /// Reads what is known of the requests in flight.
+    fn read_in_flight(&mut self) {
+        for record in lines(&self.records("inflight")).filter_map(Record::parse) {
+            self.joiner.in_flight(&record);
+        }
+    }
+
+    /// Returns the content of a file of records, or nothing: the events that come say enough.
+    fn records(&self, name: &str) -> Vec<u8> {
+        fs::read(self.machine.records(name)).unwrap_or_default()
     }
 }
 

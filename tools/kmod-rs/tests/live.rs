@@ -4,16 +4,23 @@
 
 #![expect(clippy::unwrap_used, reason = "What a test cannot do is a failure.")]
 
+use rustix::event::{poll, PollFd, PollFlags};
 use rustix::fs::{mknodat, FileType, Mode, CWD};
 use rustix::process::{kill_process, Pid, Signal};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kmod-rs");
+
+/// For how long anything is waited for. It comes in less than one second, but a machine can be busy.
+const LONGEST_WAIT: Duration = Duration::from_secs(180);
 
 /// The events of a request: SEQ, NAME and COMM stand for what is different.
 const BEGIN: &str = r#"-7       [001]  1.000000: request_begin: seq=SEQ name="NAME" wait=1 comm="c" uid=1000 loginuid=-1 userns=initial nspid=7 cgroup="/a.service" call_site="f" chain=-"#;
@@ -74,15 +81,19 @@ impl Machine {
         // Reading as well, so that it does not wait for a reader.
         let events = File::options().read(true).write(true).open(&fifo).unwrap();
         let mut child = self.command(arguments).spawn().unwrap();
-        Running {
+        let running = Running {
             out: BufReader::new(child.stdout.take().unwrap()),
+            errors: BufReader::new(child.stderr.take().unwrap()),
             instance: self.path(&format!(
                 "sys/kernel/tracing/instances/kmod-rs-{}",
                 child.id()
             )),
             child,
             events,
-        }
+        };
+        // Signals are caught by then.
+        await_content(&running.instance.join("events/kmod_rs/enable"), "1\n");
+        running
     }
 }
 
@@ -90,6 +101,7 @@ impl Machine {
 struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
+    errors: BufReader<ChildStderr>,
     events: File,
     instance: PathBuf,
 }
@@ -108,26 +120,70 @@ impl Running {
         }
     }
 
+    /// Returns the next line of its output.
     fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
+        next_line(&mut self.out)
     }
 
-    /// Ends it, and returns what is left of its output and of its error output.
+    /// Returns the next line of its error output.
+    fn error(&mut self) -> String {
+        next_line(&mut self.errors)
+    }
+
+    /// Ends it, and returns what is left of its output and of its error output. What has happened
+    /// before is in them.
     fn end(mut self, signal: Signal) -> (String, String) {
         let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
         let (mut out, mut error) = (String::new(), String::new());
         self.out.read_to_string(&mut out).unwrap();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut error)
-            .unwrap();
+        self.errors.read_to_string(&mut error).unwrap();
         assert_eq!(self.child.wait().unwrap().code(), Some(0), "{error}");
         (out, error)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A test that fails leaves it running.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn next_line<T: Read + AsFd>(reader: &mut BufReader<T>) -> String {
+    let mut line = Vec::new();
+    while line.last() != Some(&b'\n') {
+        if reader.buffer().is_empty() {
+            let mut fds = [PollFd::new(reader.get_ref(), PollFlags::IN)];
+            assert_ne!(
+                poll(&mut fds, LONGEST_WAIT.as_millis().try_into().unwrap()).unwrap(),
+                0,
+                "no line comes after {:?}",
+                String::from_utf8_lossy(&line)
+            );
+        }
+        let available = reader.fill_buf().unwrap();
+        if available.is_empty() {
+            break;
+        }
+        let end = available.iter().position(|&b| b == b'\n');
+        let length = end.map_or(available.len(), |at| at + 1);
+        line.extend_from_slice(&available[..length]);
+        reader.consume(length);
+    }
+    String::from_utf8(line).unwrap().trim_end().to_owned()
+}
+
+/// Waits until the file has this content.
+fn await_content(path: &Path, content: &str) {
+    let start = Instant::now();
+    while fs::read_to_string(path).ok().as_deref() != Some(content) {
+        assert!(
+            start.elapsed() < LONGEST_WAIT,
+            "{path:?} is not {content:?}"
+        );
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -153,16 +209,16 @@ fn watch_shows_requests_when_they_end() {
     watch.happen("b", &[BEGIN, END], 2, "second", "exit");
     watch.happen("a", &[DENIED, END], 1, "first", "denied");
     watch.happen("a", &[END], 9, "third", "loop");
-    let lines: Vec<_> = (0..3).map(|_| watch.line()).collect();
+    let (out, error) = watch.end(Signal::Int);
     snapbox::assert_eq(
         "\
 1.000000         second                exit      1000      c[7]                   -       -  status 1
 1.000000         first                 denied    1000      c[7]                   -       -  denied by autoload_mode 1
-1.000002         third                 loop      -         -                      -       -  began before",
-        lines.join("\n"),
+1.000002         third                 loop      -         -                      -       -  began before
+",
+        out,
     );
-    let (out, error) = watch.end(Signal::Int);
-    assert_eq!((out.as_str(), error.as_str()), ("", ""));
+    assert_eq!(error, "");
 }
 
 #[test]
@@ -174,10 +230,9 @@ fn watch_as_json_and_filtered() {
     watch.happen("x", &[END], 9, "b9", "exit");
     watch.happen("x", &[BEGIN, END], 2, r"b\xff", "exit");
     assert_eq!(
-        watch.line(),
+        watch.end(Signal::Term).0.trim_end(),
         r#"{"schema":1,"seq":2,"t":1.0,"name":"b\\xff","wait":1,"pid":7,"tgid":null,"comm":"c","uid":1000,"loginuid":null,"userns":"initial","nspid":7,"cgroup":"/a.service","call_site":"f","chain":null,"helper":null,"queue_us":null,"helper_us":null,"outcome":"exit","result":256,"modules":null,"path":null}"#
     );
-    watch.end(Signal::Term);
 }
 
 #[test]
@@ -188,10 +243,9 @@ fn watch_knows_what_was_in_flight() {
         "seq=5 t=0.500000 name=\"slow\" wait=1 pid=70 tgid=69 comm=\"mount\" uid=0 loginuid=- userns=initial nspid=70 cgroup=\"/\" call_site=\"f\" chain=- helper=9 queue_us=3 helper_us=- outcome=- result=- modules=- path=\"/sbin/modprobe\"\n",
     );
     let mut watch = machine.start(&["--monotonic", "watch", "--uid", "0"]);
-    watch.line();
     watch.happen("x", &[END], 5, "slow", "exit");
-    assert!(watch.line().contains("mount[70]"));
-    watch.end(Signal::Hup);
+    let (out, _) = watch.end(Signal::Hup);
+    assert!(out.contains("mount[70]"), "{out}");
 }
 
 #[test]
@@ -208,53 +262,102 @@ fn no_task_forges_a_line_or_writes_to_the_terminal() {
         "exit",
     );
     watch.happen("last", &[BEGIN, END], 3, "last", "exit");
-    let lines: Vec<_> = (0..3).map(|_| watch.line()).collect();
-    assert!(lines[0].contains("  true "), "{lines:?}");
-    assert!(lines[1].contains(r"  \x1b[2J\xe2\x80\xae  "), "{lines:?}");
-    assert!(lines[2].contains("  last "), "{lines:?}");
-    assert_eq!(watch.end(Signal::Int), (String::new(), String::new()));
+    let (out, error) = watch.end(Signal::Int);
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!((lines.len(), error.as_str()), (3, ""), "{out}");
+    assert!(lines[0].contains("  true "), "{out}");
+    assert!(lines[1].contains(r"  \x1b[2J\xe2\x80\xae  "), "{out}");
+    assert!(lines[2].contains("  last "), "{out}");
 }
 
 #[test]
 fn lost_events_and_an_unloaded_module_are_told() {
     let machine = Machine::new();
     let mut watch = machine.start(&["watch"]);
-    watch.line();
     watch.events.write_all(b"CPU:1 [LOST 12 EVENTS]\n").unwrap();
     watch.happen("x", &[BEGIN], 1, "old", "");
-    let mut errors = BufReader::new(watch.child.stderr.take().unwrap());
-    let mut error = || {
-        let mut line = String::new();
-        errors.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    };
     assert_eq!(
-        error(),
+        watch.error(),
         "kmod-rs: 12 events were lost, as they came too fast: requests are missing"
     );
 
-    let events = watch.instance.join("events/kmod_rs");
-    fs::rename(&events, watch.instance.join("gone")).unwrap();
+    let (events, gone) = (
+        watch.instance.join("events/kmod_rs"),
+        watch.instance.join("gone"),
+    );
+    fs::rename(&events, &gone).unwrap();
     assert_eq!(
-        error(),
+        watch.error(),
         "kmod-rs: kmod_rs is unloaded: waiting until it is loaded again"
     );
-    assert_eq!(read(&watch.instance.join("set_event")), ":mod:kmod_rs");
+    let set_event = watch.instance.join("set_event");
+    assert_eq!(read(&set_event), ":mod:kmod_rs\n");
 
-    fs::write(watch.instance.join("gone/enable"), "0\n").unwrap();
-    fs::rename(watch.instance.join("gone"), &events).unwrap();
-    assert_eq!(error(), "kmod-rs: kmod_rs is loaded again");
-    assert_eq!(read(&events.join("enable")), "1\n");
+    // The kernel forgets what it was told, and is told again.
+    fs::write(&set_event, "").unwrap();
+    await_content(&set_event, ":mod:kmod_rs\n");
+    fs::write(gone.join("enable"), "1\n").unwrap();
+    fs::rename(&gone, &events).unwrap();
+    assert_eq!(watch.error(), "kmod-rs: kmod_rs is loaded again");
     // It counts from 1 again, and what began before does not go on.
     watch.happen("x", &[END], 1, "new", "exit");
+    let (out, error) = watch.end(Signal::Int);
+    assert_eq!((out.lines().count(), error.as_str()), (2, ""), "{out}");
+    assert!(out.ends_with("began before\n"), "{out}");
+}
+
+#[test]
+fn what_returned_before_the_events_were_enabled_is_known_from_its_record() {
+    let machine = Machine::new();
+    let mut watch = machine.start(&["--monotonic", "watch"]);
+    watch.happen("x", &[BEGIN], 1, "old", "");
+    watch.happen("x", &[END], 3, "old", "exit");
+    assert!(watch.line().starts_with("TIME "));
     assert!(watch.line().ends_with("began before"));
 
     // Unloaded and loaded so fast that nobody has seen it.
-    fs::write(events.join("enable"), "0\n").unwrap();
-    assert_eq!(error(), "kmod-rs: kmod_rs is loaded again");
-    assert_eq!(read(&events.join("enable")), "1\n");
-    watch.child.stderr = Some(errors.into_inner());
-    watch.end(Signal::Int);
+    let record = |seq: u64, name: &str, outcome: &str| {
+        format!("seq={seq} t=0.500000 name=\"{name}\" wait=1 pid=70 tgid=69 comm=\"mount\" uid=0 loginuid=- userns=initial nspid=70 cgroup=\"/\" call_site=\"f\" chain=- helper=9 queue_us=3 helper_us=- outcome={outcome} result=- modules=- path=\"/sbin/modprobe\"\n")
+    };
+    let records = "sys/kernel/debug/kmod_rs";
+    machine.write(
+        &format!("{records}/recent"),
+        &(record(1, "first", "exit") + &record(2, "second", "exit")),
+    );
+    machine.write(&format!("{records}/inflight"), &record(3, "third", "-"));
+    fs::rename(
+        machine.path("sys/module/kmod_rs"),
+        machine.path("sys/module/old"),
+    )
+    .unwrap();
+    fs::create_dir(machine.path("sys/module/kmod_rs")).unwrap();
+    let enable = watch.instance.join("events/kmod_rs/enable");
+    fs::write(&enable, "0\n").unwrap();
+    assert_eq!(watch.error(), "kmod-rs: kmod_rs is loaded again");
+    assert_eq!(read(&enable), "1\n");
+    // The second returned after the events were enabled, and before the records were read.
+    watch.happen("x", &[END], 2, "second", "exit");
+    watch.happen("x", &[END], 3, "third", "exit");
+    watch.happen("x", &[END], 1, "first", "exit");
+
+    // Somebody else disables the events of the same module.
+    fs::write(&enable, "0\n").unwrap();
+    assert_eq!(
+        watch.error(),
+        "kmod-rs: the trace events were disabled by somebody: requests are missing"
+    );
+    assert_eq!(read(&enable), "1\n");
+    let (out, error) = watch.end(Signal::Int);
+    let names: Vec<_> = out
+        .lines()
+        .map(|line| line.split_whitespace().nth(1).unwrap())
+        .collect();
+    assert_eq!(
+        (names, error.as_str()),
+        (vec!["first", "second", "third"], ""),
+        "{out}"
+    );
+    assert!(out.lines().all(|line| line.contains("mount[70]")), "{out}");
 }
 
 #[test]
@@ -267,8 +370,7 @@ fn instances_of_dead_processes_are_removed() {
     machine.write("proc/222/comm", "kmod-rs\n");
     // The number has gone to another program.
     machine.write("proc/111/comm", "bash\n");
-    let mut watch = machine.start(&["watch"]);
-    watch.line();
+    let watch = machine.start(&["watch"]);
     assert!(!instances.join("kmod-rs-111").exists());
     for name in ["kmod-rs-222", "kmod-rs-x", "other-111"] {
         assert!(instances.join(name).exists(), "{name}");
@@ -342,7 +444,9 @@ fn journal_writes_what_went_wrong() {
     let mut journal = machine.start(&["journal"]);
     journal.happen("x", &[BEGIN, END], 1, "good", "nothing");
     journal.happen("x", &[BEGIN, DENIED, END], 2, r"bad\x0a\xff", "denied");
+    journal.end(Signal::Term);
     let mut buffer = [0; 8192];
+    socket.set_nonblocking(true).unwrap();
     let length = socket.recv(&mut buffer).unwrap();
     snapbox::assert_eq(
         r#"MESSAGE=request for bad\x0a\xff by c[7] uid 1000: denied, rule autoload_mode 1
@@ -367,5 +471,4 @@ KMOD_RS_RULE=autoload_mode 1
 "#,
         std::str::from_utf8(&buffer[..length]).unwrap(),
     );
-    journal.end(Signal::Term);
 }

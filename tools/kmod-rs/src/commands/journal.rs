@@ -27,8 +27,11 @@ pub(crate) fn run(cli: &Cli, machine: &Machine) -> Result {
     if !live.has_events() {
         eprintln!("kmod-rs: kmod_rs is not loaded: waiting until it is");
     }
-    while !interrupt.is_set() {
+    let mut is_last = false;
+    while !is_last {
         live.wait()?;
+        // What came before the signal is written.
+        is_last = interrupt.is_set();
         let news = live.news()?;
         for request in &news.requests {
             if let Some(entry) = entry::of(request) {

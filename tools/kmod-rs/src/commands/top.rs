@@ -124,6 +124,9 @@ impl Top {
     fn go_on(&mut self, machine: &Machine, dashboard: &mut Dashboard) -> Result<()> {
         if let Some(live) = &mut self.live {
             let news = live.news()?;
+            if matches!(news.change, Some(Change::Back { .. })) {
+                self.counted.clear();
+            }
             for request in &news.requests {
                 if !self.counted.remove(&request.seq()) {
                     dashboard.activity.add(request);
@@ -136,7 +139,8 @@ impl Top {
                     self.counted.clear();
                     dashboard.notice = Some(Change::Gone.notice().into());
                 }
-                Some(Change::Back) => dashboard.notice = None,
+                Some(Change::Back { .. }) => dashboard.notice = None,
+                Some(Change::Enabled) => dashboard.notice = Some(Change::Enabled.notice().into()),
                 None => (),
             }
         }

@@ -40,10 +40,13 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, filter: &cli::Filter) -> Result 
     if !cli.json {
         lines.titles(&mut out)?;
     }
-    while !interrupt.is_set() {
+    let mut is_last = false;
+    while !is_last {
         // What came is shown before it waits for more.
         out.flush()?;
         live.wait()?;
+        // What came before the signal is shown.
+        is_last = interrupt.is_set();
         let news = live.news()?;
         for request in &news.requests {
             match request {
@@ -58,6 +61,7 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, filter: &cli::Filter) -> Result 
             eprintln!("kmod-rs: {notice}");
         }
     }
+    out.flush()?;
     Ok(Status::Success)
 }
 
