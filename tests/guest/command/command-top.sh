@@ -9,7 +9,7 @@
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
-plan 19
+plan 20
 
 INSTANCES=$TRACING/instances
 export LANG=C.UTF-8
@@ -36,9 +36,10 @@ press() {
 	tmux send-keys "$@"
 }
 
-# is_restored: the prompt is there, and nothing else of top; what is typed is shown.
+# is_restored: the prompt is there, with the cursor, on the screen that was there before top.
 is_restored() {
-	tail -n 1 <(screen | grep .) | grep -q '^prompt>$' && not_on_screen 'q quit'
+	tail -n 1 <(screen | grep .) | grep -q '^prompt>$' && not_on_screen 'q quit' &&
+		[[ $(tmux display-message -p '#{cursor_flag} #{alternate_on}') == "1 0" ]]
 }
 
 no_instance() {
@@ -99,5 +100,8 @@ done
 pass "q, Escape and Ctrl-C restore the terminal"
 kill -TERM "$(pids_of kmod-rs)"
 holds "so does SIGTERM" await is_restored
+# tmux leaves out blanks at the end of a line.
+press "stty -a | grep -o ' -*echo '" Enter
+holds "what is typed is shown" await on_screen '^ echo$'
 tmux kill-server
 finish
