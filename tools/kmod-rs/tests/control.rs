@@ -126,6 +126,41 @@ Nothing is known to stand in the way.
 }
 
 #[test]
+fn doctor_knows_what_dkms_has_skipped() {
+    let root = machine(&[
+        ("/proc/sys/kernel/osrelease", "7.3.4+deb13-amd64\n"),
+        (
+            "/var/lib/kmod-rs-dkms/7.3.4+deb13-amd64/skipped",
+            "the package linux-source-7.3 is not installed, in version 7.3.4-1\n",
+        ),
+        (
+            "/var/lib/kmod-rs-dkms/7.3.5+deb13-amd64/skipped",
+            "the disk is full\x1b\n",
+        ),
+        ("/var/lib/kmod-rs-dkms/7.2.9+deb13-amd64/complete", "1\n"),
+        ("/proc/sys/kernel/modules_disabled", "0\n"),
+        ("/sys/kernel/tracing/enabled_functions", ""),
+    ]);
+    kmod_rs(&root).arg("doctor").assert().code(1).stdout_eq(
+        r#"ok       Linux 7.3.4+deb13-amd64 is supported
+unknown  the configuration of the kernel is nowhere to be found
+         -> install the package linux-image-7.3.4+deb13-amd64
+problem  kmod_rs is not installed for this kernel
+         -> install a package with it, or run "make" and "make install" in its sources; "kmod-rs on --file FILE" takes a file
+problem  DKMS has skipped Linux 7.3.4+deb13-amd64: the package linux-source-7.3 is not installed, in version 7.3.4-1
+         -> change that, and run "dkms autoinstall -k 7.3.4+deb13-amd64"
+unknown  DKMS has skipped Linux 7.3.5+deb13-amd64: the disk is full\x1b
+         -> change that, and run "dkms autoinstall -k 7.3.5+deb13-amd64"
+ok       the kernel loads and unloads modules
+ok       no other livepatch is in transition
+ok       nothing claims __request_module() for itself
+ok       kmod_rs is not loaded
+2 problems.
+"#,
+    );
+}
+
+#[test]
 fn doctor_on_a_machine_that_cannot() {
     let root = machine(&[
         ("/proc/sys/kernel/osrelease", "6.12.0\x1b+deb13-amd64\n"),

@@ -79,19 +79,38 @@ fn findings(machine: &Machine) -> Vec<Finding> {
     findings.extend(options(&release, config.as_deref()));
 
     let installed = Installed::find(machine, &release);
+    let skipped = skipped(machine);
+    let is_skipped = skipped.iter().any(|(kernel, _)| *kernel == release);
     findings.push(fits(&release, installed.as_ref(), machine.is_loaded()));
     match &installed {
         Some(installed) => {
             findings.push(versions(machine, installed));
             findings.push(signature(machine, installed));
         }
-        None if machine.is_loaded() => {}
+        None if machine.is_loaded() || is_skipped => {}
         None => {
             if let Some(name) = kernel_name(&release) {
                 findings.extend(build(machine, &release, &name, config.as_deref()));
             }
         }
     }
+
+    findings.extend(skipped.iter().filter_map(|(kernel, reason)| {
+        match *kernel == release {
+            true if installed.is_some() => None,
+            true => Some(Finding::problem(
+                "dkms",
+                not_built(kernel, reason),
+                mend(kernel),
+            )),
+            // It stands in the way of nothing until that kernel runs.
+            false => Some(Finding::unknown(
+                "dkms",
+                not_built(kernel, reason),
+                mend(kernel),
+            )),
+        }
+    }));
 
     findings.extend([
         check::modules_disabled(machine),
@@ -223,8 +242,11 @@ impl Installed {
             Some(line.trim_ascii().into())
         };
         let vermagic = value("vermagic")?;
+        let file = value("filename")?;
+        // What is below "/" begins with two slashes.
+        let begin = usize::from(file.as_bytes().starts_with(b"//"));
         Some(Self {
-            file: value("filename")?,
+            file: file.as_bytes()[begin..].into(),
             version: value("version").unwrap_or_default(),
             release: vermagic.as_bytes().split(|&b| b == b' ').next()?.into(),
             signer: value("signer").filter(|signer| !signer.as_bytes().is_empty()),
@@ -256,6 +278,31 @@ fn fits(release: &str, installed: Option<&Installed>, is_loaded: bool) -> Findin
              \"kmod-rs on --file FILE\" takes a file",
         ),
     }
+}
+
+/// Returns for which kernels DKMS was to build the module and has not, with the reasons, as
+/// scripts/dkms/pre-build.sh has written them.
+fn skipped(machine: &Machine) -> Vec<(String, Text)> {
+    const STATE: &str = "/var/lib/kmod-rs-dkms";
+    let kernels = machine.names(STATE).into_iter();
+    kernels
+        .filter_map(|kernel| {
+            let reason = machine.bytes(&format!("{STATE}/{kernel}/skipped"))?;
+            Some((kernel, reason.trim_ascii().into()))
+        })
+        .collect()
+}
+
+/// Says that DKMS has not built the module for a kernel, and why.
+fn not_built(kernel: &str, reason: &Text) -> String {
+    format!("DKMS has skipped Linux {}: {reason}", shown(kernel))
+}
+
+fn mend(kernel: &str) -> String {
+    format!(
+        "change that, and run \"dkms autoinstall -k {}\"",
+        shown(kernel)
+    )
 }
 
 /// Checks whether the version that is loaded is the one that is installed.
@@ -541,6 +588,11 @@ mod tests {
             sig_id:         PKCS#7\nsigner:         my modules\n";
         assert_eq!(
             Installed::parse(printed),
+            Some(installed(Some("my modules")))
+        );
+        let below_slash = String::from_utf8_lossy(printed).replace(" /lib", " //lib");
+        assert_eq!(
+            Installed::parse(below_slash.as_bytes()),
             Some(installed(Some("my modules")))
         );
         assert_eq!(Installed::parse(b"filename:       /x\n"), None);
