@@ -167,7 +167,8 @@ proptest! {
     fn no_table_has_it_raw(chosen in chosen(), number in any::<u64>(), width in prop::option::of(0usize..100)) {
         let record = Record::parse(&record_line(&chosen, number)).unwrap();
         let mut table = Table::new([("NAME", Align::Left), ("N", Align::Right), ("DETAIL", Align::Left)]);
-        let cells = || [Cell::from(&record.name), record.seq.into(), view::detail(&record).into()];
+        let detail = view::detail(&record);
+        let cells = || [Cell::from(&record.name), (&record.seq).into(), (&detail).into()];
         table.push(cells());
         table.push(cells());
         let mut out = Vec::new();

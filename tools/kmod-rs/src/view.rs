@@ -9,10 +9,11 @@ pub(crate) mod svg;
 pub(crate) mod table;
 pub(crate) mod top;
 
-use crate::model::record::{Outcome, Record};
+use crate::model::record::{Outcome, Record, Verdict};
 use crate::model::text::Text;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write;
 use std::io;
@@ -86,9 +87,12 @@ pub(crate) struct Took(pub(crate) Duration);
 
 impl fmt::Display for Took {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.width().is_some() {
+            return f.pad(&self.to_string());
+        }
         let micros = self.0.as_micros();
         let (value, unit) = match micros {
-            0..1_000 => return f.pad(&format!("{micros}us")),
+            0..1_000 => return write!(f, "{micros}us"),
             // From here on, three digits would be rounded up to the next unit.
             1_000..999_500 => (self.0.as_secs_f64() * 1e3, "ms"),
             _ => (self.0.as_secs_f64(), "s"),
@@ -98,7 +102,19 @@ impl fmt::Display for Took {
             ..99.95 => 1,
             _ => 0,
         };
-        f.pad(&format!("{value:.decimals$}{unit}"))
+        write!(f, "{value:.decimals$}{unit}")
+    }
+}
+
+/// Shows what is known, and `-` if it is not.
+pub(crate) struct OrDash<T>(pub(crate) Option<T>);
+
+impl<T: fmt::Display> fmt::Display for OrDash<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(known) => known.fmt(f),
+            None => f.pad("-"),
+        }
     }
 }
 
@@ -118,43 +134,64 @@ pub(crate) fn style(outcome: Option<&Outcome>) -> Style {
 /// Returns what a person wants to know of a record beside its outcome: the modules that came, the
 /// rule that denies it, the loop that it is part of, or how its helper ended.
 pub(crate) fn detail(record: &Record) -> String {
-    let join = |texts: &[Text], separator| {
-        let shown: Vec<_> = texts.iter().map(Text::to_string).collect();
-        shown.join(separator)
+    let mut detail = String::new();
+    let mut add = |part: fmt::Arguments<'_>| {
+        if !detail.is_empty() {
+            detail.push_str(", ");
+        }
+        // Writing to a string does not fail.
+        let _ = detail.write_fmt(part);
     };
-    let mut parts = Vec::new();
     if !record.modules.is_empty() {
-        let more = match record.more_modules {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        parts.push(join(&record.modules, " ") + &more);
+        let modules = Joined(&record.modules, " ");
+        match record.more_modules {
+            0 => add(format_args!("{modules}")),
+            more => add(format_args!("{modules} and {more} more")),
+        }
     }
     if let Some((module, verdict)) = &record.denied_module {
-        parts.push(format!("{module}: {} by {}", verdict.policy, verdict.rule));
+        let Verdict { policy, rule } = verdict;
+        add(format_args!("{module}: {policy} by {rule}"));
     } else if let Some(verdict) = record.verdict.as_ref().filter(|_| record.is_denial()) {
-        parts.push(format!("{} by {}", verdict.policy, verdict.rule));
+        add(format_args!("{} by {}", verdict.policy, verdict.rule));
     }
     match (&record.outcome, record.result) {
-        (Some(Outcome::Loop), _) => parts.push(join(&record.chain, " -> ")),
-        (Some(Outcome::Exit), Some(status)) => parts.push(format!("status {}", status / 256)),
-        (Some(Outcome::Signal), Some(status)) => parts.push(format!("signal {}", status & 0x7f)),
-        (Some(Outcome::Errno), Some(errno)) => {
-            parts.push(format!("errno {}", errno.unsigned_abs()))
+        (Some(Outcome::Loop), _) => add(format_args!("{}", Joined(&record.chain, " -> "))),
+        (Some(Outcome::Exit), Some(status)) => add(format_args!("status {}", status / 256)),
+        (Some(Outcome::Signal), Some(status)) => add(format_args!("signal {}", status & 0x7f)),
+        (Some(Outcome::Errno), Some(errno)) => add(format_args!("errno {}", errno.unsigned_abs())),
+        (None, _) => {
+            if let Some(pid) = record.helper {
+                add(format_args!("helper {pid}"));
+            }
         }
-        (None, _) => parts.extend(record.helper.map(|pid| format!("helper {pid}"))),
         _ => (),
     }
-    parts.join(", ")
+    detail
+}
+
+/// Shows texts with a separator between them.
+struct Joined<'a>(&'a [Text], &'static str);
+
+impl fmt::Display for Joined<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, text) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(self.1)?;
+            }
+            text.fmt(f)?;
+        }
+        Ok(())
+    }
 }
 
 /// What is shown in place of an outcome while there is none.
 pub(crate) const IN_FLIGHT: &str = "in-flight";
 
 /// Returns the word for how a request ended, or [`IN_FLIGHT`].
-pub(crate) fn ending(record: &Record) -> String {
+pub(crate) fn ending(record: &Record) -> Cow<'static, str> {
     match &record.outcome {
-        Some(outcome) => outcome.to_string(),
+        Some(outcome) => outcome.word(),
         None => IN_FLIGHT.into(),
     }
 }

@@ -12,7 +12,7 @@ use crate::model::record::Record;
 use crate::model::users::Users;
 use crate::view::clock::Clock;
 use crate::view::table::{Align, Cell, Table};
-use crate::view::{self, json, Screen, Took};
+use crate::view::{self, json, OrDash, Screen, Took};
 use serde_json::Map;
 use std::cmp::Reverse;
 use std::io::{self, BufWriter, Write};
@@ -65,17 +65,17 @@ fn table(requests: &[&Record], clock: &Clock<'_>, users: &Users) -> Table<8> {
         ("COMMAND", Align::Left),
         ("TIME", Align::Left),
     ]);
-    let took = |time: Option<Duration>| time.map_or("-".into(), |time| Took(time).to_string());
+    let took = |time: Option<Duration>| OrDash(time.map(Took));
     for record in requests {
         table.push([
-            took(record.took()).into(),
-            took(record.queue).into(),
-            took(record.helper_time).into(),
+            (&took(record.took())).into(),
+            (&took(record.queue)).into(),
+            (&took(record.helper_time)).into(),
             (&record.name).into(),
-            Cell::new(view::ending(record), view::style(record.outcome.as_ref())),
-            users.show(record.uid).into(),
-            format!("{}[{}]", record.comm, record.pid).into(),
-            clock.show(record.time).into(),
+            Cell::new(&view::ending(record), view::style(record.outcome.as_ref())),
+            (&users.show(record.uid)).into(),
+            (&format_args!("{}[{}]", record.comm, record.pid)).into(),
+            (&clock.show(record.time)).into(),
         ]);
     }
     table

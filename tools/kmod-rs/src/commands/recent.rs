@@ -11,7 +11,7 @@ use crate::model::record::Record;
 use crate::model::users::Users;
 use crate::view::clock::Clock;
 use crate::view::table::{Align, Cell, Table};
-use crate::view::{self, json, Screen, Took};
+use crate::view::{self, json, OrDash, Screen, Took};
 use serde_json::Map;
 use std::io::{self, Write};
 
@@ -70,17 +70,16 @@ fn table(records: &[&Record], clock: &Clock<'_>, users: &Users) -> Table<8> {
         ("HELPER", Align::Right),
         ("DETAIL", Align::Left),
     ]);
-    let took = |time: Option<_>| time.map_or_else(|| "-".into(), |time| Took(time).to_string());
     for record in records {
         table.push([
-            clock.show(record.time).into(),
+            (&clock.show(record.time)).into(),
             (&record.name).into(),
-            Cell::new(view::ending(record), view::style(record.outcome.as_ref())),
-            users.show(record.uid).into(),
-            format!("{}[{}]", record.comm, record.pid).into(),
-            took(record.queue).into(),
-            took(record.helper_time).into(),
-            view::detail(record).into(),
+            Cell::new(&view::ending(record), view::style(record.outcome.as_ref())),
+            (&users.show(record.uid)).into(),
+            (&format_args!("{}[{}]", record.comm, record.pid)).into(),
+            (&OrDash(record.queue.map(Took))).into(),
+            (&OrDash(record.helper_time.map(Took))).into(),
+            (&view::detail(record)).into(),
         ]);
     }
     table

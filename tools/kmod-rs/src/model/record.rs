@@ -4,6 +4,7 @@
 
 use super::fields::Fields;
 use super::text::Text;
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -144,17 +145,21 @@ impl Outcome {
             .find(|(_, known)| *known == word)
             .map_or_else(|| Self::Other(word.into()), |(outcome, _)| outcome.clone())
     }
+
+    /// Returns the word that stands for the outcome.
+    pub(crate) fn word(&self) -> Cow<'static, str> {
+        match self {
+            Self::Other(word) => word.to_string().into(),
+            _ => (Self::ALL.iter().find(|(outcome, _)| outcome == self))
+                .map_or("", |(_, word)| *word)
+                .into(),
+        }
+    }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Other(word) => word.fmt(f),
-            _ => match Self::ALL.iter().find(|(outcome, _)| outcome == self) {
-                Some((_, word)) => f.pad(word),
-                None => Ok(()),
-            },
-        }
+        f.pad(&self.word())
     }
 }
 

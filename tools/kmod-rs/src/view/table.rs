@@ -4,6 +4,8 @@
 
 use super::Screen;
 use anstyle::Style;
+use std::array;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
 /// The blanks between two columns.
@@ -19,25 +21,22 @@ pub(crate) enum Align {
     Right,
 }
 
-/// A text in a table.
-#[derive(Clone, Debug)]
-pub(crate) struct Cell {
+/// What becomes a text in a table.
+pub(crate) struct Cell<'a> {
     /// Printable ASCII characters only: see [`super::Shown`].
-    text: String,
+    text: &'a dyn fmt::Display,
     style: Style,
 }
 
-impl Cell {
+impl<'a> Cell<'a> {
     /// Creates a cell that is shown in a style where there are colours.
-    pub(crate) fn new(text: impl ToString, style: Style) -> Self {
-        let text = text.to_string();
-        debug_assert!(text.bytes().all(|b| matches!(b, b' '..=b'~')), "{text:?}");
+    pub(crate) fn new(text: &'a dyn fmt::Display, style: Style) -> Self {
         Self { text, style }
     }
 }
 
-impl<T: ToString> From<T> for Cell {
-    fn from(text: T) -> Self {
+impl<'a, T: fmt::Display> From<&'a T> for Cell<'a> {
+    fn from(text: &'a T) -> Self {
         Self::new(text, Style::new())
     }
 }
@@ -48,8 +47,10 @@ pub(crate) struct Table<const N: usize> {
     titles: [(&'static str, Align); N],
     /// The texts of all cells, row by row: there may be a million.
     text: String,
-    /// Where in `text` each cell ends, and its style.
-    cells: Vec<(usize, Style)>,
+    /// Where in `text` each cell ends.
+    ends: Vec<usize>,
+    /// The styles of the cells that have one, by their indices in `ends`.
+    styles: Vec<(usize, Style)>,
 }
 
 impl<const N: usize> Table<N> {
@@ -58,15 +59,23 @@ impl<const N: usize> Table<N> {
         Self {
             titles,
             text: String::new(),
-            cells: Vec::new(),
+            ends: Vec::new(),
+            styles: Vec::new(),
         }
     }
 
     /// Appends a row.
-    pub(crate) fn push(&mut self, row: [Cell; N]) {
+    pub(crate) fn push(&mut self, row: [Cell<'_>; N]) {
         for cell in row {
-            self.text.push_str(&cell.text);
-            self.cells.push((self.text.len(), cell.style));
+            let begin = self.text.len();
+            // Writing to a string does not fail.
+            let _ = write!(self.text, "{}", cell.text);
+            let text = &self.text[begin..];
+            debug_assert!(text.bytes().all(|b| matches!(b, b' '..=b'~')), "{text:?}");
+            if cell.style != Style::new() {
+                self.styles.push((self.ends.len(), cell.style));
+            }
+            self.ends.push(self.text.len());
         }
     }
 
@@ -85,17 +94,21 @@ impl<const N: usize> Table<N> {
     }
 
     /// Returns the rows: for each cell its text and its style.
-    fn rows(&self) -> impl Iterator<Item = impl Iterator<Item = (&str, Style)>> {
+    fn rows(&self) -> impl Iterator<Item = [(&str, Style); N]> {
         let mut begin = 0;
-        self.cells.chunks(N).map(move |row| {
-            let mut from = begin;
-            begin = row.last().map_or(begin, |(end, _)| *end);
-            row.iter().map(move |(end, style)| {
-                let text = &self.text[from..*end];
-                from = *end;
-                (text, *style)
+        let mut styles = self.styles.iter().peekable();
+        self.ends
+            .chunks_exact(N)
+            .enumerate()
+            .map(move |(row, ends)| {
+                array::from_fn(|column| {
+                    let text = &self.text[begin..ends[column]];
+                    begin = ends[column];
+                    let index = row * N + column;
+                    let style = styles.next_if(|(styled, _)| *styled == index);
+                    (text, style.map_or_else(Style::new, |(_, style)| *style))
+                })
             })
-        })
     }
 
     /// Returns the widths of the columns, of which the widest are cut to fit.
@@ -177,11 +190,15 @@ mod tests {
             ("WHAT", Align::Left),
         ]);
         table.push([
-            "a".into(),
-            1.into(),
-            Cell::new("red", AnsiColor::Red.on_default()),
+            (&"a").into(),
+            (&1).into(),
+            Cell::new(&"red", AnsiColor::Red.on_default()),
         ]);
-        table.push(["a-long-name-of-a-module".into(), 1000.into(), "".into()]);
+        table.push([
+            (&"a-long-name-of-a-module").into(),
+            (&1000).into(),
+            (&"").into(),
+        ]);
         let mut out = Vec::new();
         table
             .write(&mut out, &Screen { width, has_colours })
