@@ -88,7 +88,7 @@ pub(crate) struct Took(pub(crate) Duration);
 impl fmt::Display for Took {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.width().is_some() {
-            return f.pad(&self.to_string());
+            return f.pad(&Self(self.0).to_string());
         }
         let micros = self.0.as_micros();
         let (value, unit) = match micros {
