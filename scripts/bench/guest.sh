@@ -59,11 +59,11 @@ serve_by() {
 
 # --- Instructions ---------------------------------------------------------
 
-# measure_one ROW HOW: measure one of many calls in a row. HOW is as in kmod_bench.c.
+# measure_one ROW HOW [NAME]: measure one of many calls in a row. HOW is as in kmod_bench.c.
 measure_one() {
 	local took
 	exec {BENCH}<>/dev/kmod_bench || return
-	if printf '%s %s %s' "$2" "$REQUESTS" bench-exit >&"$BENCH" && read -r took <&"$BENCH"; then
+	if printf '%s %s %s' "$2" "$REQUESTS" "${3:-bench-exit}" >&"$BENCH" && read -r took <&"$BENCH"; then
 		figure "$1" $((took / REQUESTS))
 	else
 		wrong "a call of the kind \"$2\" did not return 0"
@@ -78,6 +78,22 @@ measure_rules() {
 	measure_one one-rules request
 	set_rule autoload_mode 0
 	set_rule autoload_deny $'\n'
+}
+
+# Measure sockets of a family whose module has come by a request, with and without its uses noted.
+measure_sockets() {
+	local module=vsock family=40
+	modprobe -qr "$module"
+	echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
+	ask w "net-pf-$family" >/dev/null
+	echo "$EXIT" >"$MODPROBE"
+	measure_one socket socket "$family"
+	[[ $WHO == rust ]] || return 0
+	echo 1 >"$KNOBS/track_use"
+	measure_one socket-noted socket "$family"
+	[[ $(field uses "/module=\"$module\"/" <"$RECORDS/autoloaded") -ge $REQUESTS ]] ||
+		wrong "the uses of $module are not noted"
+	echo 0 >"$KNOBS/track_use"
 }
 
 # load ARGUMENT...: run a load, and print how many nanoseconds it took. It must get only the answers
@@ -132,6 +148,7 @@ instructions() {
 			measure_one one-bare bare
 			measure_one one-request request
 			[[ $who == c ]] || measure_rules
+			measure_sockets
 			measure_tasks
 		done
 		serve_by rust records=0

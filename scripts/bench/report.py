@@ -40,6 +40,8 @@ ROWS = [
     ("one-over-bare", "one request / bare helper", NO_TARGET),
     ("one-rules", "one request, 100 patterns: instructions", NO_TARGET),
     ("one-rules-over", "one request: 100 patterns / no rules", at_most(1.02)),
+    ("socket", "a socket: instructions", NO_TARGET),
+    ("socket-noted", "a socket, track_use=1: instructions", NO_TARGET),
     ("tasks-1", "1 task: instructions per request", NO_TARGET),
     ("tasks-10", "10 tasks: instructions per request", NO_TARGET),
     ("tasks-100", "100 tasks: instructions per request", NO_TARGET),

@@ -9,6 +9,8 @@
  *	bare		call_usermodehelper() of the program that the parameter
  *			`program` names, with the arguments, the environment and the
  *			way to wait that request_module() would use
+ *	socket		socket(2) of the family whose number is NAME, type SOCK_STREAM, and
+ *			close(2)
  *
  * The write fails with EIO if a call returns anything but 0.
  *
@@ -18,10 +20,12 @@
  */
 #include <linux/fs.h>
 #include <linux/kmod.h>
+#include <linux/kstrtox.h>
 #include <linux/ktime.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/net.h>
 #include <linux/semaphore.h>
 #include <linux/uaccess.h>
 #include <linux/umh.h>
@@ -51,6 +55,17 @@ static int bench_bare(char *name)
 	char *argv[] = { program, "-q", "--", name, NULL };
 
 	return call_usermodehelper(program, argv, envp, UMH_WAIT_PROC | UMH_KILLABLE);
+}
+
+static int bench_socket(char *name)
+{
+	struct socket *socket;
+	int family, ret;
+
+	ret = kstrtoint(name, 10, &family) ?: sock_create(family, SOCK_STREAM, 0, &socket);
+	if (!ret)
+		sock_release(socket);
+	return ret;
 }
 
 static int bench_measure(int (*call)(char *name), int count, char *name)
@@ -83,6 +98,8 @@ static ssize_t bench_write(struct file *file, const char __user *buffer, size_t 
 		ret = bench_measure(bench_request, count, name);
 	else if (!strcmp(how, "bare"))
 		ret = bench_measure(bench_bare, count, name);
+	else if (!strcmp(how, "socket"))
+		ret = bench_measure(bench_socket, count, name);
 	else
 		ret = -EINVAL;
 	mutex_unlock(&bench_lock);
