@@ -145,6 +145,28 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Profiles(Profiles),
 
+    /// Show which modules could go again, and why the others stay
+    ///
+    /// These are the modules that came by a request. For each there is the name that was requested,
+    /// how long it is idle as far as that is known, and what speaks against unloading it. Nothing
+    /// is changed.
+    Idle(Idle),
+
+    /// Unload a module that came by a request and is not used any more; without --yes, say which
+    ///
+    /// A module goes if nothing that `kmod-rs idle` shows speaks against it, in two passes that are
+    /// --gap apart, and if no program in /etc/kmod-rs/autoclean.d says no. What modprobe unloads
+    /// with it is judged alike. There is at most one in each pass: run it again and again, as
+    /// kmod-rs-autoclean.timer does.
+    Autoclean(Autoclean),
+
+    /// Keep what was set in a module, and put it back when the module comes again
+    ///
+    /// For the modules that have a file MODULE.conf in /etc/kmod-rs/settings.d, which says what is
+    /// kept: parameters, sysctls, and what commands do.
+    #[command(subcommand)]
+    Settings(Settings),
+
     /// Write numbers for Prometheus, as the textfile collector of node_exporter reads them
     ///
     /// If kmod_rs is not loaded, kmod_rs_active is 0, and nothing else is there.
@@ -231,6 +253,64 @@ pub(crate) struct Enable {
     /// Replace a file that was changed by hand
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// What `idle` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Idle {
+    /// Show the modules that did not come by a request as well
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    #[command(flatten)]
+    pub(crate) times: Times,
+}
+
+/// What `autoclean` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Autoclean {
+    /// Do it, and log what went
+    #[arg(long)]
+    pub(crate) yes: bool,
+
+    #[command(flatten)]
+    pub(crate) times: Times,
+}
+
+/// What can be done with settings.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Settings {
+    /// Keep the settings of modules that are loaded
+    ///
+    /// They are kept in /var/lib/kmod-rs/settings. Parameters are written to /run/modprobe.d as
+    /// well, so that the module has them from its start when it is loaded again.
+    Save {
+        /// The names of the modules; - and _ are the same
+        #[arg(required = true, value_name = "MODULE")]
+        modules: Vec<String>,
+    },
+
+    /// Put the settings of modules back
+    ///
+    /// Parameters are written to /run/modprobe.d, for the next time that the module is loaded. If
+    /// it is loaded, its sysctls are set, and its command is run.
+    Restore {
+        /// The names of the modules; without any, all that have a file in /etc/kmod-rs/settings.d
+        #[arg(value_name = "MODULE")]
+        modules: Vec<String>,
+    },
+}
+
+/// How long a module has to be idle.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Times {
+    /// How long a module has to be idle: 30s, 10min, 2h [default: 10min, or as in autoclean.conf]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) idle: Option<String>,
+
+    /// How far apart the passes are that see it so [default: 1min, or as in autoclean.conf]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) gap: Option<String>,
 }
 
 /// What `metrics` takes.

@@ -2,9 +2,11 @@
 
 //! The subcommands, one file each.
 
+mod autoclean;
 mod blame;
 mod check;
 mod doctor;
+mod idle;
 mod journal;
 mod learn;
 mod metrics;
@@ -14,6 +16,7 @@ mod plot;
 mod profiles;
 mod recent;
 mod save;
+mod settings;
 mod status;
 mod top;
 mod watch;
@@ -35,6 +38,9 @@ pub(crate) fn run(cli: &Cli) -> Result {
         Command::Learn(arguments) => learn::run(cli, &machine, arguments),
         Command::Check(arguments) => check::run(cli, &machine, arguments),
         Command::Profiles(what) => profiles::run(cli, &machine, what),
+        Command::Idle(arguments) => idle::run(cli, &machine, arguments),
+        Command::Autoclean(arguments) => autoclean::run(cli, &machine, arguments),
+        Command::Settings(what) => settings::run(cli, &machine, what),
         Command::Metrics(arguments) => metrics::run(cli, &machine, arguments),
         Command::Recent(filter) => recent::run(cli, &machine, filter),
         Command::Status { probe } => status::run(cli, &machine, *probe),

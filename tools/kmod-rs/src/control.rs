@@ -352,7 +352,7 @@ fn apply_settings(machine: &Machine) -> std::result::Result<(), String> {
 }
 
 /// Returns a command of the administrator's.
-fn program<T: AsRef<std::ffi::OsStr>>(
+pub(crate) fn program<T: AsRef<std::ffi::OsStr>>(
     name: &str,
     arguments: impl IntoIterator<Item = T>,
 ) -> Command {
@@ -375,7 +375,10 @@ fn program<T: AsRef<std::ffi::OsStr>>(
 /// Runs the command. If it fails, returns the last line that it wrote to standard error.
 ///
 /// If the user interrupts meanwhile, the command is killed.
-fn run(command: &mut Command, interrupt: Option<&Interrupt>) -> std::result::Result<(), String> {
+pub(crate) fn run(
+    command: &mut Command,
+    interrupt: Option<&Interrupt>,
+) -> std::result::Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = command.spawn().map_err(|e| format!("{name}: {e}"))?;
     if let Some(interrupt) = interrupt {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel says, in `/dev/kmsg`.
+//! What the kernel says, in `/dev/kmsg`, and what it is told there.
 
 use crate::machine::Machine;
 use crate::model::text::Text;
@@ -45,6 +45,15 @@ impl Kmsg {
         }
         messages
     }
+}
+
+/// Adds a line to the log of the kernel, as a notice.
+pub(crate) fn write(machine: &Machine, line: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .open(machine.path("/dev/kmsg"))?;
+    // In one piece, as each write is a line.
+    io::Write::write_all(&mut file, format!("<5>{line}\n").as_bytes())
 }
 
 /// Returns the message of a record, if it is the kernel's and is about a module.

@@ -9,7 +9,9 @@
 //! - [`livepatch`] is in which state the livepatch is and what comes next, [`control`] takes the
 //!   steps, [`check`] is what stands in the way.
 //! - [`probe`] makes a request and finds out who serves it.
+//! - [`idle`] is which modules could go again, and why the others stay.
 //! - [`machine`] is where the files of this machine are.
+//! - [`settings`] is what was set in a module, and is put back when it comes again.
 //! - [`trace`] is where the trace events come from.
 //!
 //! A subcommand reads a [`model`], decides, and gives it to a [`view`]. What decides is pure, so
@@ -23,12 +25,14 @@ mod failure;
 mod file;
 #[cfg(test)]
 mod hostile;
+mod idle;
 mod interrupt;
 mod kmsg;
 mod livepatch;
 mod machine;
 mod model;
 mod probe;
+mod settings;
 mod sysctl;
 mod trace;
 mod view;

@@ -82,6 +82,13 @@ impl Shown<'_> {
     }
 }
 
+/// Returns bytes as one word of a log line, as the module writes it: a blank and a double quote, too,
+/// are `\xNN`.
+pub(crate) fn word(bytes: &[u8]) -> String {
+    let shown = Shown(bytes).to_string();
+    shown.replace('"', "\\x22").replace(' ', "\\x20")
+}
+
 /// Shows how long something took, with three digits: `334us`, `12.3ms`, `2.27s`, `1000s`.
 pub(crate) struct Took(pub(crate) Duration);
 
@@ -226,5 +233,6 @@ mod tests {
             Shown(hostile).to_string(),
             r"\x1b[2J\xe2\x80\xae\xc3\xa9\x5c \xc2\x9b"
         );
+        assert_eq!(word(b"a \"b\"\\"), r"a\x20\x22b\x22\x5c");
     }
 }

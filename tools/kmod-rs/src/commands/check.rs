@@ -15,8 +15,10 @@ use crate::model::text::Text;
 use crate::model::users::Users;
 use crate::view::{json, Shown};
 use serde_json::Map;
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -29,16 +31,47 @@ const ASK: &str = r#"printf %s "$0" >&0"#;
 
 /// Asks the module, and shows its answer.
 pub(crate) fn run(cli: &Cli, machine: &Machine, arguments: &Check) -> Result {
+    let file = open(machine)?;
+    let users = Users::read(machine);
+    let child = child(machine, arguments, &users)?;
+    let (line, answer) = ask(file, arguments.name.as_bytes(), child)?;
+    let mut out = io::stdout().lock();
+    match cli.json {
+        true => json::write_fields(&mut out, &line, &Map::new())?,
+        false => writeln!(out, "{}", answer.sentence(&users))?,
+    }
+    Ok(match answer.is_denial() {
+        true => Status::Error,
+        false => Status::Success,
+    })
+}
+
+/// Returns whether the rules let an ordinary user ask for a name, who has no capabilities. Whether
+/// they are enforced does not matter.
+pub(crate) fn ordinary_user_may_ask(machine: &Machine, name: &Text) -> Result<bool> {
+    let mut child = Command::new("setpriv");
+    child.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    child.args(["--inh-caps=-all", "--bounding-set=-all"]);
+    child.args(["sh", "-c", ASK]);
+    child.arg(OsStr::from_bytes(name.as_bytes()));
+    let (_, answer) = ask(open(machine)?, name.as_bytes(), Some(child))?;
+    Ok(!answer.is_denial())
+}
+
+/// Opens the file by which the module is asked.
+fn open(machine: &Machine) -> Result<File> {
     let path = machine.path("/proc/kmod_rs/check");
     if machine.is_loaded() && !machine.is_active() {
         let sentence = "kmod_rs does not serve requests, so no rules count: run \"kmod-rs on\"";
         return Err(Failure::new(Status::NotActive, sentence));
     }
     let opened = OpenOptions::new().read(true).write(true).open(&path);
-    let mut file = opened.map_err(|e| machine.explain(&path, &e))?;
-    let users = Users::read(machine);
-    let child = child(machine, arguments, &users)?;
-    let name = arguments.name.as_bytes();
+    opened.map_err(|e| machine.explain(&path, &e))
+}
+
+/// Asks for a name, or has the child ask. Returns the line that the module answers with, and what it
+/// means.
+fn ask(mut file: File, name: &[u8], child: Option<Command>) -> Result<(Vec<u8>, Answer)> {
     match child {
         Some(child) => ask_by(child, &file),
         None => file.write(name).map(drop),
@@ -47,23 +80,14 @@ pub(crate) fn run(cli: &Cli, machine: &Machine, arguments: &Check) -> Result {
         let sentence = format!("the rules cannot be asked of {}: {e}", Shown(name));
         Failure::new(Status::Error, sentence)
     })?;
-
     let mut line = Vec::new();
     file.read_to_end(&mut line)?;
-    let line = line.trim_ascii_end();
-    let answer = Answer::parse(line).ok_or_else(|| {
+    line.truncate(line.trim_ascii_end().len());
+    let answer = Answer::parse(&line).ok_or_else(|| {
         let sentence = "kmod_rs gives an answer of another form: use the kmod-rs of its version";
         Failure::new(Status::Error, sentence)
     })?;
-    let mut out = io::stdout().lock();
-    match cli.json {
-        true => json::write_fields(&mut out, line, &Map::new())?,
-        false => writeln!(out, "{}", answer.sentence(&users))?,
-    }
-    Ok(match answer.is_denial() {
-        true => Status::Error,
-        false => Status::Success,
-    })
+    Ok((line, answer))
 }
 
 /// Returns the child that asks, if it is not this program itself.
