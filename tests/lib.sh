@@ -651,6 +651,22 @@ unload_others() {
 	done
 }
 
+# --- Modules in use -------------------------------------------------------
+
+# keep_up ARGUMENT...: has /kmod_rs/keep use a module until let_go.
+keep_up() {
+	: >/tmp/kept
+	/kmod_rs/keep "$@" <&"$SILENCE" >/tmp/kept 2>&1 8>&- 9>&- &
+	KEPT=$!
+	await grep -qx ready /tmp/kept
+}
+
+let_go() {
+	kill "$KEPT"
+	wait "$KEPT" 2>/dev/null
+	rm -f /tmp/kept
+}
+
 # --- The kernel -----------------------------------------------------------
 
 # has_option CONFIG_...: true if the kernel was built with this option.
