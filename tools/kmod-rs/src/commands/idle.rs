@@ -15,7 +15,7 @@ use crate::model::lines;
 use crate::model::record::Record;
 use crate::model::text::Text;
 use crate::view::table::{Align, Cell, Table};
-use crate::view::{json, Screen, Took};
+use crate::view::{json, OrDash, Screen, Shown, Took};
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -172,14 +172,12 @@ fn table(judgements: &[Judgement]) -> Table<6> {
         };
         let autoload = it.autoload.as_ref();
         table.push([
-            Text::from(it.module.as_str()).into(),
-            autoload.map_or("-".into(), |it| (&it.name).into()),
-            it.idle.map_or("-".into(), |idle| Took(idle).into()),
-            autoload
-                .and_then(|it| it.uses)
-                .map_or("-".into(), Cell::from),
-            Cell::new(verdict, style),
-            why(it).into(),
+            (&Shown(it.module.as_bytes())).into(),
+            (&OrDash(autoload.map(|it| &it.name))).into(),
+            (&OrDash(it.idle.map(Took))).into(),
+            (&OrDash(autoload.and_then(|it| it.uses))).into(),
+            Cell::new(&verdict, style),
+            (&why(it)).into(),
         ]);
     }
     table
