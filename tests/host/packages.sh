@@ -44,5 +44,7 @@ for deb in *.deb; do
 done
 same "root/usr/lib/modules/$RELEASE/updates/kmod-rs.ko" "$OUT/kmod-rs.ko"
 "$TOP/scripts/command.sh" --program
-same root/usr/bin/kmod-rs "$TOP/out/kmod-rs"
+# As dh_strip does.
+in_sysroot strip --remove-section=.comment --remove-section=.note -o kmod-rs.stripped "$TOP/out/kmod-rs"
+same root/usr/bin/kmod-rs kmod-rs.stripped
 ls -l ./*.deb
