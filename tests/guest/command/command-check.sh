@@ -72,4 +72,5 @@ done
 give_back
 matches "after giving back" "$(said kmod-rs check x)" "^[34] kmod-rs: kmod_rs (does not serve|is not loaded)"
 
+rmdir "/sys/fs/cgroup$A" "/sys/fs/cgroup${A%/*}"
 finish

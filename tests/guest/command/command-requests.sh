@@ -83,4 +83,6 @@ umount /tmp/full
 patch off
 is "the same without the module" "$(kmod-rs recent --json --from /tmp/records)" "$(</tmp/live)"
 
+rm -rf "$SAID" /tmp/live /tmp/records /tmp/full
+rmdir /sys/fs/cgroup/test.slice/mnt.service /sys/fs/cgroup/test.slice
 finish

@@ -9,7 +9,7 @@
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
-plan 20
+plan 21
 
 INSTANCES=$TRACING/instances
 export LANG=C.UTF-8
@@ -100,6 +100,7 @@ done
 pass "q, Escape and Ctrl-C restore the terminal"
 kill -TERM "$(pids_of kmod-rs)"
 holds "so does SIGTERM" await is_restored
+holds "and no instance is left" await no_instance
 # tmux leaves out blanks at the end of a line.
 press "stty -a | grep -o ' -*echo '" Enter
 holds "what is typed is shown" await on_screen '^ echo$'

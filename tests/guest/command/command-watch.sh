@@ -168,4 +168,5 @@ end_watch INT
 is "Ctrl-C ends it well" "$STATUS $(ls "$INSTANCES")" "0 "
 
 matches "for root only" "$(as_nobody kmod-rs watch 2>&1; echo $?)" 'run this as root.1$'
+rm -f /tmp/watch /tmp/watch.errors
 finish
