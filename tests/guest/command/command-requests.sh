@@ -74,11 +74,11 @@ kmod-rs recent --json >/tmp/live
 holds "saved" kmod-rs save /tmp/records
 is "for its owner alone" "$(stat -c %a /tmp/records)" 600
 mkdir /tmp/full
-mount -t tmpfs -o size=4k none /tmp/full
-: >/tmp/full/old
+mount -t tmpfs -o size=8k none /tmp/full
+echo old >/tmp/full/old
 dd if=/dev/zero of=/tmp/full/filler bs=4k 2>/dev/null
 says "a full disk" 1 '^kmod-rs: cannot write /tmp/full/old: No space left' save /tmp/full/old
-is "leaves what was there" "$(cd /tmp/full && stat -c '%n %s' -- *)" $'filler 4096\nold 0'
+is "leaves what was there" "$(ls -A /tmp/full) $(</tmp/full/old)" $'filler\nold old'
 umount /tmp/full
 patch off
 is "the same without the module" "$(kmod-rs recent --json --from /tmp/records)" "$(</tmp/live)"

@@ -9,7 +9,7 @@
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
-plan 21
+plan 22
 
 INSTANCES=$TRACING/instances
 export LANG=C.UTF-8
@@ -30,6 +30,11 @@ on_screen() {
 
 not_on_screen() {
 	! on_screen "$1"
+}
+
+# Prints how many lines have colours.
+coloured() {
+	tmux capture-pane -p -e | grep -Ec $'\e\\[[0-9;]*(3|4|9|10)[0-9][;m]'
 }
 
 press() {
@@ -59,7 +64,7 @@ terminal 'NO_COLOR=1 kmod-rs top'
 holds "what was before is shown" await on_screen '^exit-1 +1 +0 +1 .* exit$'
 matches "the machine" "$(screen | head -n 1)" "kmod-rs top - .*, Linux $(uname -r | sed 's/+/[+]/'), kmod_rs [0-9.]+"
 matches "the keys" "$(screen | tail -n 1)" '^q quit  Tab table '
-is "without colours" "$(tmux capture-pane -p -e | grep -Ec $'\e\\[[0-9;]*(3|4|9|10)[0-9][;m]')" 0
+is "without colours" "$(coloured)" 0
 is "it has an instance" "$(find "$INSTANCES" -mindepth 1 -maxdepth 1 | wc -l)" 1
 
 for i in 2 2 2 3; do
@@ -98,6 +103,7 @@ for end in q Escape C-c; do
 	await on_screen 'q quit'
 done
 pass "q, Escape and Ctrl-C restore the terminal"
+holds "it has colours without NO_COLOR" eval '(($(coloured) > 0))'
 kill -TERM "$(pids_of kmod-rs)"
 holds "so does SIGTERM" await is_restored
 holds "and no instance is left" await no_instance
