@@ -130,9 +130,14 @@ struct Busy {
     right: f64,
 }
 
-/// The time axis: the times in which there are requests, without long idle times between them.
+/// The time axis: the times in which there are requests, without long idle times between them. The
+/// scale is the same everywhere, so that the lengths of bars can be compared.
 #[derive(Debug, PartialEq)]
-struct Axis(Vec<Busy>);
+struct Axis {
+    parts: Vec<Busy>,
+    /// Pixels for each second.
+    scale: f64,
+}
 
 impl Axis {
     /// Returns the axis for these times, each with a beginning and an end, in the order of the
@@ -158,49 +163,50 @@ impl Axis {
         }
 
         let total: f64 = kept.iter().map(|(begin, end)| end - begin).sum();
+        let scale = match total > 0.0 {
+            true => AXIS / total,
+            // There are moments only.
+            false => LEAST / 0.001,
+        };
         let mut left = 0.0;
         let parts = kept.into_iter().map(|(begin, end)| {
-            let share = if total > 0.0 {
-                (end - begin) / total
-            } else {
-                1.0
-            };
-            let right = left + (share * AXIS).max(LEAST);
+            let right = left + ((end - begin) * scale).max(LEAST);
             let part = Busy {
                 begin,
-                // A moment has a width, too.
-                end: end.max(begin + 0.001),
+                end,
                 left,
                 right,
             };
             left = right + GAP;
             part
         });
-        Self(parts.collect())
+        Self {
+            parts: parts.collect(),
+            scale,
+        }
     }
 
     /// Returns where a time is.
     fn x(&self, time: f64) -> f64 {
-        let part = self.0.iter().rev().find(|part| part.begin <= time);
-        match part.or(self.0.first()) {
+        let part = self.parts.iter().rev().find(|part| part.begin <= time);
+        match part.or(self.parts.first()) {
             Some(part) => {
-                let share = (time - part.begin) / (part.end - part.begin);
-                part.left + share.clamp(0.0, 1.0) * (part.right - part.left)
+                let time = time.clamp(part.begin, part.end);
+                part.left + (time - part.begin) * self.scale
             }
             None => 0.0,
         }
     }
 
     fn width(&self) -> f64 {
-        self.0.last().map_or(LEAST, |part| part.right)
+        self.parts.last().map_or(LEAST, |part| part.right)
     }
 
     /// Returns the marks: where they are, and what they say.
     fn marks(&self) -> Vec<(f64, String)> {
         let mut marks = Vec::new();
-        for part in &self.0 {
-            let pixels = (part.right - part.left) / (part.end - part.begin);
-            let (step, decimals) = step(MARKS / pixels);
+        let (step, decimals) = step(MARKS / self.scale);
+        for part in &self.parts {
             let first = (part.begin / step).ceil();
             let mut times = (0..)
                 .map(|i| (first + f64::from(i)) * step)
@@ -255,6 +261,15 @@ impl Columns {
             axis: time_at + MARGIN,
         }
     }
+
+    fn titles(&self, svg: &mut String) -> fmt::Result {
+        let y = TOP - 8;
+        writeln!(
+            svg,
+            r#"<text x="{MARGIN}" y="{y}">name</text><text x="{}" y="{y}">requester</text><text x="{}" y="{y}">outcome</text><text class="end" x="{}" y="{y}">took</text>"#,
+            self.requester, self.outcome, self.time,
+        )
+    }
 }
 
 fn indent(row: &Row<'_>) -> usize {
@@ -303,8 +318,9 @@ pub(crate) fn plot(header: &Header, rows: &[Row<'_>]) -> Result<String, fmt::Err
 .bar {{ stroke: #222222; stroke-width: 0.5 }} .queue {{ fill: url(#queue) }} .gap {{ stroke: #777777; stroke-dasharray: 1 3 }}</style>
 <rect width="100%" height="100%" fill="#ffffff"/>"##
     )?;
-    heading(&mut svg, header, rows)?;
+    heading(&mut svg, header, rows, axis.parts.len() > 1)?;
     grid(&mut svg, &axis, columns.axis, rows.len())?;
+    columns.titles(&mut svg)?;
     for (index, row) in rows.iter().enumerate() {
         bar(
             &mut svg,
@@ -319,8 +335,8 @@ pub(crate) fn plot(header: &Header, rows: &[Row<'_>]) -> Result<String, fmt::Err
     Ok(svg)
 }
 
-/// Writes the title, and what the colours mean that are used.
-fn heading(svg: &mut String, header: &Header, rows: &[Row<'_>]) -> fmt::Result {
+/// Writes the title, and what the colours and the dotted lines mean that are used.
+fn heading(svg: &mut String, header: &Header, rows: &[Row<'_>], has_gaps: bool) -> fmt::Result {
     writeln!(
         svg,
         r#"<text class="title" x="{MARGIN}" y="28">Requests for kernel modules</text>
@@ -345,6 +361,13 @@ fn heading(svg: &mut String, header: &Header, rows: &[Row<'_>]) -> fmt::Result {
         )?;
         x += 18 + CHARACTER * label.len() + MARGIN;
     }
+    if has_gaps {
+        let (line, text) = (x + 6, x + 18);
+        writeln!(
+            svg,
+            r#"<line class="gap" x1="{line}" y1="56" x2="{line}" y2="72"/><text x="{text}" y="68">an idle time is left out</text>"#,
+        )?;
+    }
     Ok(())
 }
 
@@ -358,7 +381,7 @@ fn grid(svg: &mut String, axis: &Axis, left: usize, rows: usize) -> fmt::Result 
             TOP + ROW * row
         )?;
     }
-    for two in axis.0.windows(2) {
+    for two in axis.parts.windows(2) {
         let x = left as f64 + (two[0].right + two[1].left) / 2.0;
         writeln!(
             svg,
@@ -450,17 +473,29 @@ mod tests {
     #[test]
     fn long_idle_times_are_cut_out() {
         let axis = Axis::new([(10.0, 12.0), (11.0, 20.0), (24.0, 30.0), (9000.0, 9020.0)]);
-        assert_eq!(axis.0.len(), 2);
-        assert_eq!((axis.0[0].begin, axis.0[0].end), (10.0, 30.0));
-        assert_eq!(axis.x(20.0), axis.0[0].right / 2.0);
-        assert_eq!(axis.x(5000.0), axis.0[0].right);
-        assert_eq!(axis.x(9000.0), axis.0[0].right + GAP);
+        let [first, second] = axis.parts[..] else {
+            panic!("{axis:?}");
+        };
+        assert_eq!((first.begin, first.end), (10.0, 30.0));
+        assert_eq!(axis.x(20.0), first.right / 2.0);
+        assert_eq!(axis.x(5000.0), first.right);
+        assert_eq!(axis.x(9000.0), first.right + GAP);
+        assert_eq!(second.left, first.right + GAP);
+    }
+
+    #[test]
+    fn a_second_is_as_long_everywhere() {
+        let axis = Axis::new([(10.2, 10.7), (100.0, 150.0)]);
+        let second = |from| axis.x(from + 0.5) - axis.x(from);
+        assert!((second(10.2) - second(100.0)).abs() < 1e-9);
+        assert_eq!(axis.parts[0].right, LEAST);
+        assert_eq!(axis.marks()[0], (0.0, "10.2 s".into()));
     }
 
     #[test]
     fn of_many_idle_times_the_longest_are_cut_out() {
         let times = (1..=100).map(|i| (f64::from(i * i * 10), f64::from(i * i * 10 + 1)));
-        assert_eq!(Axis::new(times).0.len(), GAPS + 1);
+        assert_eq!(Axis::new(times).parts.len(), GAPS + 1);
     }
 
     #[test]
@@ -477,7 +512,7 @@ mod tests {
             ["3.5 s", "4.0 s", "4.5 s", "5.0 s", "5.5 s", "6.0 s", "6.5 s", "7.0 s"]
         );
         assert_eq!(labels(0.0, 40.0)[1], "5 s");
-        assert_eq!(labels(5.0, 5.0)[0], "5.0000 s");
+        assert_eq!(labels(5.0, 5.0)[0], "5.000 s");
     }
 
     #[test]
