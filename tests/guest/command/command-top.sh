@@ -37,6 +37,10 @@ coloured() {
 	tmux capture-pane -p -e | grep -Ec $'\e\\[[0-9;]*(3|4|9|10)[0-9][;m]'
 }
 
+is_coloured() {
+	(($(coloured) > 0))
+}
+
 press() {
 	tmux send-keys "$@"
 }
@@ -103,7 +107,7 @@ for end in q Escape C-c; do
 	await on_screen 'q quit'
 done
 pass "q, Escape and Ctrl-C restore the terminal"
-holds "it has colours without NO_COLOR" eval '(($(coloured) > 0))'
+holds "it has colours without NO_COLOR" is_coloured
 kill -TERM "$(pids_of kmod-rs)"
 holds "so does SIGTERM" await is_restored
 holds "and no instance is left" await no_instance
