@@ -258,7 +258,8 @@ impl Columns {
             requester: requester_at,
             outcome: outcome_at,
             time: time_at,
-            axis: time_at + MARGIN,
+            // There is room for half a mark.
+            axis: time_at + 3 * MARGIN,
         }
     }
 
