@@ -12,6 +12,7 @@
 #
 # usage: [KERNEL="NAME..."] deb.sh            make them
 #        [KERNEL="NAME..."] deb.sh --in DIR   build them in DIR, and leave all that is made there
+#        deb.sh --sources DIR                 only copy the files that git does not ignore to DIR
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -80,9 +81,13 @@ main() {
 	local work=$CACHE/packages
 	RELEASES=()
 	case ${1:-} in
+	--sources)
+		copy_sources "$2"
+		return
+		;;
 	--in) work=$(realpath -m -- "$2") ;;
 	"") ;;
-	*) die 'usage: [KERNEL="NAME..."] deb.sh [--in DIR]' ;;
+	*) die 'usage: [KERNEL="NAME..."] deb.sh [--in DIR | --sources DIR]' ;;
 	esac
 	take_lock
 	# shellcheck disable=SC2086 # A list of words.

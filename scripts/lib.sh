@@ -31,7 +31,7 @@ PACKAGES=(
 	clang lld llvm pahole flex bison bc kmod lz4 openssl python3
 	libelf-dev libssl-dev libxxhash-dev libdw-dev
 	# The virtual machine, and what goes into it.
-	qemu-system-x86 cpio dracut-install xfsprogs strace
+	qemu-system-x86 qemu-utils ovmf sbsigntool cpio dracut-install xfsprogs strace
 	bash-static busybox-static coreutils debianutils diffutils findutils gawk grep
 	iproute2 libcap2-bin mount procps sed util-linux xz-utils zstd
 	# Checks of the sources, and of what the command makes.

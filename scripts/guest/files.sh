@@ -23,6 +23,12 @@ make_module() {
 	"$TOP/scripts/build.sh" --in "$OUT" W=1
 }
 
+# sign_module FILE KEY CERTIFICATE: make the file of the module and a signature.
+sign_module() {
+	cp "$OUT/kmod-rs.ko" "$1"
+	"$TOP/scripts/sign.sh" "$@"
+}
+
 make_test_modules() {
 	cp --update --preserve=timestamps "$TOP"/tests/modules/* "$OUT/modules/"
 	with_tools make --no-print-directory -C "$KDIR" M="$OUT/modules" modules

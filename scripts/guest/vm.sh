@@ -28,10 +28,18 @@
 # nanosecond, and time in which nothing runs is left out.
 #
 # usage: vm.sh [--shell] [--icount] [--timeout SECONDS] [--disk IMAGE] [--device DEVICE]
-#              [--nic MODEL] KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]
+#              [--nic MODEL] [--secure-boot VARIABLES] KERNEL-DIRECTORY OVERLAY WORK
+#              [KERNEL ARGUMENTS...]
+#        vm.sh --installed DISK ... KERNEL-DIRECTORY WORK [KERNEL ARGUMENTS...]
 #
 # Each --disk, --device and --nic adds one of these to QEMU's machine. If OVERLAY has an /init, it
-# is run instead of init.sh.
+# is run instead of init.sh. What the guest writes to disks is forgotten.
+#
+# With --installed, the system is the one on DISK, a qcow2, which keeps what the guest writes. It
+# boots with the initrd.img of KERNEL-DIRECTORY, to which nothing is added.
+#
+# With --secure-boot, the machine has a firmware with Secure Boot, which keeps its variables in the
+# file VARIABLES. It boots the vmlinuz only if that is signed with a key in these variables.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -39,6 +47,7 @@ set -euo pipefail
 
 CPUS=2
 MEMORY=4096
+FIRMWARE=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd
 
 # Does a kernel boot under KVM? It panics because it has no root file system, and then QEMU ends. If
 # KVM does not work, the kernel does not get that far.
@@ -103,14 +112,37 @@ timing() {
 	fi
 }
 
+# make_initrd KERNEL-DIRECTORY OVERLAY FILE
+make_initrd() {
+	[[ -e $2/init ]] || cp "$TOP/scripts/guest/init.sh" "$2/init"
+	# The kernel unpacks one archive after the other.
+	{
+		cat "$1/guest.cpio"
+		(cd "$2" && find . -print0 | in_sysroot cpio --null --create --format=newc --owner=0:0 --quiet)
+	} >"$3"
+}
+
 main() {
-	local shell="" icount="" timeout=3600 more=() kernel overlay work accel timing qemu
+	local shell="" icount="" installed="" timeout=3600 machine=q35 more=()
+	local kernel initrd work accel timing qemu
 	while [[ ${1:-} == --* ]]; do
 		case $1 in
 		--shell) shell=1 ;;
 		--icount) icount=1 ;;
 		--timeout)
 			timeout=$2
+			shift
+			;;
+		--installed)
+			installed=1
+			more+=(-drive "file=$2,format=qcow2,if=virtio")
+			shift
+			;;
+		--secure-boot)
+			machine+=,smm=on
+			more+=(-global "driver=cfi.pflash01,property=secure,value=on"
+				-drive "file=$FIRMWARE,format=raw,if=pflash,unit=0,readonly=on"
+				-drive "file=$2,format=raw,if=pflash,unit=1")
 			shift
 			;;
 		--disk)
@@ -129,18 +161,19 @@ main() {
 		esac
 		shift
 	done
-	(($# >= 3)) ||
-		die "usage: vm.sh [OPTIONS] KERNEL-DIRECTORY OVERLAY WORK [KERNEL ARGUMENTS...]"
-	kernel=$(realpath -- "$1") overlay=$2 work=$3
-	shift 3
-
-	mkdir -p "$work"
-	[[ -e $overlay/init ]] || cp "$TOP/scripts/guest/init.sh" "$overlay/init"
-	# The kernel unpacks one archive after the other.
-	{
-		cat "$kernel/guest.cpio"
-		(cd "$overlay" && find . -print0 | in_sysroot cpio --null --create --format=newc --owner=0:0 --quiet)
-	} >"$work/initrd"
+	(($# >= (installed ? 2 : 3))) ||
+		die "usage: vm.sh [OPTIONS] KERNEL-DIRECTORY [OVERLAY] WORK [KERNEL ARGUMENTS...]"
+	kernel=$(realpath -- "$1")
+	if [[ $installed ]]; then
+		work=$2 initrd=$kernel/initrd.img
+		shift 2
+		mkdir -p "$work"
+	else
+		work=$3 initrd=$3/initrd
+		mkdir -p "$work"
+		make_initrd "$kernel" "$2" "$initrd"
+		shift 3
+	fi
 
 	accel=$(once accelerator accelerator "$kernel")
 	if [[ $icount ]]; then
@@ -149,9 +182,9 @@ main() {
 	timing=$(timing "$accel" "$icount")
 	timing=${timing//$'\n'/ }
 	# shellcheck disable=SC2206 # Several words, all ours.
-	qemu=(qemu-system-x86_64 -machine q35 -accel $accel -smp "$CPUS" -m "$MEMORY"
+	qemu=(qemu-system-x86_64 -machine "$machine" -accel $accel -smp "$CPUS" -m "$MEMORY"
 		-display none -no-reboot -nodefaults
-		-kernel "$kernel/vmlinuz" -initrd "$work/initrd"
+		-kernel "$kernel/vmlinuz" -initrd "$initrd"
 		-drive "file=$KERNELS/xfs.img,format=raw,if=virtio,snapshot=on" "${more[@]}"
 		-append "console=ttyS0 $timing panic=-1 oops=panic loglevel=7 ${shell:+quiet kmod_rs.shell }$*")
 	if [[ $shell ]]; then

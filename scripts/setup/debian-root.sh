@@ -10,7 +10,15 @@
 #
 # Neither disk is ever written to. Changes that a test needs are in the initramfs of its boot.
 #
-# usage: debian-root.sh NAME    NAME is what KERNEL= takes
+# With --installed, make one on which Debian's packages can be installed, as on any machine:
+#
+#   $CACHE/kernels/NAME/installed/root.img      a Debian 13 with apt, pages and this kernel as a
+#       package, an ext4 labelled `debian`. It mounts a file system labelled `test` as /kmod_rs,
+#       runs the program `run` that is there, and reboots when that has ended
+#   $CACHE/kernels/NAME/installed/{vmlinuz,initrd.img}  its kernel, and the initramfs that Debian's
+#       scripts made for it
+#
+# usage: debian-root.sh [--installed] NAME    NAME is what KERNEL= takes
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -30,6 +38,10 @@ DEBIAN_PACKAGES="systemd,systemd-sysv,udev,dbus,kmod,nftables,iproute2,procps,ga
 # start them, tests do.
 DEBIAN_PACKAGES+=",openvpn,iwd,bluez,charon-systemd"
 DAEMONS="openvpn iwd bluetooth strongswan"
+
+# The system with the kernel as a package, which needs more than trixie has.
+INSTALLED_PACKAGES="apt,systemd,systemd-sysv,udev,dbus,kmod,procps,mount,man-db,tmux,initramfs-tools"
+INSTALLED_PACKAGES+=",linux-base/trixie-backports"
 
 # image LABEL SIZE DIRECTORY FILE
 image() {
@@ -52,8 +64,36 @@ finish_system() {
 	EOT
 }
 
-# Print the commands that make the image. They read the system as an archive from standard input.
-# The cache cannot have files of an ordinary user's namespace, so the image goes to standard output.
+# Print the commands that finish the system with the kernel as a package. From then on, what is
+# installed there has its pages, and comes from what the tests bring.
+finish_installed() {
+	cat <<-EOT
+		set -e
+		cd "\$1"
+		rm -f etc/apt/sources.list etc/apt/sources.list.d/* etc/apt/apt.conf.d/99mmdebstrap \
+			etc/dpkg/dpkg.cfg.d/99mmdebstrap etc/resolv.conf
+		echo debian >etc/hostname
+		printf 'LABEL=debian / ext4 defaults 0 0\nLABEL=test /kmod_rs ext4 ro 0 0\n' >etc/fstab
+		mkdir -p kmod_rs etc/systemd/system/multi-user.target.wants
+		ln -s kmod_rs/selftests selftests
+		ln -s ../run-test.service etc/systemd/system/multi-user.target.wants/
+		cat >etc/systemd/system/run-test.service <<-'END'
+			[Unit]
+			Description=Run a test, with its output on the result channel, and reboot
+			After=multi-user.target
+
+			[Service]
+			Type=exec
+			StandardOutput=file:/dev/hvc0
+			StandardError=inherit
+			ExecStart=sh -c 'stty raw -echo <&1; /kmod_rs/run; systemctl --no-block reboot'
+		END
+	EOT
+}
+
+# image_of_archive SIZE: print the commands that make the image. They read the system as an archive
+# from standard input. The cache cannot have files of an ordinary user's namespace, so the image goes
+# to standard output.
 image_of_archive() {
 	cat <<-EOT
 		set -e
@@ -62,23 +102,41 @@ image_of_archive() {
 		mkdir "\$directory/root"
 		tar -C "\$directory/root" -x --exclude='./dev/*'
 		$(declare -f image)
-		image debian 2G "\$directory/root" "\$directory/image"
+		image debian $1 "\$directory/root" "\$directory/image"
 		cat "\$directory/image"
 	EOT
 }
 
-make_root() {
+# make_image FILE SIZE PACKAGES HOOK: make a Debian 13 with these packages as an image. The commands
+# of the hook finish it.
+make_image() {
 	local mode=root in_namespace=()
 	if ((EUID != 0)); then
 		mode=unshare
 		in_namespace=(mmdebstrap --unshare-helper)
 	fi
+	make_debian trixie - "$3" --variant=essential --mode="$mode" --format=tar \
+		--customize-hook="$4" |
+		"${in_namespace[@]}" bash -c "$(image_of_archive "$2")" |
+		dd of="$1" bs=1M iflag=fullblock conv=sparse status=none
+}
+
+make_root() {
 	remove "$DEBIAN"
 	mkdir -p "$DEBIAN"
-	make_debian trixie - "$DEBIAN_PACKAGES" --variant=essential --mode="$mode" --format=tar \
-		--customize-hook="$(finish_system)" |
-		"${in_namespace[@]}" bash -c "$(image_of_archive)" |
-		dd of="$DEBIAN/root.img" bs=1M iflag=fullblock conv=sparse status=none
+	make_image "$DEBIAN/root.img" 2G "$DEBIAN_PACKAGES" "$(finish_system)"
+}
+
+# make_installed DIRECTORY RELEASE PACKAGES
+make_installed() {
+	local directory=$1 release=$2 name
+	remove "$directory"
+	mkdir -p "$directory"
+	make_image "$directory/root.img" 4G "$3" "$(finish_installed)"
+	for name in vmlinuz initrd.img; do
+		debugfs -R "dump /boot/$name-$release $directory/$name" "$directory/root.img"
+		[[ -s $directory/$name ]]
+	done
 }
 
 make_modules() {
@@ -87,23 +145,41 @@ make_modules() {
 	mv "$directory/modules.img.part" "$directory/modules.img"
 }
 
+# need_image DIRECTORY RECIPE MESSAGE COMMAND...: make what is in the directory, unless it is there.
+need_image() {
+	local directory=$1 recipe=$2
+	! is_complete "$directory" "$recipe" || return 0
+	need_helpers mke2fs=e2fsprogs debugfs=e2fsprogs
+	need_subids
+	need_space 4000 "the disk with Debian 13"
+	step "${@:3}"
+	echo "$recipe" >"$directory/complete"
+}
+
 main() {
-	local release recipe
-	(($# == 1)) || die "usage: debian-root.sh NAME, with NAME one of: $SUPPORTED"
+	local installed="" release version packages directory
+	if [[ ${1:-} == --installed ]]; then
+		installed=1
+		shift
+	fi
+	(($# == 1)) || die "usage: debian-root.sh [--installed] NAME, with NAME one of: $SUPPORTED"
 	check_name "$1"
 	cd "$TOP"
 	take_lock
 	[[ -f $KERNELS/$1/complete ]] ||
 		die "kernel $1 is not set up yet: run scripts/setup/prepare.sh $1 first"
 	release=$(readlink "$KERNELS/$1")
-	recipe="$DEBIAN_PACKAGES $(finish_system | cksum)"
-	if ! is_complete "$DEBIAN" "$recipe"; then
-		need_helpers mke2fs=e2fsprogs
-		need_subids
-		need_space 2500 "the disk with Debian 13"
-		step "making the disk with Debian 13" make_root
-		echo "$recipe" >"$DEBIAN/complete"
+	if [[ $installed ]]; then
+		version=$(sed -n 's/^version=//p' "$KERNELS/$1/info")
+		packages="$INSTALLED_PACKAGES,linux-image-$release"
+		directory=$KERNELS/$release/installed
+		need_image "$directory" "$packages $version $(finish_installed | cksum)" \
+			"making the disk with Debian 13 and kernel $release" \
+			make_installed "$directory" "$release" "$packages"
+		return
 	fi
+	need_image "$DEBIAN" "$DEBIAN_PACKAGES $(finish_system | cksum)" \
+		"making the disk with Debian 13" make_root
 	[[ $KERNELS/$release/modules.img -nt $KERNELS/$release/complete ]] ||
 		step "making the disk with the modules of kernel $release" make_modules \
 			"$KERNELS/$release"
