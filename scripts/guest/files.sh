@@ -110,7 +110,7 @@ new_overlay() {
 	cp "$TOP"/tests/*.sh "$TOP"/tests/{guest/*,long}/*.sh "$OUT"/{kmod-rs,not-post-linked}.ko \
 		"$OUT"/modules/*.ko "$OUT"/programs/* "$TOP"/Documentation/admin-guide.rst \
 		"$OVERLAY/kmod_rs/"
-	cp -r "$TOP"/Documentation/{sysctl.d,modules-load.d} "$OVERLAY/kmod_rs/"
+	cp -r "$TOP"/Documentation/{sysctl.d,modules-load.d,examples} "$OVERLAY/kmod_rs/"
 	cp "$KDIR/include/config/auto.conf" "$OVERLAY/kmod_rs/kernel.config"
 	unit_tests >"$OVERLAY/kmod_rs/unit-tests"
 	knobs >"$OVERLAY/kmod_rs/knobs"

@@ -8,6 +8,6 @@ set -euo pipefail
 . "$(dirname "$0")/../../scripts/lib.sh"
 
 cd "$TOP"
-mapfile -t scripts < <(find scripts tests debian -name '*.sh'; echo .ci/run)
+mapfile -t scripts < <(find scripts tests debian -name '*.sh'; printf "%s\n" .ci/run Documentation/examples/request-route)
 in_sysroot shellcheck --external-sources --source-path=SCRIPTDIR --source-path=. \
 	--source-path=tests "${scripts[@]}"
