@@ -226,7 +226,11 @@ impl Pass<'_> {
             }
         }
         let autoload = self.autoload(&module);
-        let sampled = self.samples.since(&module);
+        let is_quiet =
+            (self.modules.get(&module)).is_some_and(|it| it.references == it.holders.len() as u64);
+        let sampled = autoload
+            .filter(|_| is_quiet)
+            .and_then(|it| self.samples.since(it));
         Judgement {
             idle: (autoload.and_then(|it| it.idle))
                 .or(sampled.map(|since| self.now.saturating_sub(since))),
@@ -269,7 +273,7 @@ impl Pass<'_> {
         if !self.rules.denied_may_go && !(self.may_ask)(&it.name) {
             reasons.push(Reason::new(Word::Firewall, &it.name));
         }
-        reasons.extend(self.times(name, it));
+        reasons.extend(self.times(it));
         reasons
     }
 
@@ -309,7 +313,7 @@ impl Pass<'_> {
     }
 
     /// Returns what is missing until a module has been idle for long enough.
-    fn times(&self, name: &str, it: &Autoload) -> Option<Reason> {
+    fn times(&self, it: &Autoload) -> Option<Reason> {
         let Rules { idle, gap, .. } = *self.rules;
         if let Some(exact) = it.idle.filter(|exact| *exact < idle) {
             return Some(Reason::new(Word::Used, format!("{} ago", Took(exact))));
@@ -322,7 +326,7 @@ impl Pass<'_> {
         if needed.is_zero() {
             return None;
         }
-        let Some(since) = self.samples.since(name) else {
+        let Some(since) = self.samples.since(it) else {
             return Some(Reason::new(Word::Waiting, "seen idle in no pass before"));
         };
         let seen = self.now.saturating_sub(since);

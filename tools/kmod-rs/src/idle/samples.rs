@@ -37,15 +37,22 @@ struct Sample {
 }
 
 impl Sample {
-    fn of(it: &Autoload, module: &str, now: Duration) -> Self {
+    fn of(it: &Autoload, module: &str, since: Duration) -> Self {
         Self {
             module: module.to_owned(),
             seq: it.seq,
             time: it.time,
             again: it.again,
             uses: it.uses,
-            since: now,
+            since,
         }
+    }
+
+    /// Returns since when it was seen idle, if this is the same module, and nobody has used it or
+    /// asked for it since.
+    fn of_same(&self, it: &Autoload) -> Option<Duration> {
+        let same = Self::of(it, &super::name_of(it), self.since);
+        (same == *self).then_some(self.since)
     }
 
     fn parse(line: &[u8]) -> Option<Self> {
@@ -93,24 +100,15 @@ impl Samples {
             if !is_idle {
                 continue;
             }
-            let mut sample = Sample::of(it, &name, now);
-            let same = |old: &&Sample| {
-                Sample {
-                    since: now,
-                    ..(*old).clone()
-                } == sample
-            };
-            if let Some(since) = before.iter().find(same).map(|old| old.since) {
-                sample.since = since.min(now);
-            }
-            self.samples.push(sample);
+            let since = before.iter().find_map(|old| old.of_same(it));
+            let since = since.unwrap_or(now).min(now);
+            self.samples.push(Sample::of(it, &name, since));
         }
     }
 
     /// Returns since when all passes have seen a module idle.
-    pub(crate) fn since(&self, module: &str) -> Option<Duration> {
-        let sample = self.samples.iter().find(|it| it.module == module)?;
-        Some(sample.since)
+    pub(crate) fn since(&self, it: &Autoload) -> Option<Duration> {
+        self.samples.iter().find_map(|sample| sample.of_same(it))
     }
 
     /// Returns what the file has.
@@ -181,7 +179,7 @@ mod tests {
             let mut samples = Samples::read(fake.machine());
             samples.see(&modules, &[autoload(line)], now);
             samples.write(fake.machine()).unwrap();
-            samples.since("xfs")
+            samples.since(&autoload(line))
         };
         assert_eq!(pass(at(100), XFS), Some(at(100)));
         assert_eq!(pass(at(160), XFS), Some(at(100)));
@@ -190,6 +188,9 @@ mod tests {
             pass(at(200), &XFS.replace("again=4", "again=5")),
             Some(at(200))
         );
+        // What is read later is of the same module.
+        let samples = Samples::read(fake.machine());
+        assert_eq!(samples.since(&autoload(XFS)), None);
         // It is another one.
         assert_eq!(pass(at(300), &XFS.replace("t=8.3", "t=8.4")), Some(at(300)));
         assert_eq!(
@@ -228,7 +229,7 @@ mod tests {
             let mut samples = Samples::default();
             let modules = Modules::read(fake.machine()).unwrap();
             samples.see(&modules, &[autoload(XFS)], at(1));
-            assert_eq!(samples.since("xfs"), None, "{loaded}");
+            assert_eq!(samples.since(&autoload(XFS)), None, "{loaded}");
         }
     }
 
