@@ -44,7 +44,7 @@ MODULES=(
 	# socket families, protocols, network devices
 	af_alg algif_aead algif_hash algif_rng algif_skcipher
 	can can_raw dccp bluetooth netlink_diag phonet rds sctp tipc vsock_loopback
-	dummy tun ip_set ip_tables ip6_tables arp_tables nf_tables pppox
+	dummy tun bridge ip_set ip_tables iptable_filter ip6_tables arp_tables nf_tables pppox
 	# what has modules of its own that the kernel requests (tests/programs/vectors)
 	atm ib_core inet_diag l2tp_netlink team tls 9p hfs hfsplus jfs udf
 	act_ife cls_basic em_text sch_ingress af_key esp6 xfrm_user
