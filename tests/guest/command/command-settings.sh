@@ -86,18 +86,18 @@ chmod +x /tmp/event
 busybox uevent /tmp/event 8>&- 9>&- &
 LISTENER=$!
 await grep -q -E " 15 +$LISTENER " /proc/net/netlink
-rounds=$(often 5) late=()
+rounds=$(often 5) after=()
 for ((i = 1; i <= rounds; i++)); do
 	go
 	rm -f /tmp/put-back
 	come >/dev/null
 	answered=${EPOCHREALTIME/./}
 	await test -s /tmp/put-back
-	late+=($((($(</tmp/put-back) - answered) / 1000)))
+	after+=($((($(</tmp/put-back) - answered) / 1000)))
 	[[ $(values) == "$set" ]] || fail "round $i" "$(values)"
 done
 is "the rest comes by an event" "$(values)" "$set"
-ktap_print_msg "so many ms after the answer: ${late[*]}"
+ktap_print_msg "so many ms after the answer: ${after[*]}"
 kill "$LISTENER"
 wait "$LISTENER" 2>/dev/null
 
