@@ -84,7 +84,7 @@ holds "sorted by name" await first_is exit-1
 press r
 holds "the other way round" await first_is 'exit-4[^ ]*'
 press Tab
-holds "askers" await on_screen '^ +0 \\x1b\[2J\\x0ax +/ '
+holds "requesters" await on_screen '^ +0 \\x1b\[2J\\x0ax +/ '
 
 tmux resize-window -x 120 -y 30
 holds "a wider window has more columns" await on_screen " AGO *$"

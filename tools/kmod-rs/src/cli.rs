@@ -95,7 +95,7 @@ pub(crate) enum Command {
     /// end. What others trace is left alone. It goes on when kmod_rs is unloaded and loaded again.
     Watch(Filter),
 
-    /// Show what is going on: names, askers, outcomes, times and slots, until `q`
+    /// Show what is going on: names, requesters, outcomes, times and slots, until `q`
     ///
     /// What the module remembers is shown first; then the trace events of kmod_rs tell of each
     /// request. If there are no trace events, the records are read each second.

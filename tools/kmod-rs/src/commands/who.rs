@@ -190,8 +190,8 @@ impl Answer<'_> {
             Origin::Live(it, _) => {
                 let (time, seq, name) = (clock.show(it.time), it.seq, &it.name);
                 writeln!(out, "{module} came at {time} by request {seq}, for {name}")?;
-                let asker = asker(&it.comm, it.pid, it.uid, users);
-                labelled(out, "asked by", asker)?;
+                let requester = requester(&it.comm, it.pid, it.uid, users);
+                labelled(out, "asked by", requester)?;
             }
             Origin::Past(it) => {
                 let since = match self.presence {
@@ -206,7 +206,7 @@ impl Answer<'_> {
                     "{module} came by request {}, for {}{since}",
                     it.seq, it.name
                 )?;
-                labelled(out, "asked by", asker(&it.comm, it.pid, it.uid, users))?;
+                labelled(out, "asked by", requester(&it.comm, it.pid, it.uid, users))?;
             }
         }
         match (origin, origin.record()) {
@@ -338,7 +338,7 @@ impl Answer<'_> {
     }
 }
 
-fn asker(comm: &Text, pid: u32, uid: u32, users: &Users) -> String {
+fn requester(comm: &Text, pid: u32, uid: u32, users: &Users) -> String {
     format!("{comm}[{pid}], user {}", users.show(uid))
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Requests added up: by name, by asker, by outcome.
+//! Requests added up: by name, by requester, by outcome.
 
 use super::live::Request;
 use super::record::{Outcome, Record};
@@ -10,11 +10,11 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
-/// How many names, and how many askers, are told apart. Users choose names and cgroups, so there
+/// How many names, and how many requesters, are told apart. Users choose names and cgroups, so there
 /// may be any number. If there are more, those of which nothing was heard for longest are forgotten.
 const MOST: usize = 8192;
 
-/// What all requests of a name, an asker or an outcome have added up to.
+/// What all requests of a name, a requester or an outcome have added up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sum {
     pub(crate) requests: u64,
@@ -34,13 +34,13 @@ pub(crate) struct Sum {
 
 /// Who makes requests.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Asker {
+pub(crate) struct Requester {
     pub(crate) uid: u32,
     pub(crate) comm: Text,
     pub(crate) cgroup: Option<Text>,
 }
 
-impl From<&Record> for Asker {
+impl From<&Record> for Requester {
     fn from(record: &Record) -> Self {
         Self {
             uid: record.uid,
@@ -56,14 +56,14 @@ pub(crate) struct Activity {
     pub(crate) all: Sum,
     pub(crate) names: HashMap<Text, Sum>,
     /// Requests whose beginning was not seen are in none of them.
-    pub(crate) askers: HashMap<Asker, Sum>,
+    pub(crate) requesters: HashMap<Requester, Sum>,
     pub(crate) outcomes: HashMap<Outcome, Sum>,
 }
 
 /// By what sums are sorted; first comes what is greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// By the name, the asker or the outcome; first comes the smallest.
+    /// By the name, the requester or the outcome; first comes the smallest.
     Key,
     Requests,
     Denied,
@@ -108,7 +108,7 @@ impl Activity {
             last: record.time,
             outcome: Some(outcome.clone()),
         };
-        add(&mut self.askers, &record.into(), &sum);
+        add(&mut self.requesters, &record.into(), &sum);
         self.add_sum(&record.name, outcome, &sum);
     }
 
@@ -211,7 +211,7 @@ pub(crate) mod tests {
             }
         );
         assert_eq!((activity.all.denied, activity.all.failed), (1, 1));
-        assert_eq!(activity.askers.len(), 2);
+        assert_eq!(activity.requesters.len(), 2);
         assert_eq!(activity.outcomes[&Outcome::Exit].failed, 1);
     }
 

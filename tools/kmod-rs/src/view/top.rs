@@ -25,7 +25,7 @@ const WIDE: u16 = 110;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tab {
     Names,
-    Askers,
+    Requesters,
     Outcomes,
     InFlight,
 }
@@ -33,7 +33,7 @@ enum Tab {
 impl Tab {
     const ALL: [(Self, &'static str); 4] = [
         (Self::Names, "Names"),
-        (Self::Askers, "Askers"),
+        (Self::Requesters, "Requesters"),
         (Self::Outcomes, "Outcomes"),
         (Self::InFlight, "In flight"),
     ];
@@ -302,7 +302,7 @@ impl Dashboard {
         let is_wide = area.width >= WIDE;
         let (columns, rows) = match self.tab {
             Tab::Names => self.names(),
-            Tab::Askers => self.askers(is_wide),
+            Tab::Requesters => self.requesters(is_wide),
             Tab::Outcomes => self.outcomes(),
             Tab::InFlight => self.in_flight(),
         };
@@ -381,7 +381,7 @@ impl Dashboard {
         (columns, rows.collect())
     }
 
-    fn askers(&self, is_wide: bool) -> (Vec<Column>, Vec<Vec<String>>) {
+    fn requesters(&self, is_wide: bool) -> (Vec<Column>, Vec<Vec<String>>) {
         let mut columns = vec![
             Column::right("UID", 6, Some(Order::Key)),
             Column::left("COMM", 15, None),
@@ -391,12 +391,12 @@ impl Dashboard {
             },
         ];
         columns.extend(Self::sums(is_wide));
-        let rows = sorted(&self.activity.askers, self.order, self.is_reversed);
-        let rows = rows.into_iter().map(|(asker, sum)| {
-            let cgroup = asker.cgroup.as_ref();
+        let rows = sorted(&self.activity.requesters, self.order, self.is_reversed);
+        let rows = rows.into_iter().map(|(requester, sum)| {
+            let cgroup = requester.cgroup.as_ref();
             let mut cells = vec![
-                asker.uid.to_string(),
-                asker.comm.to_string(),
+                requester.uid.to_string(),
+                requester.comm.to_string(),
                 cgroup.map_or("-".into(), ToString::to_string),
             ];
             cells.extend(self.cells_of(sum, is_wide));
@@ -582,7 +582,7 @@ mod tests {
                 "requests 14 (5/s)  loaded 1  nothing 0  failed 1  denied 2  loops 0  timeouts 0",
                 "slots 1 of 50  helpers 1  waiting 0  kept 0",
                 "half below: queue 1.02ms helper 1.02ms   99% below: queue 1.02ms helper 2.05ms",
-                "[Names]  Askers   Outcomes   In flight",
+                "[Names]  Requesters   Outcomes   In flight",
                 "NAME                       REQS*  DENIED  FAILED   QUEUE  HELPER   AGO OUTCOME",
                 "net-pf-38                      2       2       0     5us  3.00ms   99s denied",
                 "fs-xfs                         1       0       0     5us  1.00ms  101s loaded",
@@ -602,7 +602,7 @@ mod tests {
         assert_eq!(
             shown(&mut dashboard, 80, 24)[4..7],
             [
-                " Names  [Askers]  Outcomes   In flight",
+                " Names  [Requesters]  Outcomes   In flight",
                 "   UID COMM            CGROUP                       REQS*  DENIED  FAILED   AGO",
                 "  1000 mount           /system.slice/x.service          4       2       1   98s",
             ]
