@@ -6,6 +6,7 @@
 # the rules are locked.)
 #
 # Needs: CONFIG_IO_URING CONFIG_TMPFS_XATTR
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 76
