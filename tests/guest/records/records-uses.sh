@@ -76,8 +76,9 @@ user=$!
 ) &
 remover=$!
 for ((i = 0; i < rounds; i++)); do
-	echo $((i % 2)) >"$TRACK"
+	echo 0 >"$TRACK"
 	cat "$AUTOLOADED" >/dev/null
+	echo 1 >"$TRACK"
 done
 touch /tmp/enough
 wait "$user" "$remover"
