@@ -16,6 +16,7 @@ struct file;
 struct inode;
 struct module;
 struct notifier_block;
+struct tracepoint;
 
 typedef void kmod_rs_use_probe(void *data, struct module *module, unsigned long ip);
 
@@ -75,6 +76,9 @@ int kmod_rs_module_use_attach(kmod_rs_use_probe *got, kmod_rs_use_probe *put,
 			      void *data);		/* module_use.rs */
 void kmod_rs_module_use_detach(kmod_rs_use_probe *got, kmod_rs_use_probe *put,
 			       void *data);		/* module_use.rs */
+
+/* C, called from C. */
+struct tracepoint *kmod_rs_find_tracepoint(const char *name); /* trace.c */
 
 /* Assembler (ksyms.S), called from Rust: private symbols of the kernel. */
 int kmod_rs_security_kernel_module_request(char *name);	/* security.rs */

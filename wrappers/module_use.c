@@ -8,33 +8,11 @@
  * tracepoint_synchronize_unregister() waits for, has no bindings.
  */
 #include <linux/errno.h>
-#include <linux/string.h>
 #include <linux/tracepoint.h>
 
 #include "kmod_rs.h"
 
-struct kmod_rs_refcnt_tracepoints {
-	struct tracepoint *get;
-	struct tracepoint *put;
-};
-
-static void kmod_rs_match_refcnt(struct tracepoint *tp, void *priv)
-{
-	struct kmod_rs_refcnt_tracepoints *found = priv;
-
-	if (!strcmp(tp->name, "module_get"))
-		found->get = tp;
-	else if (!strcmp(tp->name, "module_put"))
-		found->put = tp;
-}
-
-static struct kmod_rs_refcnt_tracepoints kmod_rs_find_refcnt(void)
-{
-	struct kmod_rs_refcnt_tracepoints found = {};
-
-	for_each_kernel_tracepoint(kmod_rs_match_refcnt, &found);
-	return found;
-}
+static struct tracepoint *kmod_rs_tp_module_get, *kmod_rs_tp_module_put;
 
 /**
  * kmod_rs_module_use_attach - have probes called for each use of a module
@@ -49,17 +27,18 @@ static struct kmod_rs_refcnt_tracepoints kmod_rs_find_refcnt(void)
  */
 int kmod_rs_module_use_attach(kmod_rs_use_probe *got, kmod_rs_use_probe *put, void *data)
 {
-	struct kmod_rs_refcnt_tracepoints found = kmod_rs_find_refcnt();
 	int error;
 
-	if (!found.get || !found.put)
+	kmod_rs_tp_module_get = kmod_rs_find_tracepoint("module_get");
+	kmod_rs_tp_module_put = kmod_rs_find_tracepoint("module_put");
+	if (!kmod_rs_tp_module_get || !kmod_rs_tp_module_put)
 		return -ENOENT;
-	error = tracepoint_probe_register(found.get, got, data);
+	error = tracepoint_probe_register(kmod_rs_tp_module_get, got, data);
 	if (error)
 		return error;
-	error = tracepoint_probe_register(found.put, put, data);
+	error = tracepoint_probe_register(kmod_rs_tp_module_put, put, data);
 	if (error) {
-		tracepoint_probe_unregister(found.get, got, data);
+		tracepoint_probe_unregister(kmod_rs_tp_module_get, got, data);
 		tracepoint_synchronize_unregister();
 	}
 	return error;
@@ -78,9 +57,7 @@ int kmod_rs_module_use_attach(kmod_rs_use_probe *got, kmod_rs_use_probe *put, vo
  */
 void kmod_rs_module_use_detach(kmod_rs_use_probe *got, kmod_rs_use_probe *put, void *data)
 {
-	struct kmod_rs_refcnt_tracepoints found = kmod_rs_find_refcnt();
-
-	tracepoint_probe_unregister(found.get, got, data);
-	tracepoint_probe_unregister(found.put, put, data);
+	tracepoint_probe_unregister(kmod_rs_tp_module_get, got, data);
+	tracepoint_probe_unregister(kmod_rs_tp_module_put, put, data);
 	tracepoint_synchronize_unregister();
 }

@@ -18,10 +18,32 @@
 
 static struct tracepoint *kmod_rs_tp_module_request;
 
+struct kmod_rs_search {
+	const char *name;
+	struct tracepoint *found;
+};
+
 static void kmod_rs_match_tracepoint(struct tracepoint *tp, void *priv)
 {
-	if (!strcmp(tp->name, "module_request"))
-		kmod_rs_tp_module_request = tp;
+	struct kmod_rs_search *search = priv;
+
+	if (!strcmp(tp->name, search->name))
+		search->found = tp;
+}
+
+/**
+ * kmod_rs_find_tracepoint - find a tracepoint that is not exported
+ * @name: its name, without that of its group
+ *
+ * Context: any.
+ * Return: the tracepoint, or NULL if the kernel has none of that name.
+ */
+struct tracepoint *kmod_rs_find_tracepoint(const char *name)
+{
+	struct kmod_rs_search search = { .name = name };
+
+	for_each_kernel_tracepoint(kmod_rs_match_tracepoint, &search);
+	return search.found;
 }
 
 /**
@@ -33,7 +55,7 @@ static void kmod_rs_match_tracepoint(struct tracepoint *tp, void *priv)
 int kmod_rs_trace_init(void)
 {
 	if (!kmod_rs_tp_module_request)
-		for_each_kernel_tracepoint(kmod_rs_match_tracepoint, NULL);
+		kmod_rs_tp_module_request = kmod_rs_find_tracepoint("module_request");
 	return kmod_rs_tp_module_request ? 0 : -ENOENT;
 }
 
