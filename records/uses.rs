@@ -139,8 +139,7 @@ pub(crate) struct Use {
 #[pin_data]
 pub(crate) struct Uses {
     table: Arc<Table>,
-    /// Whether uses are noted. Only written with the lock of `registration`.
-    are_noted: Atomic<bool>,
+    /// There is one while uses are noted.
     #[pin]
     registration: Mutex<Option<Registration<Table>>>,
 }
@@ -157,7 +156,6 @@ impl Uses {
         Arc::pin_init(
             pin_init!(Self {
                 table,
-                are_noted: Atomic::new(false),
                 registration <- new_mutex!(None, "kmod_rs::Uses::registration"),
             }),
             GFP_KERNEL,
@@ -166,9 +164,9 @@ impl Uses {
 
     /// Returns whether uses are noted.
     ///
-    /// Context: any.
+    /// Context: may sleep; takes a mutex.
     pub(crate) fn are_noted(&self) -> bool {
-        self.are_noted.load(Relaxed)
+        self.registration.lock().is_some()
     }
 
     /// Begins to note uses, or ends that.
@@ -181,16 +179,11 @@ impl Uses {
     pub(crate) fn note(&self, wanted: bool) -> Result {
         let mut registration = self.registration.lock();
 
-        if wanted == registration.is_some() {
-            return Ok(());
-        }
-        if wanted {
-            self.table.restart();
-            *registration = Some(Registration::new(self.table.clone())?);
-        }
-        self.are_noted.store(wanted, Relaxed);
         if !wanted {
             *registration = None;
+        } else if registration.is_none() {
+            self.table.restart();
+            *registration = Some(Registration::new(self.table.clone())?);
         }
         Ok(())
     }
@@ -198,7 +191,7 @@ impl Uses {
     /// Returns what is known of the uses of a module, or `None` if nothing is: uses are not noted, or
     /// it was not entered or had no place in the table.
     ///
-    /// Context: any.
+    /// Context: may sleep; takes a mutex.
     pub(crate) fn of(&self, module: ModuleId) -> Option<Use> {
         if !self.are_noted() {
             return None;
