@@ -20,6 +20,7 @@
 mod check;
 mod cli;
 mod commands;
+mod conf;
 mod control;
 mod failure;
 mod file;

@@ -6,6 +6,7 @@
 //! for modprobe.d(5), so that the module has them from its start. What is there only after that, its
 //! sysctls and what commands do, is put back then.
 
+use crate::conf;
 use crate::failure::{Failure, Result, Status};
 use crate::file::{check_trusted, write_whole};
 use crate::idle::modules::{config_lines, normal};
@@ -260,33 +261,25 @@ impl Module {
 impl Wanted {
     fn parse(content: &str) -> std::result::Result<Self, String> {
         let mut wanted = Self::default();
-        for (number, line) in content.lines().enumerate() {
-            let bad = |what: &str| format!("line {}: {what}", number + 1);
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (key, value) = line
-                .split_once('=')
-                .ok_or_else(|| bad("there is no \"KEY = VALUE\""))?;
-            let value = value.trim();
+        conf::read(content.as_bytes(), |key, value| {
             let words = value.split_ascii_whitespace().map(str::to_owned);
-            match key.trim() {
+            match key {
                 "parameters" => wanted.parameters.extend(words),
                 "sysctl" => wanted.sysctls.extend(words.map(|it| as_path(&it))),
                 "save" => wanted.save = Some(value.to_owned()),
                 "restore" => wanted.restore = Some(value.to_owned()),
-                key => return Err(bad(&format!("there is no key {}", Shown(key.as_bytes())))),
+                key => return Err(conf::no_key(key)),
             }
             if let Some(wrong) = wanted.parameters.iter().find(|it| !is_parameter(it)) {
                 let shown = Shown(wrong.as_bytes());
-                return Err(bad(&format!("{shown} is no name of a parameter")));
+                return Err(format!("{shown} is no name of a parameter"));
             }
             if let Some(wrong) = wanted.sysctls.iter().find(|it| !is_path(it)) {
                 let shown = Shown(wrong.as_bytes());
-                return Err(bad(&format!("{shown} is no path below /proc/sys")));
+                return Err(format!("{shown} is no path below /proc/sys"));
             }
-        }
+            Ok(())
+        })?;
         Ok(wanted)
     }
 }

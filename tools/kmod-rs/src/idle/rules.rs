@@ -4,6 +4,7 @@
 
 use super::modules::normal;
 use crate::cli::Times;
+use crate::conf;
 use crate::failure::{Failure, Result, Status};
 use crate::machine::Machine;
 use crate::model::pattern::{folded, Pattern};
@@ -94,34 +95,25 @@ impl Rules {
 
     fn parse(content: &[u8]) -> std::result::Result<Self, String> {
         let mut rules = Self::default();
-        for (number, line) in content.split(|&b| b == b'\n').enumerate() {
-            let bad = |what: &str| format!("line {}: {what}", number + 1);
-            let line = std::str::from_utf8(line).map_err(|_| bad("this is not UTF-8"))?;
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (key, value) = line
-                .split_once('=')
-                .ok_or_else(|| bad("there is no \"KEY = VALUE\""))?;
-            let value = value.trim();
-            let time = || duration(value).ok_or_else(|| bad("this is no time, such as 10min"));
-            let no_pattern = || bad("this is no list of patterns");
-            match key.trim() {
-                "keep" => rules.keep.extend(patterns(value).ok_or_else(no_pattern)?),
-                "classes" => rules.classes = classes(value).ok_or_else(no_pattern)?,
+        conf::read(content, |key, value| {
+            let time = || duration(value).ok_or("this is no time, such as 10min");
+            let no_pattern = "this is no list of patterns";
+            match key {
+                "keep" => rules.keep.extend(patterns(value).ok_or(no_pattern)?),
+                "classes" => rules.classes = classes(value).ok_or(no_pattern)?,
                 "idle" => rules.idle = time()?,
                 "gap" => rules.gap = time()?,
                 "denied" => {
                     rules.denied_may_go = match value {
                         "go" => true,
                         "stay" => false,
-                        _ => return Err(bad("denied is either \"stay\" or \"go\"")),
+                        _ => return Err("denied is either \"stay\" or \"go\"".into()),
                     }
                 }
-                key => return Err(bad(&format!("there is no key {}", Shown(key.as_bytes())))),
+                key => return Err(conf::no_key(key)),
             }
-        }
+            Ok(())
+        })?;
         Ok(rules)
     }
 
