@@ -16,7 +16,7 @@ cd "$(dirname "$0")" || exit 1
 . ./clock.sh
 
 export SLOWER=${SLOWER:-1}
-SECONDS_PER_TEST=${SECONDS_PER_TEST:-$(((${FULL:-0} ? 3600 : 1200) * SLOWER))}
+SECONDS_PER_TEST=${SECONDS_PER_TEST:-$(((${FULL:-0} ? 18000 : 1200) * SLOWER))}
 
 # The state of lockdep before the test, if the kernel has it.
 LOCKDEP=on

@@ -31,7 +31,6 @@ set -euo pipefail
 # shellcheck source=scripts/guest/installed.sh
 . "$TOP/scripts/guest/installed.sh"
 
-VM_TIMEOUT=${VM_TIMEOUT:-3600}
 # How many times as long everything takes on the debugging kernel.
 DEBUG_SLOWER=4
 # The memory that a guest takes at most, in kB.
@@ -515,6 +514,7 @@ main() {
 	local suites=() skipped
 	FULL="" GUESTS=${GUESTS:-$(how_many_guests)}
 	[[ ${1:-} != --full ]] || FULL=1
+	VM_TIMEOUT=${VM_TIMEOUT:-$((${FULL:-0} ? 36000 : 3600))}
 	[[ ${DEBUG:=yes} =~ ^(yes|no|only|rt)$ ]] ||
 		die "DEBUG=$DEBUG is unknown: DEBUG=no leaves out the debugging kernels, DEBUG=only uses only the debugging kernel, DEBUG=rt only the one with PREEMPT_RT"
 	check_names
