@@ -138,6 +138,19 @@ released() {
 	[[ ! -e $LIVEPATCH && $(</sys/module/kmod_rs/refcnt) == 0 ]]
 }
 
+# Says which tasks the livepatch waits for, of the first ten.
+stalled() {
+	local task old
+	[[ -e $LIVEPATCH ]] || return
+	# 0 or 1; -1 is a task that has nothing to wait for.
+	old=$((1 - $(<"$LIVEPATCH/enabled")))
+	for task in /proc/[0-9]*/task/[0-9]*; do
+		[[ $(<"$task/patch_state") == "$old" ]] &&
+			ktap_print_msg "still to be switched: $(<"$task/comm")[${task##*/}] $(head -n 8 "$task/stack" | xargs)"
+	done 2>/dev/null | head -n 10
+	return 1
+}
+
 # The module gives up some waits after 5 s. Here it does not, unless a test sets DEFAULTS before it
 # sources this file, because how long anything takes depends on the machine.
 take_over() {
@@ -145,7 +158,7 @@ take_over() {
 		insmod /kmod_rs/kmod-rs.ko || return
 		[[ ${DEFAULTS:-} ]] || be_patient
 	fi
-	await settled
+	await settled || stalled
 }
 
 be_patient() {
@@ -156,9 +169,9 @@ be_patient() {
 give_back() {
 	is_loaded || return 0
 	if [[ -e $LIVEPATCH && $(<"$LIVEPATCH/enabled") == 1 ]]; then
-		await settled && echo 0 >"$LIVEPATCH/enabled" || return
+		{ await settled || stalled; } && echo 0 >"$LIVEPATCH/enabled" || return
 	fi
-	await released && rmmod kmod_rs
+	{ await released || stalled; } && rmmod kmod_rs
 }
 
 # references N: true if there are that many references on the module.
