@@ -108,7 +108,7 @@ impl Answers for Check {
             judgement: self.judge(&name)?,
             name,
             requester: Requester::current(),
-            origin: Origin::current(0),
+            origin: Origin::current(),
         };
         CString::try_from_fmt(fmt!("{answer}\n")).map_err(|_| ENOMEM)
     }

@@ -202,7 +202,7 @@ impl kernel::InPlaceModule for KmodRs {
             _inflight <-
                 debugfs::File::new(directory.clone()?, recorder::Inflight(recorder.clone()?)),
             _stats <- debugfs::File::new(directory.clone()?, recorder::Stats(recorder.clone()?)),
-            _latency <- debugfs::File::new(directory.clone()?, recorder::Latency(recorder?)),
+            _latency <- debugfs::File::new(directory.clone()?, recorder::Latency(recorder.clone()?)),
             _autoloaded <-
                 debugfs::File::new(directory.clone()?, autoloaded::List(autoloaded.clone()?)),
             _watcher <- notifier::Registration::new(notifier::Modules(ModuleWatcher {
@@ -210,6 +210,7 @@ impl kernel::InPlaceModule for KmodRs {
                 firewall: firewall.clone()?,
                 refusals: refusals?,
                 autoloaded: autoloaded?,
+                call_sites: recorder?.call_sites().clone(),
                 unloads: unloads?,
             })),
             _uses: uses::Stop(uses?),

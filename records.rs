@@ -5,6 +5,7 @@
 //! Has no counterpart in the C code. This file has the steps that the path of a request calls.
 
 pub(crate) mod autoloaded;
+pub(crate) mod call_sites;
 pub(crate) mod chain_line;
 mod events;
 pub(crate) mod outcome;

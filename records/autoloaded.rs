@@ -223,7 +223,7 @@ impl Items for List {
             requester.pid(),
             Quoted(requester.comm()),
             requester.uid(),
-            Quoted(it.record.origin().call_site()),
+            Quoted(it.record.call_site()),
             it.asked_again.load(Relaxed),
             Known(used.map(|used| used.idle_ms)),
             Known(used.map(|used| used.uses)),

@@ -118,7 +118,7 @@ pub(crate) fn begin(record: &Record) -> Result {
     let comm = text(Quoted(record.requester().comm()))?;
     let userns = text(record::userns(origin.is_in_init_userns))?;
     let cgroup = text(Quoted(origin.cgroup()))?;
-    let call_site = text(Quoted(origin.call_site()))?;
+    let call_site = text(Quoted(record.call_site()))?;
     let chain = text(record.short_chain())?;
 
     // SAFETY: The arguments are C strings that live until the end of the call, and the event copies

@@ -18,6 +18,7 @@ use crate::{
     },
     usermode_helper::WaitStatus,
     wrappers::{
+        call_site::CallSite,
         log::{
             Known,
             Quoted, //
@@ -114,6 +115,7 @@ pub(crate) struct Record {
     requester: Requester,
     account: Account,
     origin: Origin,
+    call_site: Arc<CallSite>,
     /// The names of the chain, the outermost helper's first.
     chain: KVec<Name>,
     /// The verdict of the firewall, if it was asked.
@@ -141,6 +143,7 @@ impl Record {
     pub(crate) fn new<'a>(
         seq: u64,
         beginning: &Beginning<'_>,
+        call_site: Arc<CallSite>,
         chain: impl Iterator<Item = &'a Name> + Clone,
         memory: &Arc<Memory>,
     ) -> Result<Arc<Self>> {
@@ -148,7 +151,7 @@ impl Record {
         let Beginning {
             name,
             wait,
-            call_site,
+            call_site: _,
             requester,
             account,
         } = *beginning;
@@ -163,7 +166,8 @@ impl Record {
                 wait,
                 requester: *requester,
                 account,
-                origin: Origin::current(call_site),
+                origin: Origin::current(),
+                call_site,
                 chain,
                 verdict: SetOnce::new(),
                 denied_module: SetOnce::new(),
@@ -229,6 +233,12 @@ impl Record {
     /// Returns where the request comes from.
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// Returns the place that the request comes from: `symbol+offset/size`, with the name of its
+    /// module if it has one.
+    pub(crate) fn call_site(&self) -> &[u8] {
+        self.call_site.text()
     }
 
     /// Returns the chain, ready to be shown as a value in a trace event: cut if it is long.
@@ -526,7 +536,7 @@ impl fmt::Display for Record {
             userns(origin.is_in_init_userns),
             origin.nspid,
             Known((!cgroup.is_empty()).then_some(Quoted(cgroup))),
-            Quoted(origin.call_site()),
+            Quoted(self.call_site()),
             self.chain(),
         ))?;
         f.write_fmt(fmt!(
@@ -571,7 +581,8 @@ mod tests {
             requester: &Requester::current(),
             account: Account::of_user(0),
         };
-        Record::new(7, &beginning, [].iter(), &memory)
+        let call_site = Arc::new(CallSite::new(0), GFP_KERNEL)?;
+        Record::new(7, &beginning, call_site, [].iter(), &memory)
     }
 
     fn shown(record: &Record) -> Result<CString> {

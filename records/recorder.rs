@@ -11,6 +11,7 @@ use crate::{
         Verdict, //
     },
     records::{
+        call_sites::CallSites,
         outcome::Outcome,
         record::{
             Beginning,
@@ -127,6 +128,7 @@ pub(crate) struct Recorder {
     /// How many requests that do not wait are kept now.
     kept: Arc<Atomic<u64>>,
     memory: Arc<Memory>,
+    call_sites: Arc<CallSites>,
     queue_times: Histogram,
     helper_times: Histogram,
     #[pin]
@@ -150,6 +152,7 @@ impl Recorder {
         }
         let kept = Arc::new(Atomic::new(0), GFP_KERNEL)?;
         let memory = Arc::new(Memory::new(), GFP_KERNEL)?;
+        let call_sites = CallSites::new()?;
         // CAST: At most `MAX_RECORDS`.
         let rings = Rings {
             denials: Ring::new(size as usize),
@@ -169,6 +172,7 @@ impl Recorder {
                 lost: Atomic::new(0),
                 kept,
                 memory,
+                call_sites,
                 queue_times: Histogram::new(),
                 helper_times: Histogram::new(),
                 rings <- new_spinlock!(rings, "kmod_rs::Recorder::rings"),
@@ -188,6 +192,11 @@ impl Recorder {
         &self.kept
     }
 
+    /// Returns the places that requests come from.
+    pub(crate) fn call_sites(&self) -> &Arc<CallSites> {
+        &self.call_sites
+    }
+
     /// Begins the record of a request that the current task makes.
     ///
     /// Returns `None`, and counts the request, if there is no memory for the record.
@@ -201,7 +210,10 @@ impl Recorder {
         chain: impl Iterator<Item = &'a Name> + Clone,
     ) -> Option<InFlight> {
         let seq = self.next_seq.fetch_add(1, Relaxed);
-        let record = Record::new(seq, beginning, chain, &self.memory);
+        let record = self
+            .call_sites
+            .get(beginning.call_site)
+            .and_then(|call_site| Record::new(seq, beginning, call_site, chain, &self.memory));
 
         record
             .and_then(|record| InFlight::new(self, record))

@@ -235,6 +235,7 @@ mod tests {
             Memory, //
         },
         wrappers::{
+            call_site::CallSite,
             name::Name,
             requester::Requester, //
         },
@@ -251,7 +252,8 @@ mod tests {
                 requester: &Requester::current(),
                 account: Account::of_user(user),
             };
-            let record = Record::new(seq, &beginning, [].iter(), &memory)?;
+            let call_site = Arc::new(CallSite::new(0), GFP_KERNEL)?;
+            let record = Record::new(seq, &beginning, call_site, [].iter(), &memory)?;
             ring.keep(record, Place::new()?, Some(Opening::new()?));
             check(ring);
         }

@@ -48,7 +48,7 @@ impl Environment {
             "KMOD_REQUESTER_PRIVILEGE={}",
             privilege(Credentials::current(symbols)),
         ))?;
-        it.add(fmt!("KMOD_CALL_SITE={}", Escaped(origin.call_site())))?;
+        it.add(fmt!("KMOD_CALL_SITE={}", Escaped(record.call_site())))?;
         Ok(it)
     }
 

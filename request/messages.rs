@@ -151,7 +151,7 @@ pub(crate) fn returned(
             record.seq(),
             result,
             Known(helper),
-            Quoted(record.origin().call_site()),
+            Quoted(record.call_site()),
             again,
         );
     }

@@ -12,7 +12,10 @@ use crate::{
         policy::Ruling,
         Firewall, //
     },
-    records::autoloaded::Autoloaded,
+    records::{
+        autoloaded::Autoloaded,
+        call_sites::CallSites, //
+    },
     request::{
         chain::Helper,
         helpers::Helpers,
@@ -44,6 +47,8 @@ pub(crate) struct ModuleWatcher {
     pub(crate) refusals: Arc<Refusals>,
     /// The table of autoloaded modules.
     pub(crate) autoloaded: Arc<Autoloaded>,
+    /// The places that requests come from.
+    pub(crate) call_sites: Arc<CallSites>,
     /// What is known of unloads.
     pub(crate) unloads: Arc<Unloads>,
 }
@@ -89,6 +94,8 @@ impl WatchModules for ModuleWatcher {
     }
 
     fn live(&self, name: &CStr, id: ModuleId) {
+        // Its init part will be freed.
+        self.call_sites.forget();
         self.refusals.modules_changed();
         let Some(helper) = self.helpers.helper_of_current() else {
             return;
@@ -100,6 +107,7 @@ impl WatchModules for ModuleWatcher {
     }
 
     fn going(&self, id: ModuleId, is_unload: bool) {
+        self.call_sites.forget();
         if is_unload {
             self.unloads.notify();
             // A module that could not be initialised was not live: users can have the kernel try.

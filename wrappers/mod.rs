@@ -5,6 +5,7 @@
 //! Each file wraps one thing of the kernel, with the C that it takes beside it, and is written as
 //! it would be for the `kernel` crate. It goes when that crate offers the same.
 
+pub(crate) mod call_site;
 pub(crate) mod crypto;
 pub(crate) mod debugfs;
 pub(crate) mod delayed_work;

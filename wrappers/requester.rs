@@ -19,7 +19,6 @@ use kernel::{
     ffi::{
         c_char,
         c_int,
-        c_ulong,
         c_void, //
     },
     fmt,
@@ -57,9 +56,6 @@ extern "C" {
     /// See requester.c.
     fn kmod_rs_requester_cgroup(buffer: *mut c_char, size: usize);
 
-    /// See requester.c.
-    fn kmod_rs_symbol(buffer: *mut c_char, size: usize, address: c_ulong);
-
     /// See ksyms.S.
     fn kmod_rs_has_capability_noaudit(task: *mut c_void, capability: c_int) -> bool;
 }
@@ -72,9 +68,6 @@ const CGROUP_LEN: usize = 128;
 
 /// The size of the longest path of a cgroup that can be known as a whole, the final NUL included.
 const PATH_LEN: usize = bindings::PATH_MAX as usize;
-
-/// How many bytes of the name of a call site are kept, the final NUL included.
-const CALL_SITE_LEN: usize = 80;
 
 /// The kinds of accounts, as in requester.c: the upper half of the number of an account. What is
 /// neither is a container.
@@ -400,8 +393,7 @@ impl ActsAs {
     }
 }
 
-/// Where a request comes from: what is known of the requester besides [`Requester`], and the call
-/// site.
+/// Where a request comes from: what is known of the requester besides [`Requester`].
 pub(crate) struct Origin {
     /// The id of the user who logged in, in the initial namespace.
     pub(crate) loginuid: Option<u32>,
@@ -412,15 +404,14 @@ pub(crate) struct Origin {
     /// The id of the task, in its own namespace.
     pub(crate) nspid: Pid,
     cgroup: [u8; CGROUP_LEN],
-    call_site: [u8; CALL_SITE_LEN],
 }
 
 impl Origin {
-    /// Describes the current task, and the call that returns to `call_site`.
+    /// Describes the current task.
     ///
     /// Context: may sleep; the caller may hold mutexes.
     #[inline(never)]
-    pub(crate) fn current(call_site: usize) -> Self {
+    pub(crate) fn current() -> Self {
         // SAFETY: The functions may be called wherever there is a current task.
         let (loginuid, is_in_init_userns, nspid) = unsafe {
             (
@@ -435,18 +426,10 @@ impl Origin {
             acts_as: ActsAs::current(),
             nspid,
             cgroup: [0; CGROUP_LEN],
-            call_site: [0; CALL_SITE_LEN],
         };
 
-        // SAFETY: Each buffer is valid for writes of the size that is passed with it.
-        unsafe {
-            kmod_rs_requester_cgroup(origin.cgroup.as_mut_ptr().cast(), CGROUP_LEN);
-            kmod_rs_symbol(
-                origin.call_site.as_mut_ptr().cast(),
-                CALL_SITE_LEN,
-                call_site,
-            );
-        }
+        // SAFETY: The buffer is valid for writes of `CGROUP_LEN` bytes.
+        unsafe { kmod_rs_requester_cgroup(origin.cgroup.as_mut_ptr().cast(), CGROUP_LEN) };
         origin
     }
 
@@ -455,10 +438,5 @@ impl Origin {
     /// Of a path that is too long, this is `...` and the end.
     pub(crate) fn cgroup(&self) -> &[u8] {
         text(&self.cgroup)
-    }
-
-    /// Returns the call site as `symbol+offset/size`, with the name of its module if it has one.
-    pub(crate) fn call_site(&self) -> &[u8] {
-        text(&self.call_site)
     }
 }

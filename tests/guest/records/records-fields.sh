@@ -6,7 +6,7 @@
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"
-plan 63
+plan 64
 
 KEYS="seq t name wait pid tgid comm uid loginuid userns nspid cgroup call_site chain helper queue_us helper_us outcome result modules path"
 ELOOP=-40
@@ -97,6 +97,21 @@ size=$(symbol_size get_fs_type)
 is "call site in the kernel" "$(newest name) $(newest call_site | sed 's/+0x[0-9a-f]*\//+.../')" \
 	"\"fs-zzfs\" \"get_fs_type+...$size\""
 is "modprobe did not find it" "$(newest outcome) $(newest result)" "exit $NOT_FOUND"
+
+# A module asks in its init part, which is freed afterwards. The next module may come to the same
+# place, with something else at the same address.
+use_silent_helper
+said=""
+for i in 1 2 3; do
+	for module in nest_a nest_b; do
+		insmod "/kmod_rs/$module.ko"
+		said+=" $(newest call_site | sed 's/+[^ ]*//' | tr -d '"')"
+		rmmod "$module"
+	done
+done
+is "call sites of modules that come and go" "$said" \
+	"$(printf ' nest_init [nest_a] nest_init [nest_b]%.0s' 1 2 3)"
+echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 
 # The outcome.
 needed=$(missing_for algif_hash)
