@@ -5,10 +5,13 @@
 # Such a test is one guest that is booted several times. The guest keeps what it has written, as any
 # machine does. Sourced after files.sh.
 #
-# The test is on a disk of its own, which the guest has as /kmod_rs. With the line "# Uses: packages"
-# in the test, two versions of the packages are there: first/ and second/. With the line
-# "# Uses: secure-boot", the guest has a firmware with Secure Boot, and the module is there, without a
-# signature and with one.
+# The test is on a disk of its own, which the guest has as /kmod_rs. These lines in the test say what
+# else there is:
+#
+#   # Uses: packages      the packages, in first/
+#   # Uses: upgrade       these packages in a higher version, in second/
+#   # Uses: network       two network devices, of e1000 and of virtio_net
+#   # Uses: secure-boot   a firmware with Secure Boot, and the module, without a signature and with one
 
 # is_installed NAME: is this a test of such a guest? It has the line "# Boots: N". Lines
 # "# Boot N: ARGUMENTS" name more arguments for the kernel.
@@ -41,11 +44,15 @@ make_second() {
 	KERNEL=$KERNEL_NAME "$1/scripts/deb.sh"
 }
 
-# packages DIR: put the packages there, in two versions.
+# packages DIR: put the packages there.
 packages() {
 	KERNEL=$KERNEL_NAME "$TOP/scripts/deb.sh"
-	make_second "$OUT/second"
 	cp -r "$TOP/out/deb" "$1/first"
+}
+
+# upgrade DIR: put the packages of the higher version there.
+upgrade() {
+	make_second "$OUT/second"
 	cp -r "$OUT/second/out/deb" "$1/second"
 }
 
@@ -66,11 +73,13 @@ secure_boot() {
 	MACHINE+=(--secure-boot "$WORK/variables")
 }
 
-# test_disk DIR FILE NAME: make the disk of this directory, with what run.sh needs for the test.
+# test_disk DIR FILE NAME: make the disk of this directory, with what run.sh needs for the test, and
+# the tests of the packages.
 test_disk() {
 	mkdir -p "$1/selftests"
 	cp "$TOP"/tests/*.sh "$TOP"/tests/debian/*.sh "$1/"
 	cp -r "$KERNEL_DIRECTORY/src/tools/testing/selftests/kselftest" "$1/selftests/"
+	cp -r "$TOP/debian/tests" "$1/autopkgtest"
 	printf '#!/bin/bash\nexec bash /kmod_rs/run.sh %s\n' "$3" >"$1/run"
 	chmod +x "$1/run"
 	PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 -L test -d "$1" "$2" 256M >&2
@@ -86,6 +95,8 @@ prepare_installed() {
 	in_sysroot qemu-img create -q -f qcow2 -F raw -b "$BOOTED/root.img" "$WORK/root.qcow2"
 	MACHINE=(--installed "$WORK/root.qcow2" --disk "$WORK/test.img" --device virtio-rng-pci)
 	! uses packages "$1" || packages "$files"
+	! uses upgrade "$1" || upgrade "$files"
+	! uses network "$1" || MACHINE+=(--nic e1000 --nic virtio-net-pci)
 	! uses secure-boot "$1" || secure_boot "$files"
 	test_disk "$files" "$WORK/test.img" "$1"
 }

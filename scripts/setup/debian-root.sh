@@ -40,7 +40,7 @@ DEBIAN_PACKAGES+=",openvpn,iwd,bluez,charon-systemd"
 DAEMONS="openvpn iwd bluetooth strongswan"
 
 # The system with the kernel as a package, which needs more than trixie has.
-INSTALLED_PACKAGES="apt,systemd,systemd-sysv,udev,dbus,kmod,procps,mount,man-db,tmux,initramfs-tools"
+INSTALLED_PACKAGES="apt,systemd,systemd-sysv,udev,dbus,kmod,procps,mount,iproute2,man-db,tmux,initramfs-tools"
 INSTALLED_PACKAGES+=",linux-base/trixie-backports"
 
 # image LABEL SIZE DIRECTORY FILE

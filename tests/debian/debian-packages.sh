@@ -10,6 +10,7 @@
 # 4. After the packages have been purged, nothing is left.
 #
 # Uses: packages
+# Uses: upgrade
 # Boots: 4
 # Boot 3: kmod_rs=off
 
