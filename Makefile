@@ -45,6 +45,7 @@ help:
 	@echo '              names on the firewall, on a debugging kernel: FUZZ_MINUTES=60 SEED=N'
 	@echo '  boots       boot many times on a busy machine, and compare the clocks: BOOTS=100 BUSY=4'
 	@echo '  bench       compare the module with the C code, in a table; ROUNDS=5 is how often'
+	@echo '  repeats     count the helpers that only find what an earlier one has found, in a table'
 	@echo '  pictures    boot a whole Debian with the module, and make pictures of that boot and of'
 	@echo '              "kmod-rs top" in out/pictures/'
 	@echo '  shell       open a shell in a guest in which the module is loaded'
@@ -88,6 +89,10 @@ test-full:
 .PHONY: bench
 bench:
 	@scripts/bench/bench.sh
+
+.PHONY: repeats
+repeats:
+	@scripts/repeats/repeats.sh
 
 .PHONY: pictures
 pictures:

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The /init of a guest with a whole Debian (see debian-root.sh). If the kernel's arguments have
-# `kmod_rs.load`, it takes request_module() over before anything else is loaded. Then it mounts the
-# root file system and copies the files of this boot to it, with the firewall's rules that
-# `kmod_rs.profile=NAME` names, and the list of modules that belongs to them, if there is one. At
-# last it starts the init of that system, which runs /kmod_rs/run (kmod_rs-run.service).
+# `kmod_rs.load`, it takes request_module() over before anything else is loaded, with as many records
+# as `kmod_rs.records=N` says. Then it mounts the root file system and copies the files of this boot
+# to it, with the firewall's rules that `kmod_rs.profile=NAME` names, and the list of modules that
+# belongs to them, if there is one. At last it starts the init of that system, which runs
+# /kmod_rs/run (kmod_rs-run.service).
 
 export PATH=/usr/sbin:/usr/bin
 
 take_over() {
-	insmod /kmod_rs/kmod-rs.ko || return
+	# shellcheck disable=SC2046 # There may be none.
+	insmod /kmod_rs/kmod-rs.ko $(grep -o '\bkmod_rs\.records=[0-9]*' /proc/cmdline | cut -d. -f2) || return
 	until [[ $(</sys/kernel/livepatch/kmod_rs/transition) == 0 ]]; do
 		sleep 0.02
 	done

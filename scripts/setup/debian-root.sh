@@ -39,6 +39,10 @@ DEBIAN_PACKAGES="systemd,systemd-sysv,udev,dbus,kmod,nftables,iproute2,procps,ga
 DEBIAN_PACKAGES+=",openvpn,iwd,bluez,charon-systemd"
 DAEMONS="openvpn iwd bluetooth strongswan"
 
+# What looks for the same again and again, for scripts/repeats.
+DEBIAN_PACKAGES+=",prometheus-node-exporter"
+DAEMONS+=" prometheus-node-exporter"
+
 # The system with the kernel as a package, which needs more than trixie has.
 INSTALLED_PACKAGES="apt,systemd,systemd-sysv,udev,dbus,kmod,procps,mount,iproute2,man-db,tmux,initramfs-tools"
 INSTALLED_PACKAGES+=",linux-base/trixie-backports"
