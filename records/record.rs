@@ -103,6 +103,8 @@ pub(crate) struct Beginning<'a> {
 ///
 /// Shown as `key=value` pairs on one line, without a newline at the end.
 ///
+/// What few records have is allocated apart, so that a record fits into 512 bytes.
+///
 /// Methods that read or change what is in `progress` take that spinlock, so they must not be called
 /// in an interrupt.
 #[pin_data(PinnedDrop)]
@@ -116,20 +118,26 @@ pub(crate) struct Record {
     account: Account,
     origin: Origin,
     call_site: Arc<CallSite>,
-    /// The names of the chain, the outermost helper's first.
-    chain: KVec<Name>,
+    /// The names of the chain, the outermost helper's first; `None` if there are none, which is the
+    /// usual case.
+    chain: Option<KBox<KVec<Name>>>,
     /// The verdict of the firewall, if it was asked.
     verdict: SetOnce<Verdict>,
     /// The first module that the firewall would not have its helper load, and its verdict on it.
-    denied_module: SetOnce<(Name, Verdict)>,
+    denied_module: SetOnce<KBox<(Name, Verdict)>>,
     /// The path of the program that a helper ran for the request, if one did.
     path: SetOnce<ModprobePath>,
     /// [`MAX_MODULES`] places for the names of modules, allocated when the first one appears.
-    modules: SetOnce<KVec<SetOnce<Name>>>,
+    modules: SetOnce<KBox<[SetOnce<Name>; MAX_MODULES]>>,
     memory: Arc<Memory>,
     #[pin]
     progress: SpinLock<Progress>,
 }
+
+// With its reference count; the next larger piece of memory is 1024 bytes. On other kernels, a
+// spinlock is larger.
+#[cfg(not(any(CONFIG_PREEMPT_RT, CONFIG_DEBUG_SPINLOCK, CONFIG_DEBUG_LOCK_ALLOC)))]
+const _: () = assert!(size_of::<Record>() + size_of::<u64>() <= 512);
 
 impl Record {
     /// Creates the record of a request that the current task makes.
@@ -156,7 +164,7 @@ impl Record {
             account,
         } = *beginning;
         let chain = outermost_first(chain)?;
-        let bytes = size_of::<Self>() + chain.capacity() * size_of::<Name>();
+        let bytes = size_of::<Self>() + bytes_of_chain(chain.as_deref());
 
         let record = Arc::pin_init(
             pin_init!(Self {
@@ -244,18 +252,23 @@ impl Record {
     /// Returns the chain, ready to be shown as a value in a trace event: cut if it is long.
     pub(crate) fn short_chain(&self) -> impl fmt::Display + '_ {
         let name = |position| self.name_in_chain(position);
-        QuotedChain(&self.chain, ChainLine::cut(self.chain.len(), name))
+        QuotedChain(self.helpers(), ChainLine::cut(self.helpers().len(), name))
     }
 
     /// Returns the chain, ready to be shown as a value in a line.
     fn chain(&self) -> impl fmt::Display + '_ {
         let name = |position| self.name_in_chain(position);
-        QuotedChain(&self.chain, ChainLine::whole(self.chain.len(), name))
+        QuotedChain(self.helpers(), ChainLine::whole(self.helpers().len(), name))
+    }
+
+    /// Returns the names of the helpers in the chain, the outermost one's first.
+    fn helpers(&self) -> &[Name] {
+        self.chain.as_deref().map_or(&[], |names| names)
     }
 
     /// Returns the name at a position of the chain, at whose end is the request itself.
     fn name_in_chain(&self, position: usize) -> &Name {
-        self.chain.get(position).unwrap_or(&self.name)
+        self.helpers().get(position).unwrap_or(&self.name)
     }
 
     /// Returns a copy of what is known of the request so far.
@@ -275,18 +288,26 @@ impl Record {
 
     /// Notes that the firewall denies, or would deny, a module that the helper of the request loads
     /// or would load.
+    ///
+    /// If there is no memory for it, the record does not have it.
+    ///
+    /// Context: may sleep.
     pub(crate) fn module_judged(&self, module: Name, verdict: Verdict) {
-        self.denied_module.populate((module, verdict));
+        if let Ok(denied) = KBox::new((module, verdict), GFP_KERNEL) {
+            if self.denied_module.populate(denied) {
+                self.memory.take(size_of::<(Name, Verdict)>());
+            }
+        }
     }
 
     /// Returns the first such module, and the verdict on it.
-    pub(crate) fn denied_module(&self) -> Option<(Name, Verdict)> {
-        self.denied_module.copy()
+    pub(crate) fn denied_module(&self) -> Option<&(Name, Verdict)> {
+        self.denied_module.as_ref().map(|denied| &**denied)
     }
 
     /// Returns the outcome, with what is known of modules that the firewall has refused.
     fn with_refusal(&self, outcome: Outcome) -> Outcome {
-        match self.denied_module.as_ref() {
+        match self.denied_module() {
             Some((_, verdict)) if verdict.ruling == Ruling::Denied => outcome.with_refusal(),
             _ => outcome,
         }
@@ -359,9 +380,8 @@ impl Record {
     pub(crate) fn add_module(&self, module: Name) {
         if self.modules.as_ref().is_none() {
             if let Ok(places) = module_places() {
-                let bytes = places.capacity() * size_of::<SetOnce<Name>>();
                 if self.modules.populate(places) {
-                    self.memory.take(bytes);
+                    self.memory.take(size_of::<[SetOnce<Name>; MAX_MODULES]>());
                 }
             }
         }
@@ -376,35 +396,51 @@ impl Record {
 
     /// Returns how many bytes the record takes.
     fn bytes(&self) -> usize {
-        let modules = self.modules.as_ref().map_or(0, KVec::capacity);
+        let modules = self
+            .modules
+            .as_ref()
+            .map_or(0, |places| size_of_val(&**places));
+        let denied = self
+            .denied_module
+            .as_ref()
+            .map_or(0, |it| size_of_val(&**it));
         let path = self.path.as_ref().map_or(0, ModprobePath::bytes);
 
-        size_of::<Self>()
-            + path
-            + self.chain.capacity() * size_of::<Name>()
-            + modules * size_of::<SetOnce<Name>>()
+        size_of::<Self>() + path + bytes_of_chain(self.chain.as_deref()) + modules + denied
     }
 }
 
+/// Returns how many bytes the names of a chain take.
+fn bytes_of_chain(names: Option<&KVec<Name>>) -> usize {
+    names.map_or(0, |names| {
+        size_of_val(names) + names.capacity() * size_of::<Name>()
+    })
+}
+
 /// Copies the names of a chain, which are given from the closest helper on, in reverse order.
-fn outermost_first<'a>(names: impl Iterator<Item = &'a Name> + Clone) -> Result<KVec<Name>> {
-    let mut chain = KVec::with_capacity(names.clone().count(), GFP_KERNEL)?;
+fn outermost_first<'a>(
+    names: impl Iterator<Item = &'a Name> + Clone,
+) -> Result<Option<KBox<KVec<Name>>>> {
+    let count = names.clone().count();
+    if count == 0 {
+        return Ok(None);
+    }
+    let mut chain = KVec::with_capacity(count, GFP_KERNEL)?;
 
     for name in names {
         chain.push(*name, GFP_KERNEL)?;
     }
     chain.reverse();
-    Ok(chain)
+    Ok(Some(KBox::new(chain, GFP_KERNEL)?))
 }
 
 /// Allocates [`MAX_MODULES`] empty places for names.
-fn module_places() -> Result<KVec<SetOnce<Name>>> {
-    let mut places = KVec::with_capacity(MAX_MODULES, GFP_KERNEL)?;
-
-    for _ in 0..MAX_MODULES {
-        places.push(SetOnce::new(), GFP_KERNEL)?;
-    }
-    Ok(places)
+#[inline(never)]
+fn module_places() -> Result<KBox<[SetOnce<Name>; MAX_MODULES]>> {
+    Ok(KBox::new(
+        [const { SetOnce::new() }; MAX_MODULES],
+        GFP_KERNEL,
+    )?)
 }
 
 #[pinned_drop]
@@ -452,7 +488,10 @@ impl fmt::Display for Modules<'_> {
             return f.write_str("-");
         }
 
-        let places = record.modules.as_ref().map_or(&[][..], |places| places);
+        let places = record
+            .modules
+            .as_ref()
+            .map_or(&[][..], |places| &places[..]);
         let mut shown = 0;
         f.write_str("\"")?;
         for name in places.iter().take(count).filter_map(SetOnce::as_ref) {
@@ -554,7 +593,7 @@ impl fmt::Display for Record {
         }
         f.write_fmt(fmt!(" path={}", self.path()))?;
         ActsAsKeys(origin.acts_as).fmt(f)?;
-        DeniedModuleKeys(self.denied_module.as_ref()).fmt(f)?;
+        DeniedModuleKeys(self.denied_module()).fmt(f)?;
         // New keys come here, at the end.
         Ok(())
     }
