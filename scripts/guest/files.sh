@@ -29,6 +29,22 @@ sign_module() {
 	"$TOP/scripts/sign.sh" "$@"
 }
 
+# The key that the build of the kernel has made, with its certificate, if it is there. Debian keeps its
+# own.
+signing_key() {
+	echo "$KDIR/certs/signing_key.pem"
+}
+
+has_signing_key() {
+	[[ -f $(signing_key) ]]
+}
+
+# Make the module with a signature as well, if the key of the kernel is there.
+make_signed_module() {
+	! has_signing_key ||
+		sign_module "$OUT/modules/signed.ko" "$(signing_key)" "$(signing_key)"
+}
+
 make_test_modules() {
 	cp --update --preserve=timestamps "$TOP"/tests/modules/* "$OUT/modules/"
 	with_tools make --no-print-directory -C "$KDIR" M="$OUT/modules" modules
@@ -60,6 +76,7 @@ make_programs() {
 make_all() {
 	make_module
 	make_test_modules
+	make_signed_module
 	make_programs
 }
 

@@ -9,8 +9,9 @@
 # The result is in $CACHE/kernels/RELEASE-debug, or RELEASE-debug-rt:
 #
 #   src/           a link to the source
-#   build/         the tree to build modules with (KDIR)
-#   root/          its modules
+#   build/         the tree to build modules with (KDIR). certs/signing_key.pem is the key that this
+#                  build has made, with its certificate
+#   root/          its modules, signed with that key
 #   vmlinuz        the image
 #   guest.cpio     as initramfs.sh makes it
 #   info           what it was made of

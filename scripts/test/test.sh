@@ -124,16 +124,26 @@ is_watched() {
 }
 
 # needs_of NAME: the options that a test needs, one on each line. The test has them in lines
-# "# Needs: CONFIG_...". Each option must be y or m.
+# "# Needs: CONFIG_...". Each option must be y or m. "# Needs: signing-key" means the key with which
+# the build of the kernel has signed its modules.
 needs_of() {
 	sed -n 's/^# Needs: //p' "$(file_of "$1")" | xargs -n 1
 }
 
-# lacks NAME: those of these options that the kernel lacks.
+# has NEED: does the kernel have this option, or its key?
+has() {
+	if [[ $1 == signing-key ]]; then
+		has_signing_key
+	else
+		has_option "$1=[ym]"
+	fi
+}
+
+# lacks NAME: what the test needs and the kernel lacks.
 lacks() {
-	local option
-	for option in $(needs_of "$1"); do
-		has_option "$option=[ym]" || echo "$option"
+	local need
+	for need in $(needs_of "$1"); do
+		has "$need" || echo "$need"
 	done
 }
 

@@ -17,6 +17,6 @@ matches "and says why" "$output" 'Key was rejected by service|Required key not a
 holds "the kernel says why" logged 'Loading of unsigned module is rejected'
 is "nothing is left behind" \
 	"$(ls -d /sys/module/kmod_rs "$LIVEPATCH" "$LIMIT" "$KNOBS" 2>/dev/null)" ""
-holds "modules that Debian has signed load" modprobe dummy
+holds "modules that were signed with the kernel load" modprobe dummy
 
 finish
