@@ -17,7 +17,7 @@
 
 use crate::wrappers::module::{
     self,
-    OnStack,
+    Held,
     Reference, //
 };
 use core::ptr;
@@ -167,17 +167,13 @@ unsafe fn let_go<C>(data: *mut Invocation<C>) -> Option<KBox<Invocation<C>>> {
 /// - [`E2BIG`] for more than [`MAX_STRINGS`] strings,
 /// - [`ERESTARTSYS`] if the caller was killed: the helper runs on.
 ///
-/// `on_stack` proves that the module is not unloaded during the call.
+/// `held` proves that the module is not unloaded during the call.
 ///
 /// With CONFIG_STATIC_USERMODEHELPER the kernel may run another program, or none and report
 /// success.
 ///
 /// Context: may sleep. See `call_usermodehelper_exec()`.
-pub(crate) fn run<C: Command>(
-    command: KBox<C>,
-    wait: Wait,
-    on_stack: &OnStack<'_>,
-) -> Result<C::Ending> {
+pub(crate) fn run<C: Command>(command: KBox<C>, wait: Wait, held: &impl Held) -> Result<C::Ending> {
     let wait = match wait {
         Wait::Exec => bindings::UMH_WAIT_EXEC,
         Wait::Exit => bindings::UMH_WAIT_PROC,
@@ -185,7 +181,7 @@ pub(crate) fn run<C: Command>(
     let (data, info) = set_up(command)?;
 
     // `cleanup()`, which puts this reference, may run after the caller was killed and has returned.
-    on_stack.get_module();
+    held.get_module();
 
     // SAFETY: `info` comes from `set_up()`, and is not used again. The callee calls `cleanup()`
     // once and frees `info`, in whatever way this ends.

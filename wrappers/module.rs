@@ -80,14 +80,6 @@ impl Reference {
             Err(ENODEV)
         }
     }
-
-    /// Takes another reference, to be put by `module_put()`.
-    ///
-    /// Context: any.
-    pub(crate) fn get_module(&self) {
-        // SAFETY: By the type invariant there is a reference, so the reference count is not 0.
-        unsafe { bindings::__module_get(this()) };
-    }
 }
 
 impl Drop for Reference {
@@ -112,6 +104,27 @@ pub(crate) fn wait_for_last_acts() {
     // SAFETY: May be called in any context that may sleep.
     unsafe { bindings::synchronize_rcu_tasks() };
 }
+
+/// Proof that the module is not unloaded as long as the value lives.
+///
+/// # Safety
+///
+/// As long as a value lives, there is a reference on the module.
+pub(crate) unsafe trait Held {
+    /// Takes another reference on the module, to be put by `module_put()`.
+    ///
+    /// Context: any.
+    fn get_module(&self) {
+        // SAFETY: By the requirement there is a reference, so the reference count is not 0.
+        unsafe { bindings::__module_get(this()) };
+    }
+}
+
+// SAFETY: By the type invariant.
+unsafe impl Held for Reference {}
+
+// SAFETY: By the type invariant the livepatch core has a reference on the module.
+unsafe impl Held for OnStack<'_> {}
 
 /// Proof that the module cannot be unloaded as long as this value lives.
 ///
@@ -147,14 +160,5 @@ impl OnStack<'_> {
         self.get_module();
         // INVARIANT: The reference was taken.
         Reference(())
-    }
-
-    /// Takes a reference on the module, to be put by `module_put()`.
-    ///
-    /// Context: any.
-    pub(crate) fn get_module(&self) {
-        // SAFETY: By the type invariant the livepatch core has a reference on the module, so the
-        // module is not being unloaded and its reference count is not 0.
-        unsafe { bindings::__module_get(this()) };
     }
 }
