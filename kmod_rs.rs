@@ -49,6 +49,10 @@ use crate::{
         Records, //
     },
     request::{
+        answers::{
+            self,
+            Answers, //
+        },
         cipher_watcher::CipherWatcher,
         helpers::Helpers,
         module_watcher::ModuleWatcher,
@@ -117,6 +121,8 @@ struct KmodRs {
     #[pin]
     _autoloaded: debugfs::File<autoloaded::List>,
     #[pin]
+    _answers: debugfs::File<answers::List>,
+    #[pin]
     _watcher: notifier::Registration<notifier::Modules<ModuleWatcher>>,
     _uses: uses::Stop,
     #[pin]
@@ -162,6 +168,8 @@ impl kernel::InPlaceModule for KmodRs {
             || Arc::pin_init(Sharing::new(slots.clone()?, unwaiting.clone()?), GFP_KERNEL);
         let sharing = sharing();
         let uses = Uses::new();
+        let answers = || Answers::new(recorder.clone()?.remembered().clone());
+        let answers = answers();
         let autoloaded = || Autoloaded::new(recorder.clone()?, uses.clone()?);
         let autoloaded = autoloaded();
         let directory = Arc::new(debugfs::Directory::new(c"kmod_rs"), GFP_KERNEL);
@@ -176,6 +184,7 @@ impl kernel::InPlaceModule for KmodRs {
                 records: Records::new(recorder.clone()?, autoloaded.clone()?),
                 unloads: unloads.clone()?,
                 refusals: refusals.clone()?,
+                answers: answers.clone()?,
                 log: log.clone()?,
                 symbols: symbols?,
             })
@@ -188,6 +197,7 @@ impl kernel::InPlaceModule for KmodRs {
                 slots: slots?,
                 unwaiting: unwaiting.clone()?,
                 settings: settings.clone()?,
+                answers: answers.clone()?,
                 uses: uses.clone()?,
                 firewall: firewall.clone()?,
             }),
@@ -205,6 +215,7 @@ impl kernel::InPlaceModule for KmodRs {
             _latency <- debugfs::File::new(directory.clone()?, recorder::Latency(recorder.clone()?)),
             _autoloaded <-
                 debugfs::File::new(directory.clone()?, autoloaded::List(autoloaded.clone()?)),
+            _answers <- debugfs::File::new(directory.clone()?, answers::List(answers.clone()?)),
             _watcher <- notifier::Registration::new(notifier::Modules(ModuleWatcher {
                 helpers: helpers.clone()?,
                 firewall: firewall.clone()?,
@@ -212,11 +223,13 @@ impl kernel::InPlaceModule for KmodRs {
                 autoloaded: autoloaded?,
                 call_sites: recorder?.call_sites().clone(),
                 unloads: unloads?,
+                answers: answers.clone()?,
             })),
             _uses: uses::Stop(uses?),
             _suspend_watcher <- notifier::Registration::new(notifier::Suspend(SuspendWatcher {
                 sharing: sharing?,
                 unwaiting: unwaiting?,
+                answers: answers?,
             })),
             _cipher_watcher <- notifier::Registration::new(crypto::Algorithms(CipherWatcher {
                 firewall: firewall?,

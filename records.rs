@@ -12,6 +12,7 @@ pub(crate) mod outcome;
 mod progress;
 pub(crate) mod record;
 pub(crate) mod recorder;
+pub(crate) mod remembered;
 mod ring;
 pub(crate) mod uses;
 

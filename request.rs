@@ -6,6 +6,7 @@
 //! Documentation/design.rst. Each step is a call into a file that can be understood on its own.
 
 mod answer;
+pub(crate) mod answers;
 pub(crate) mod chain;
 pub(crate) mod cipher_watcher;
 mod deadline;
@@ -13,6 +14,7 @@ mod environment;
 pub(crate) mod helpers;
 pub(crate) mod judging;
 mod lending;
+mod looking;
 mod messages;
 mod modprobe;
 pub(crate) mod module_watcher;
@@ -35,6 +37,11 @@ use self::{
         Answer,
         Refusal, //
     },
+    answers::{
+        Answers,
+        Hearing,
+        Recalled, //
+    },
     deadline::Timeout,
     environment::Environment,
     helpers::Helpers,
@@ -47,6 +54,7 @@ use self::{
         HelperCount,
         SlotUse, //
     },
+    looking::Look,
     modprobe::{
         Ending,
         Modprobe,
@@ -108,7 +116,8 @@ use crate::{
             Requester, //
         },
         security,
-        trace, //
+        trace,
+        wait::WaitResult, //
     }, //
 };
 use core::cell::Cell;
@@ -118,7 +127,8 @@ use kernel::{
     sync::{
         atomic::Relaxed,
         Arc, //
-    }, //
+    },
+    time::Delta, //
 };
 
 const _: () = assert!(Account::ROOT.number() == concurrency::ROOT);
@@ -139,6 +149,7 @@ pub(crate) struct Kmod {
     unwaiting: Arc<Unwaiting>,
     unloads: Arc<Unloads>,
     refusals: Arc<Refusals>,
+    answers: Arc<Answers>,
     log: Arc<LogLimits>,
     module_request: trace::ModuleRequest,
     symbols: PrivateSymbols,
@@ -162,6 +173,8 @@ pub(crate) struct Parts {
     pub(crate) unloads: Arc<Unloads>,
     /// What is known of modules that were refused.
     pub(crate) refusals: Arc<Refusals>,
+    /// The remembered answers.
+    pub(crate) answers: Arc<Answers>,
     /// What may be logged.
     pub(crate) log: Arc<LogLimits>,
     /// The private symbols of the kernel.
@@ -184,6 +197,7 @@ impl Kmod {
             records,
             unloads,
             refusals,
+            answers,
             log,
             symbols,
         } = parts;
@@ -199,6 +213,7 @@ impl Kmod {
             unwaiting,
             unloads,
             refusals,
+            answers,
             log,
             module_request: trace::ModuleRequest::find()?,
             symbols,
@@ -267,6 +282,8 @@ impl Kmod {
     /// Context: in the task that gives back; may sleep.
     pub(crate) fn given_back(&self) {
         self.firewall.given_back();
+        // Its marks would keep the module loaded.
+        self.answers.close();
         // If modprobe's path is empty, drops what is kept. That would keep the module loaded.
         self.unwaiting.pump();
     }
@@ -278,6 +295,10 @@ impl Kmod {
 
         if !serving.request.wait {
             return self.enter(serving, target);
+        }
+        // 5a. Remembered answers.
+        if let Some(status) = self.recall(serving, &target)? {
+            return Ok(Answer::Remembered(status));
         }
         loop {
             let (leader, slot) = match self.share(serving, &target)? {
@@ -293,6 +314,9 @@ impl Kmod {
             let modprobe = self.modprobe(serving, target.clone(), leader, Right::Slot(slot))?;
             let ending = self.run(serving, modprobe, Wait::Exit)?;
             let answer = Answer::Helper(ending.result?);
+            if !ending.may_have_missed && ending.hearing.is_some() {
+                self.remember(serving, &target, &ending);
+            }
             // A module that was leaving can be loaded when it has left, and one that was refused to
             // another helper may not be refused to the next one.
             helpers_left -= 1;
@@ -395,6 +419,97 @@ impl Kmod {
         !serving.chain.is_nested()
             && !serving.helper_env
             && self.settings.coalesce.load(Relaxed) != 0
+    }
+
+    /// Returns where the answer to a request may be remembered, or from where it may come.
+    ///
+    /// Of a request that does not wait nobody knows how its helper ends, and a helper of a nested
+    /// request may find something that is only being made.
+    fn answers_for(&self, serving: &Serving<'_>) -> Option<Arc<Answers>> {
+        let may_remember = self.answers.is_on() && serving.request.wait && self.shares(serving);
+        may_remember.then(|| self.answers.clone())
+    }
+
+    /// Returns where the helper of a request is to note that it begins.
+    #[inline(never)]
+    fn hearing(&self, serving: &Serving<'_>) -> Option<Arc<Hearing>> {
+        self.answers_for(serving)?.hearing()
+    }
+
+    /// Takes step 5a: has the request been answered before, and would it be answered the same now?
+    fn recall(
+        &self,
+        serving: &Serving<'_>,
+        target: &Target,
+    ) -> Result<Option<WaitStatus>, Refusal> {
+        match self.answers.is_on() {
+            true => self.recall_or_wait(serving, target),
+            false => Ok(None),
+        }
+    }
+
+    /// Takes step 5a if answers are remembered. Waits for a second look, if there is one for this
+    /// target.
+    #[inline(never)]
+    fn recall_or_wait(
+        &self,
+        serving: &Serving<'_>,
+        target: &Target,
+    ) -> Result<Option<WaitStatus>, Refusal> {
+        let Some(answers) = self
+            .answers_for(serving)
+            .filter(|it| it.may_remember(target))
+        else {
+            return Ok(None);
+        };
+        let mut recalled = answers.recall(target);
+
+        if let Recalled::Looking(done) = recalled {
+            let timeout_ms = self.settings.coalesce_timeout_ms.load(Relaxed);
+            if let Some(record) = serving.record {
+                record.queued();
+            }
+            let waited = done.wait_killable_timeout(Delta::from_millis(timeout_ms.into()));
+            if waited == WaitResult::Killed {
+                return Err(Refusal::Killed);
+            }
+            recalled = answers.recall(target);
+        }
+        match recalled {
+            Recalled::Answer(status) => {
+                self.trace(serving);
+                Ok(Some(status))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Remembers how the helper of a request has ended, or begins what has to come before that.
+    #[inline(never)]
+    fn remember(&self, serving: &Serving<'_>, target: &Target, ending: &Ending) {
+        let Some(heard) = ending.hearing.as_ref().and_then(|it| it.heard()) else {
+            return;
+        };
+        match ending.result {
+            Ok(WaitStatus::SUCCESS) => self.answers.found(target),
+            Ok(WaitStatus::NOT_FOUND) => {
+                let Some(looking) = self.answers.look(target) else {
+                    return;
+                };
+                // Without memory, it is not remembered.
+                let _ = Look {
+                    looking,
+                    target: target.clone(),
+                    account: serving.chain.account(),
+                    heard: heard.clone(),
+                    slots: self.slots.clone(),
+                    helper_count: self.helper_count.clone(),
+                    helpers: self.helpers.clone(),
+                }
+                .begin();
+            }
+            _ => (),
+        }
     }
 
     /// Takes steps 6 to 9 for a request that does not wait.
@@ -633,6 +748,10 @@ impl Kmod {
                 unloads: self.unloads.clone(),
                 refusals: self.refusals.clone(),
                 refused_before: self.refusals.count(),
+                hearing: match self.answers.is_on() {
+                    true => self.hearing(serving),
+                    false => None,
+                },
                 right: Some(right),
             },
             GFP_KERNEL,

@@ -17,6 +17,10 @@ use crate::{
     livepatch,
     records::uses::Uses,
     request::{
+        answers::{
+            self,
+            Answers, //
+        },
         chain,
         settings::Settings,
         Unwaiting, //
@@ -33,6 +37,7 @@ use crate::{
             Number::{
                 self,
                 At,
+                EachWrite,
                 Through, //
             },
             Registration, //
@@ -101,7 +106,7 @@ fn not_whole(_: &State, name: &CStr) {
 
 /// All the knobs, in the order in which admin-guide.rst has them.
 #[rustfmt::skip]
-static KNOBS: [Knob; 18] = [
+static KNOBS: [Knob; 20] = [
     //     directory, name                 range              default  who may write
     //         where the value is kept
     number(KERNEL,  c"kmod-limit",           1..=1_000,            50, CAPABLE,
@@ -118,6 +123,11 @@ static KNOBS: [Knob; 18] = [
         At(|s| &s.settings.coalesce)),
     number(KMOD_RS, c"coalesce_timeout_ms",  1..=3_600_000,     2_000, CAPABLE,
         At(|s| &s.settings.coalesce_timeout_ms)),
+    number(KMOD_RS, c"answers",              0..=4_096,             0, CAPABLE,
+        EachWrite(|s| s.answers.capacity(), |s, n| { s.answers.set_capacity(n); Ok(()) }))
+        .up_to(answers::MAX_ANSWERS),
+    number(KMOD_RS, c"answers_ttl_ms",       1_000..=3_600_000, 60_000, CAPABLE,
+        At(|s| s.answers.ttl_ms())),
     number(KMOD_RS, c"helper_timeout_ms",    0..=3_600_000,         0, CAPABLE,
         At(|s| &s.settings.helper_timeout_ms)),
     number(KMOD_RS, c"helper_env",           0..=1,                 0, CAPABLE,
@@ -153,6 +163,8 @@ pub(crate) struct State {
     pub(crate) unwaiting: Arc<Unwaiting>,
     /// What else a request is served by.
     pub(crate) settings: Arc<Settings>,
+    /// The remembered answers.
+    pub(crate) answers: Arc<Answers>,
     /// Whether uses of modules are noted.
     pub(crate) uses: Arc<Uses>,
     /// Who may have which module loaded.
@@ -319,6 +331,7 @@ mod tests {
     use crate::{
         firewall::policy::Rules,
         log_limits::LogLimits,
+        records::remembered::Remembered,
         wrappers::private_symbols::PrivateSymbols, //
     };
     use kernel::sync::atomic::Atomic;
@@ -331,6 +344,7 @@ mod tests {
             slots: slots.clone(),
             unwaiting: Unwaiting::new(slots, symbols, kept)?,
             settings: Arc::new(Settings::new(), GFP_KERNEL)?,
+            answers: Answers::new(Arc::new(Remembered::new(), GFP_KERNEL)?)?,
             uses: Uses::new()?,
             firewall: Firewall::new(Rules::new()?, LogLimits::new()?, symbols)?,
         })

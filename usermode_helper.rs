@@ -99,6 +99,9 @@ impl WaitStatus {
     /// `exit(0)`.
     pub(crate) const SUCCESS: Self = Self(0);
 
+    /// `exit(1)`: that of a modprobe that has not found the module.
+    pub(crate) const NOT_FOUND: Self = Self(1 << 8);
+
     /// Converts a number of the C code, where a negative number is an errno.
     pub(crate) fn from_raw(raw: c_int) -> Result<Self> {
         if raw < 0 {

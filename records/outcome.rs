@@ -48,6 +48,8 @@ pub(crate) enum Outcome {
     Kept,
     /// The helper exited with a status other than 0, and the firewall had refused it a module.
     Refused,
+    /// The request got the answer of an earlier one, and no helper was run.
+    Remembered,
 }
 
 impl Outcome {
@@ -55,7 +57,7 @@ impl Outcome {
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All outcomes; the index of each is its number (`as usize`).
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Loaded,
         Self::Exit,
         Self::Signal,
@@ -71,6 +73,7 @@ impl Outcome {
         Self::Nothing,
         Self::Kept,
         Self::Refused,
+        Self::Remembered,
     ];
 
     /// Returns the outcome of a request whose helper has ended, or could not be run, with `result`.
@@ -120,6 +123,7 @@ impl Outcome {
             Self::Nothing => c"nothing",
             Self::Kept => c"kept",
             Self::Refused => c"refused",
+            Self::Remembered => c"remembered",
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
             Record,
             Seconds, //
         },
+        remembered::Remembered,
         ring::{
             Opening,
             Place,
@@ -127,6 +128,8 @@ pub(crate) struct Recorder {
     lost: Atomic<u64>,
     /// How many requests that do not wait are kept now.
     kept: Arc<Atomic<u64>>,
+    /// Remembered answers.
+    remembered: Arc<Remembered>,
     memory: Arc<Memory>,
     call_sites: Arc<CallSites>,
     queue_times: Histogram,
@@ -151,6 +154,7 @@ impl Recorder {
             return Err(EINVAL);
         }
         let kept = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let remembered = Arc::new(Remembered::new(), GFP_KERNEL)?;
         let memory = Arc::new(Memory::new(), GFP_KERNEL)?;
         let call_sites = CallSites::new()?;
         // CAST: At most `MAX_RECORDS`.
@@ -171,6 +175,7 @@ impl Recorder {
                 modules_would_be_denied: Atomic::new(0),
                 lost: Atomic::new(0),
                 kept,
+                remembered,
                 memory,
                 call_sites,
                 queue_times: Histogram::new(),
@@ -195,6 +200,11 @@ impl Recorder {
     /// Returns the places that requests come from.
     pub(crate) fn call_sites(&self) -> &Arc<CallSites> {
         &self.call_sites
+    }
+
+    /// Returns the counters of remembered answers, for their owner to keep them up to date.
+    pub(crate) fn remembered(&self) -> &Arc<Remembered> {
+        &self.remembered
     }
 
     /// Begins the record of a request that the current task makes.
@@ -349,6 +359,7 @@ impl Recorder {
             self.modules_would_be_denied.load(Relaxed)
         );
         seq_print!(to, "kept_now {}\n", self.kept.load(Relaxed));
+        self.remembered.show(to);
         self.show_rings(to);
     }
 

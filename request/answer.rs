@@ -19,9 +19,6 @@ use kernel::{
     uapi, //
 };
 
-/// The wait status of a modprobe that has not found the module: exit status 1.
-const NOT_FOUND: c_int = 1 << 8;
-
 /// The answer to a request that was not refused.
 #[derive(Clone, Copy)]
 pub(crate) enum Answer {
@@ -34,13 +31,17 @@ pub(crate) enum Answer {
     /// What the leader's helper gave. If the request does not wait: success, as a helper will be
     /// started for an equal request.
     Shared(Result<WaitStatus>),
+    /// What the helper of an equal request gave, and another one would give now.
+    Remembered(WaitStatus),
 }
 
 impl Answer {
     /// Returns the result: 0, a wait status, or a negative errno.
     pub(crate) fn to_raw(self) -> c_int {
         match self {
-            Self::Helper(status) | Self::Shared(Ok(status)) => status.into_raw(),
+            Self::Helper(status) | Self::Shared(Ok(status)) | Self::Remembered(status) => {
+                status.into_raw()
+            }
             Self::Started | Self::Kept => 0,
             Self::Shared(Err(error)) => error.to_errno(),
         }
@@ -54,6 +55,7 @@ impl From<Answer> for Outcome {
             Answer::Started => Self::Started,
             Answer::Kept => Self::Kept,
             Answer::Shared(_) => Self::Shared,
+            Answer::Remembered(_) => Self::Remembered,
         }
     }
 }
@@ -83,10 +85,10 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Returns the result: a negative errno, or [`NOT_FOUND`].
+    /// Returns the result: a negative errno, or [`WaitStatus::NOT_FOUND`].
     pub(crate) fn to_raw(self) -> c_int {
         match self {
-            Self::NotAllowed => NOT_FOUND,
+            Self::NotAllowed => WaitStatus::NOT_FOUND.into_raw(),
             Self::SwitchedOff => ENOENT.to_errno(),
             // CAST: An errno is small.
             Self::NameTooLong => -(uapi::ENAMETOOLONG as c_int),

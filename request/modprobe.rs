@@ -5,6 +5,7 @@
 //! Mirrors `call_modprobe()` of `kernel/module/kmod.c`.
 
 use super::{
+    answers::Hearing,
     chain::Chain,
     deadline::Timeout,
     environment::Environment,
@@ -46,7 +47,7 @@ use kernel::{
 };
 
 /// The environment of each helper: that of the C code.
-const MODPROBE_ENV: [&CStr; 3] = [
+pub(super) const MODPROBE_ENV: [&CStr; 3] = [
     c"HOME=/",
     c"TERM=linux",
     c"PATH=/sbin:/usr/sbin:/bin:/usr/bin",
@@ -83,6 +84,8 @@ pub(crate) struct Modprobe {
     pub(crate) refusals: Arc<Refusals>,
     /// How many were refused when the helper began to run.
     pub(crate) refused_before: u64,
+    /// Where it began, if the answer to the request may be remembered.
+    pub(crate) hearing: Option<Arc<Hearing>>,
     /// What the helper runs on, until [`Self::ended`].
     pub(crate) right: Option<Right>,
 }
@@ -105,6 +108,8 @@ pub(crate) struct Ending {
     /// Whether the helper may have missed a module that was being unloaded, or was refused to
     /// another helper.
     pub(crate) may_have_missed: bool,
+    /// Where the helper began, if the answer to the request may be remembered.
+    pub(crate) hearing: Option<Arc<Hearing>>,
 }
 
 impl Command for Modprobe {
@@ -149,6 +154,10 @@ impl Command for Modprobe {
             let helper = Requester::current().tgid();
             record.helper_started(helper, self.target.modprobe_path());
         }
+        // Before the program reads anything: what changes from here on is noticed.
+        if let Some(hearing) = &self.hearing {
+            hearing.begin(&self.target);
+        }
         if let Some(timeout) = &self.timeout {
             timeout.start()?;
         }
@@ -176,6 +185,8 @@ impl Command for Modprobe {
         let has_exited = result.is_ok_and(|status| !status.is_signal());
         let has_loaded = result == Ok(WaitStatus::SUCCESS) && this.tracker.has_loaded();
 
+        let hearing = this.hearing.take();
+
         // The slot comes last, and may be kept by the deadline.
         let timeout = this.timeout.take();
         let right = this.right.take();
@@ -190,6 +201,7 @@ impl Command for Modprobe {
         Ending {
             result,
             may_have_missed: is_overlapped && has_exited && !has_loaded,
+            hearing,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         call_sites::CallSites, //
     },
     request::{
+        answers::Answers,
         chain::Helper,
         helpers::Helpers,
         refusals::{
@@ -51,6 +52,8 @@ pub(crate) struct ModuleWatcher {
     pub(crate) call_sites: Arc<CallSites>,
     /// What is known of unloads.
     pub(crate) unloads: Arc<Unloads>,
+    /// The remembered answers.
+    pub(crate) answers: Arc<Answers>,
 }
 
 impl ModuleWatcher {
@@ -97,6 +100,7 @@ impl WatchModules for ModuleWatcher {
         // Its init part will be freed.
         self.call_sites.forget();
         self.refusals.modules_changed();
+        self.answers.modules_changed();
         let Some(helper) = self.helpers.helper_of_current() else {
             return;
         };
@@ -112,6 +116,7 @@ impl WatchModules for ModuleWatcher {
             self.unloads.notify();
             // A module that could not be initialised was not live: users can have the kernel try.
             self.refusals.modules_changed();
+            self.answers.modules_changed();
         }
         self.autoloaded.gone(id);
     }

@@ -9,6 +9,7 @@
 
 use crate::{
     request::{
+        answers::Answers,
         modprobe::Unwaiting,
         sharing::Sharing, //
     },
@@ -23,12 +24,15 @@ pub(crate) struct SuspendWatcher {
     pub(crate) sharing: Arc<Sharing>,
     /// The requests that do not.
     pub(crate) unwaiting: Arc<Unwaiting>,
+    /// The remembered answers.
+    pub(crate) answers: Arc<Answers>,
 }
 
 impl WatchSuspend for SuspendWatcher {
     fn begins(&self) {
         self.sharing.slots().set_suspending(true);
         self.sharing.wake_all();
+        self.answers.stop_following();
     }
 
     fn ended(&self) {

@@ -76,6 +76,11 @@ int kmod_rs_module_use_attach(kmod_rs_use_probe *got, kmod_rs_use_probe *put,
 			      void *data);		/* module_use.rs */
 void kmod_rs_module_use_detach(kmod_rs_use_probe *got, kmod_rs_use_probe *put,
 			       void *data);		/* module_use.rs */
+void *kmod_rs_watch_set(const char *program);		/* watch.rs */
+void kmod_rs_watch_end(void *data);			/* watch.rs */
+int kmod_rs_watch_changed(const void *data);		/* watch.rs */
+void kmod_rs_watch_change(void *data, int why);		/* watch.rs */
+bool kmod_rs_watch_has_root(const void *data);		/* watch.rs */
 
 /* C, called from C. */
 struct tracepoint *kmod_rs_find_tracepoint(const char *name); /* trace.c */

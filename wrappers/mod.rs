@@ -30,4 +30,5 @@ pub(crate) mod sysctl;
 pub(crate) mod text_parameters;
 pub(crate) mod trace;
 pub(crate) mod wait;
+pub(crate) mod watch;
 pub(crate) mod workqueue;

@@ -8,6 +8,7 @@
 use super::private_symbols::PrivateSymbols;
 use core::ptr;
 use kernel::{
+    bindings,
     prelude::*,
     str::CString,
     sync::Arc, //
@@ -55,6 +56,15 @@ impl ModprobePath {
     /// Returns the path, which is empty if automatic loading is switched off.
     pub(crate) fn as_cstr(&self) -> &CStr {
         &self.0
+    }
+
+    /// Returns whether this is the path that the kernel was built with, or `/usr/sbin/modprobe`, and
+    /// the kernel runs what it says.
+    pub(crate) fn is_usual(&self) -> bool {
+        let path = self.as_cstr().to_bytes_with_nul();
+        // With the option, the kernel runs another program.
+        !cfg!(CONFIG_STATIC_USERMODEHELPER)
+            && (path == bindings::CONFIG_MODPROBE_PATH || path == b"/usr/sbin/modprobe\0")
     }
 
     /// Returns how many bytes the copy takes, which clones share.

@@ -92,6 +92,9 @@ pub(crate) enum Number<T: 'static> {
     ///
     /// Context: may sleep.
     Through(fn(&T) -> u32, fn(&T, u32) -> Result),
+    /// The same, and the second one is called for each number that is written, also for the one
+    /// that it is already.
+    EachWrite(fn(&T) -> u32, fn(&T, u32) -> Result),
 }
 
 impl<T> Number<T> {
@@ -102,7 +105,7 @@ impl<T> Number<T> {
         match self {
             // ORDERING: The number stands alone.
             Self::At(place) => place(data).load(Relaxed),
-            Self::Through(get, _) => get(data),
+            Self::Through(get, _) | Self::EachWrite(get, _) => get(data),
         }
     }
 
@@ -116,7 +119,7 @@ impl<T> Number<T> {
                 place(data).store(value, Relaxed);
                 Ok(())
             }
-            Self::Through(_, set) => set(data, value),
+            Self::Through(_, set) | Self::EachWrite(_, set) => set(data, value),
         }
     }
 }
@@ -185,6 +188,7 @@ impl<T> File<T> {
                 let mut min: c_uint = *min;
                 let mut max: c_uint = *max;
                 let mut length = written.len();
+                let is_beginning = *position == 0;
                 let table = bindings::ctl_table {
                     data: (&raw mut value).cast(),
                     extra1: (&raw mut min).cast(),
@@ -201,7 +205,8 @@ impl<T> File<T> {
                 })?;
 
                 // A write that does not start at the beginning is ignored, and leaves the value.
-                if value != before {
+                let is_event = matches!(number, Number::EachWrite(..)) && is_beginning;
+                if value != before || is_event {
                     number.set(data, value)?;
                 }
                 Ok(length)
@@ -493,6 +498,23 @@ mod tests {
         assert_eq!(write(&NUMBER, b"50"), (Ok(2), 50, 0));
         assert_eq!(write(&NUMBER, b""), (Ok(0), 50, 0));
         assert_eq!(write_at(&NUMBER, b"7", 1), (Ok(1), 50, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn each_write_may_count() -> Result {
+        let each = File {
+            content: Content::Number {
+                min: 2,
+                max: 70,
+                number: Number::EachWrite(|data| data.value.get(), Data::set),
+            },
+            ..NUMBER
+        };
+        assert_eq!(write(&NUMBER, b"50\n"), (Ok(3), 50, 0));
+        assert_eq!(write(&each, b"50\n"), (Ok(3), 50, 1));
+        assert_eq!(write_at(&each, b"50\n", 1).1, 50);
+        assert_eq!(write_at(&each, b"50\n", 1).2, 0);
         Ok(())
     }
 

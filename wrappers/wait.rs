@@ -32,9 +32,9 @@ pub(crate) enum WaitResult {
     Killed,
 }
 
-/// A completion, for one task that waits and can be killed.
+/// A completion, for tasks that wait and can be killed.
 ///
-/// Each [`Self::complete`] ends one wait.
+/// Each [`Self::complete`] ends one wait, and [`Self::complete_all`] ends all.
 ///
 /// See also [`kernel::sync::Completion`].
 ///
@@ -71,6 +71,14 @@ impl Completion {
     pub(crate) fn complete(&self) {
         // SAFETY: By the type invariant `inner` is initialised.
         unsafe { bindings::complete(self.inner.get()) };
+    }
+
+    /// Wakes all tasks that wait. Later waits return at once.
+    ///
+    /// Context: any; the caller may hold spinlocks.
+    pub(crate) fn complete_all(&self) {
+        // SAFETY: By the type invariant `inner` is initialised.
+        unsafe { bindings::complete_all(self.inner.get()) };
     }
 
     /// Waits until the completion is completed, the time is over, or the current task is killed.

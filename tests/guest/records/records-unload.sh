@@ -5,11 +5,11 @@
 # succeeds when the reader has closed the file. This holds for each of the files.
 
 . "$(dirname "$0")/lib.sh"
-plan 37
+plan 44
 
 # Records need no helper.
 echo >"$MODPROBE"
-for file in recent inflight stats latency autoloaded; do
+for file in recent inflight stats latency autoloaded answers; do
 	patch on
 	/kmod_rs/load --tasks=1 --rounds=100 "w quick-% $ENOENT" >/dev/null 2>&1
 	whole=$(wc -l <"$RECORDS/$file")

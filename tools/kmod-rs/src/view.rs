@@ -134,7 +134,7 @@ pub(crate) fn style(outcome: Option<&Outcome>) -> Style {
         Some(Loaded) => AnsiColor::Green.on_default(),
         Some(Denied | Refused | Loop | Timeout | Errno | TooLong) => AnsiColor::Red.on_default(),
         Some(Exit | Signal | Killed | Off) => AnsiColor::Yellow.on_default(),
-        Some(Shared | Started | Kept | Nothing | Other(_)) => Style::new(),
+        Some(Shared | Started | Kept | Nothing | Remembered | Other(_)) => Style::new(),
     }
 }
 

@@ -114,13 +114,14 @@ pub(crate) enum Outcome {
     TooLong,
     Nothing,
     Refused,
+    Remembered,
     /// An outcome of a newer module.
     Other(Text),
 }
 
 impl Outcome {
     /// All that are known, in the order of the guide, with their words.
-    pub(crate) const ALL: [(Self, &'static str); 15] = [
+    pub(crate) const ALL: [(Self, &'static str); 16] = [
         (Self::Loaded, "loaded"),
         (Self::Exit, "exit"),
         (Self::Signal, "signal"),
@@ -136,6 +137,7 @@ impl Outcome {
         (Self::TooLong, "toolong"),
         (Self::Nothing, "nothing"),
         (Self::Refused, "refused"),
+        (Self::Remembered, "remembered"),
     ];
 
     /// Returns the outcome that a word stands for.

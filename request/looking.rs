@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The second look: does modprobe really find nothing?
+//!
+//! Has no counterpart in the C code. That modprobe exits with 1 does not say that it has found
+//! nothing: an insertion that fails, or the command of an `install` line, ends in the same way. So
+//! before such an answer is remembered, modprobe is asked to look and to do nothing
+//! (`modprobe -R`). A program that does not know this option would find nothing either. So it is
+//! first seen to find something that a helper has found.
+//!
+//! No request waits for this, unless it is for the same target. The look has a slot if one is free,
+//! and is left out otherwise.
+
+use super::{
+    answers::{
+        Heard,
+        Looking,
+        Why, //
+    },
+    chain::Chain,
+    helpers::{
+        Helpers,
+        Tracker, //
+    },
+    lending::HelperCount,
+    modprobe::MODPROBE_ENV,
+    target::Target, //
+};
+use crate::{
+    concurrency::Slots,
+    usermode_helper::{
+        self,
+        Command,
+        Wait,
+        WaitStatus, //
+    },
+    wrappers::{
+        job::{
+            Job,
+            Progress,
+            Steps, //
+        },
+        module::Reference,
+        requester::{
+            Account,
+            Requester, //
+        }, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// A second look, which a worker takes.
+pub(super) struct Look {
+    /// What is looked for, and where it is remembered.
+    pub(super) looking: Looking,
+    /// The target of the request whose helper has found nothing.
+    pub(super) target: Target,
+    /// The account of the request.
+    pub(super) account: Account,
+    /// Where that helper began.
+    pub(super) heard: Heard,
+    /// What helpers run on.
+    pub(super) slots: Arc<Slots>,
+    /// How many helpers there are.
+    pub(super) helper_count: Arc<HelperCount>,
+    /// The helpers that run.
+    pub(super) helpers: Arc<Helpers>,
+}
+
+impl Look {
+    /// Has the look taken, soon.
+    ///
+    /// Returns [`ENOMEM`], or [`ENODEV`] if the module is being unloaded.
+    ///
+    /// Context: may sleep.
+    pub(super) fn begin(self) -> Result {
+        let job = Arc::pin_init(Job::new(self), GFP_KERNEL)?;
+
+        job.begin()?;
+        job.queue();
+        Ok(())
+    }
+
+    fn look(&self) -> Result {
+        let answers = self.looking.answers();
+        let watched = &self.heard.watched;
+        let held = Reference::try_get()?;
+        let _slot = self.slots.try_take().ok_or(EBUSY)?;
+        let _counted = self.helper_count.count();
+
+        if !answers.finds(watched) && !self.finds_known(&held)? {
+            return Ok(());
+        }
+        let why = match self.run(&self.target, &held)? {
+            WaitStatus::NOT_FOUND => Why::Miss,
+            WaitStatus::SUCCESS => Why::Found,
+            _ => return Ok(()),
+        };
+        answers.remember(&self.target, self.account, &self.heard, why)
+    }
+
+    /// Returns whether modprobe finds something that a helper has found.
+    fn finds_known(&self, held: &Reference) -> Result<bool> {
+        let answers = self.looking.answers();
+        let watched = &self.heard.watched;
+        let mut was_known = false;
+
+        while let Some(known) = answers.known(watched.path()) {
+            if self.run(&known, held)? == WaitStatus::SUCCESS {
+                answers.note_found(watched, known);
+                return Ok(true);
+            }
+            // It may have been there only for a while. This ends: there are two at most, or as many
+            // as helpers succeed meanwhile.
+            answers.note_not_found(&known);
+            was_known = true;
+        }
+        answers.nothing_known(was_known);
+        Ok(false)
+    }
+
+    /// Has modprobe look for a target, and returns how it ended.
+    fn run(&self, target: &Target, held: &Reference) -> Result<WaitStatus> {
+        let command = KBox::new(
+            Resolve {
+                target: target.clone(),
+                account: self.account,
+                tracker: self.helpers.track(),
+            },
+            GFP_KERNEL,
+        )?;
+        self.looking.answers().count_look();
+        usermode_helper::run(command, Wait::Exit, held)?
+    }
+}
+
+impl Steps for Look {
+    fn step(&self, _job: &Arc<Job<Self>>) -> Progress {
+        // What could not be looked for is not remembered.
+        let _ = self.look();
+        Progress::Done
+    }
+}
+
+/// A modprobe that looks for a target.
+struct Resolve {
+    target: Target,
+    account: Account,
+    tracker: Tracker,
+}
+
+impl Command for Resolve {
+    type Ending = Result<WaitStatus>;
+
+    fn path(&self) -> &CStr {
+        self.target.path()
+    }
+
+    fn args(&self) -> impl Iterator<Item = &CStr> {
+        let name = self.target.name().as_cstr();
+        [self.target.path(), c"-q", c"-R", c"--", name].into_iter()
+    }
+
+    fn env(&self) -> impl Iterator<Item = &CStr> {
+        MODPROBE_ENV.into_iter()
+    }
+
+    fn starting(&self) -> Result {
+        // Requests that it makes are nested.
+        self.tracker.start(
+            *self.target.name(),
+            Requester::current(),
+            &Chain::outermost(self.account),
+            None,
+            None,
+        )
+    }
+
+    fn ended(_this: KBox<Self>, result: Result<WaitStatus>) -> Result<WaitStatus> {
+        result
+    }
+}
