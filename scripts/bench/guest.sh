@@ -83,8 +83,9 @@ measure_rules() {
 # Measure sockets of a family whose module has come by a request, with and without its uses noted.
 measure_sockets() {
 	local module=vsock family=40
-	# It has come with vsock, and uses it.
+	# The first one has come with vsock, and uses it.
 	modprobe -qr vsock_loopback
+	modprobe -qr "$module"
 	[[ ! -d /sys/module/$module ]] || wrong "$module cannot be unloaded"
 	echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 	ask w "net-pf-$family" >/dev/null
