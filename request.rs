@@ -108,7 +108,10 @@ use crate::{
         WaitStatus, //
     },
     wrappers::{
-        modprobe_path::ModprobePath,
+        modprobe_path::{
+            ModprobePath,
+            SharedPath, //
+        },
         module::OnStack,
         private_symbols::PrivateSymbols,
         requester::{
@@ -152,6 +155,7 @@ pub(crate) struct Kmod {
     answers: Arc<Answers>,
     log: Arc<LogLimits>,
     module_request: trace::ModuleRequest,
+    path: Arc<SharedPath>,
     symbols: PrivateSymbols,
 }
 
@@ -184,7 +188,7 @@ pub(crate) struct Parts {
 impl Kmod {
     /// Creates a value from its parts.
     ///
-    /// Returns [`ENOENT`] if the kernel has no tracepoint `module:module_request`.
+    /// Returns [`ENOENT`] if the kernel has no tracepoint `module:module_request`, or [`ENOMEM`].
     ///
     /// Context: may sleep.
     pub(crate) fn new(parts: Parts) -> Result<Self> {
@@ -216,6 +220,7 @@ impl Kmod {
             answers,
             log,
             module_request: trace::ModuleRequest::find()?,
+            path: SharedPath::new(symbols)?,
             symbols,
         })
     }
@@ -344,7 +349,7 @@ impl Kmod {
 
         // 2. Preconditions. The path is read once, so what is checked here is what is run. Rules
         // that are locked have it locked, too.
-        let path = self.firewall.path_to_run(ModprobePath::read(self.symbols)?);
+        let path = self.firewall.path_to_run(self.path.read()?);
         if path.as_cstr().is_empty() {
             return Err(Refusal::SwitchedOff);
         }

@@ -9,9 +9,13 @@ use super::private_symbols::PrivateSymbols;
 use core::ptr;
 use kernel::{
     bindings,
+    new_spinlock,
     prelude::*,
     str::CString,
-    sync::Arc, //
+    sync::{
+        Arc,
+        SpinLock, //
+    }, //
 };
 
 /// The size of a path with its final NUL: `KMOD_PATH_LEN` of `kernel/module/internal.h`.
@@ -53,6 +57,20 @@ impl ModprobePath {
         Ok(Self(Arc::new(path.to_cstring()?, GFP_KERNEL)?))
     }
 
+    /// Returns whether this is the path now, in two readings in succession.
+    fn is_current(&self, symbols: PrivateSymbols) -> bool {
+        let buffer = symbols.modprobe_path();
+        let is_same = || {
+            let bytes = self.0.to_bytes_with_nul();
+            bytes.iter().enumerate().all(|(i, byte)| {
+                // SAFETY: The bytes before this one were the same as those of a string, so none was
+                // NUL, and `i` is not beyond the first NUL. For the rest, see `read()`.
+                *byte == unsafe { ptr::read_volatile(buffer.add(i)) }
+            })
+        };
+        is_same() && is_same()
+    }
+
     /// Returns the path, which is empty if automatic loading is switched off.
     pub(crate) fn as_cstr(&self) -> &CStr {
         &self.0
@@ -70,6 +88,50 @@ impl ModprobePath {
     /// Returns how many bytes the copy takes, which clones share.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<CString>() + self.as_cstr().to_bytes_with_nul().len()
+    }
+}
+
+/// The path, of which a new copy is taken only if it has changed.
+#[pin_data]
+pub(crate) struct SharedPath {
+    symbols: PrivateSymbols,
+    #[pin]
+    last: SpinLock<Option<ModprobePath>>,
+}
+
+impl SharedPath {
+    /// Creates a value that has no copy yet.
+    ///
+    /// Returns [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn new(symbols: PrivateSymbols) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                symbols,
+                last <- new_spinlock!(None, "kmod_rs::SharedPath::last"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Reads the path, as [`ModprobePath::read`] does.
+    ///
+    /// Returns [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    #[inline(never)]
+    pub(crate) fn read(&self) -> Result<ModprobePath> {
+        let last = self.last.lock().clone();
+        match last {
+            Some(path) if path.is_current(self.symbols) => Ok(path),
+            last => {
+                let path = ModprobePath::read(self.symbols)?;
+                let before = self.last.lock().replace(path.clone());
+                drop((last, before));
+                Ok(path)
+            }
+        }
     }
 }
 
@@ -117,6 +179,23 @@ fn copy_stable(copy: &mut [u8; PATH_LEN], source: impl Fn(usize) -> u8) {
 mod tests {
     use super::*;
     use core::cell::Cell;
+
+    #[test]
+    fn a_copy_is_shared_as_long_as_the_path_is_the_same() -> Result {
+        let symbols = PrivateSymbols::find()?;
+        let paths = SharedPath::new(symbols)?;
+        let first = paths.read()?;
+        assert!(Arc::ptr_eq(&first.0, &paths.read()?.0));
+
+        // A copy of another path is not, also if one is the beginning of the other.
+        for other in [c"/other", c"/sbin/modprobe-2", c"/sbin", c""] {
+            let other = ModprobePath(Arc::new(other.to_cstring()?, GFP_KERNEL)?);
+            let before = paths.last.lock().replace(other);
+            drop(before);
+            assert!(paths.read()?.as_cstr() == first.as_cstr());
+        }
+        Ok(())
+    }
 
     /// A buffer that is written to while it is read: what each reading of its start finds.
     fn copy_of(readings: &[&[u8]]) -> [u8; PATH_LEN] {
