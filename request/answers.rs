@@ -310,10 +310,9 @@ struct Inner {
 }
 
 /// What was forgotten, to be dropped without a lock: removing marks sleeps.
-#[derive(Default)]
 struct Forgotten {
     _watched: Option<Arc<Watched>>,
-    _entries: Option<Table>,
+    _entries: Table,
 }
 
 impl Inner {
@@ -326,7 +325,7 @@ impl Inner {
         self.finds = false;
         let forgotten = Forgotten {
             _watched: self.watched.take(),
-            _entries: Some(entries),
+            _entries: entries,
         };
         (forgotten, number)
     }
