@@ -426,19 +426,21 @@ impl Kmod {
             && self.settings.coalesce.load(Relaxed) != 0
     }
 
-    /// Returns where the answer to a request may be remembered, or from where it may come.
+    /// Returns whether the answer to a request may be remembered, or be a remembered one.
     ///
     /// Of a request that does not wait nobody knows how its helper ends, and a helper of a nested
     /// request may find something that is only being made.
-    fn answers_for(&self, serving: &Serving<'_>) -> Option<Arc<Answers>> {
-        let may_remember = self.answers.is_on() && serving.request.wait && self.shares(serving);
-        may_remember.then(|| self.answers.clone())
+    fn may_remember(&self, serving: &Serving<'_>) -> bool {
+        self.answers.is_on() && serving.request.wait && self.shares(serving)
     }
 
     /// Returns where the helper of a request is to note that it begins.
     #[inline(never)]
     fn hearing(&self, serving: &Serving<'_>) -> Option<Arc<Hearing>> {
-        self.answers_for(serving)?.hearing()
+        match self.may_remember(serving) {
+            true => self.answers.hearing(),
+            false => None,
+        }
     }
 
     /// Takes step 5a: has the request been answered before, and would it be answered the same now?
@@ -461,13 +463,10 @@ impl Kmod {
         serving: &Serving<'_>,
         target: &Target,
     ) -> Result<Option<WaitStatus>, Refusal> {
-        let Some(answers) = self
-            .answers_for(serving)
-            .filter(|it| it.may_remember(target))
-        else {
+        if !self.may_remember(serving) || !self.answers.may_remember(target) {
             return Ok(None);
-        };
-        let mut recalled = answers.recall(target);
+        }
+        let mut recalled = self.answers.recall(target);
 
         if let Recalled::Looking(done) = recalled {
             let timeout_ms = self.settings.coalesce_timeout_ms.load(Relaxed);
@@ -478,7 +477,7 @@ impl Kmod {
             if waited == WaitResult::Killed {
                 return Err(Refusal::Killed);
             }
-            recalled = answers.recall(target);
+            recalled = self.answers.recall(target);
         }
         match recalled {
             Recalled::Answer(status) => {
