@@ -126,11 +126,9 @@ unsafe extern "C" fn kmod_rs_handle_request(
         return ENOENT.to_errno();
     };
 
-    // SAFETY: By the requirement. The string is used during the call only.
-    let formatted = unsafe { CStr::from_char_ptr(name) };
-
     let request = Request {
-        name: Name::new(formatted),
+        // SAFETY: By the requirement.
+        name: unsafe { Name::from_ptr(name) },
         // CAST: `vsnprintf()` returns no negative length.
         is_cut: len as usize >= NAME_LEN,
         wait,

@@ -216,10 +216,10 @@ impl Items for List {
         seq_print!(
             to,
             "module={} t={} seq={} name={} pid={} comm={} uid={} call_site={} again={} idle_ms={} uses={}\n",
-            Quoted(it.module.as_cstr().to_bytes()),
+            Quoted(it.module.as_bytes()),
             Seconds(it.time),
             it.record.seq(),
-            Quoted(it.record.name().as_cstr().to_bytes()),
+            Quoted(it.record.name().as_bytes()),
             requester.pid(),
             Quoted(requester.comm()),
             requester.uid(),

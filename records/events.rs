@@ -114,7 +114,7 @@ fn us(time: Option<Delta>) -> i64 {
 #[inline(never)]
 pub(crate) fn begin(record: &Record) -> Result {
     let origin = record.origin();
-    let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
+    let name = text(Quoted(record.name().as_bytes()))?;
     let comm = text(Quoted(record.requester().comm()))?;
     let userns = text(record::userns(origin.is_in_init_userns))?;
     let cgroup = text(Quoted(origin.cgroup()))?;
@@ -149,7 +149,7 @@ pub(crate) fn begin(record: &Record) -> Result {
 #[inline(never)]
 pub(crate) fn end(record: &Record, outcome: Outcome, result: c_int) -> Result {
     let progress = record.progress();
-    let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
+    let name = text(Quoted(record.name().as_bytes()))?;
     let chain = text(record.short_chain())?;
     let path = text(record.path())?;
     let rule = match (record.verdict(), record.denied_module()) {
@@ -194,8 +194,8 @@ pub(crate) fn end(record: &Record, outcome: Outcome, result: c_int) -> Result {
 ///
 /// Context: may sleep.
 pub(crate) fn module_loaded(record: &Record, module: &Name) -> Result {
-    let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
-    let module = text(Escaped(module.as_cstr().to_bytes()))?;
+    let name = text(Quoted(record.name().as_bytes()))?;
+    let module = text(Escaped(module.as_bytes()))?;
 
     // SAFETY: The arguments are C strings that live until the end of the call, and the event copies
     // them.
@@ -211,8 +211,8 @@ pub(crate) fn module_loaded(record: &Record, module: &Name) -> Result {
 ///
 /// Context: may sleep.
 pub(crate) fn module_denied(record: &Record, module: &Name, verdict: Verdict) -> Result {
-    let name = text(Quoted(record.name().as_cstr().to_bytes()))?;
-    let module = text(Escaped(module.as_cstr().to_bytes()))?;
+    let name = text(Quoted(record.name().as_bytes()))?;
+    let module = text(Escaped(module.as_bytes()))?;
     let rule = text(fmt!("\"{}\"", verdict.rule))?;
 
     // SAFETY: The arguments are C strings that live until the end of the call, and the event copies

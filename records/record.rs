@@ -317,9 +317,7 @@ impl Record {
     ///
     /// It is the same path if several helpers run, one after the other.
     pub(crate) fn ran(&self, path: &ModprobePath) {
-        if self.path.populate(path.clone()) {
-            self.memory.take(path.bytes());
-        }
+        self.path.populate(path.clone());
     }
 
     /// Returns that path, ready to be shown as a value in a line.
@@ -404,9 +402,8 @@ impl Record {
             .denied_module
             .as_ref()
             .map_or(0, |it| size_of_val(&**it));
-        let path = self.path.as_ref().map_or(0, ModprobePath::bytes);
 
-        size_of::<Self>() + path + bytes_of_chain(self.chain.as_deref()) + modules + denied
+        size_of::<Self>() + bytes_of_chain(self.chain.as_deref()) + modules + denied
     }
 }
 
@@ -534,7 +531,7 @@ impl fmt::Display for DeniedModuleKeys<'_> {
         };
         f.write_fmt(fmt!(
             " denied_module={} module_policy={} module_rule=\"{}\"",
-            Quoted(module.as_cstr().to_bytes()),
+            Quoted(module.as_bytes()),
             verdict.ruling,
             verdict.rule,
         ))
@@ -562,7 +559,7 @@ impl fmt::Display for Record {
             "seq={} t={} name={} wait={} pid={} tgid={} comm={} uid={} loginuid={} ",
             self.seq,
             Seconds(self.time),
-            Quoted(self.name.as_cstr().to_bytes()),
+            Quoted(self.name.as_bytes()),
             u8::from(self.wait),
             requester.pid(),
             requester.tgid(),
@@ -818,13 +815,12 @@ mod tests {
     fn memory_is_given_back() -> Result {
         let record = record(c"a", true)?;
         let memory = record.memory.clone();
-        let without_path = memory.bytes();
-        record.ran(&path()?);
-        assert_eq!(memory.bytes(), without_path + path()?.bytes() as u64);
-        record.ran(&path()?);
-        assert_eq!(memory.bytes(), without_path + path()?.bytes() as u64);
+        let without_modules = memory.bytes();
         record.add_module(Name::new(c"m"));
-        assert!(memory.bytes() > without_path + path()?.bytes() as u64);
+        let with_modules = memory.bytes();
+        assert!(with_modules > without_modules);
+        record.add_module(Name::new(c"n"));
+        assert_eq!(memory.bytes(), with_modules);
         drop(record);
         assert_eq!(memory.bytes(), 0);
         Ok(())

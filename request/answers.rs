@@ -431,7 +431,7 @@ impl Answers {
     /// modprobe takes some names for paths. Aliases with a colon are those of hardware, of which
     /// there are any number.
     pub(crate) fn may_remember(&self, target: &Target) -> bool {
-        let name = target.name().as_cstr().to_bytes();
+        let name = target.name().as_bytes();
 
         self.is_on()
             && target.modprobe_path().is_usual()
@@ -808,7 +808,7 @@ impl Items for List {
         seq_print!(
             to,
             "name={} result={} why={} age_ms={} hits={}\n",
-            Quoted(line.name.as_cstr().to_bytes()),
+            Quoted(line.name.as_bytes()),
             Known(result),
             why,
             line.age.as_millis(),

@@ -242,7 +242,7 @@ impl Names {
 
 /// Returns whether two names are the same to modprobe, which takes `-` and `_` for each other.
 fn is_same(one: &Name, other: &Name) -> bool {
-    let (one, other) = (one.as_cstr().to_bytes(), other.as_cstr().to_bytes());
+    let (one, other) = (one.as_bytes(), other.as_bytes());
     Iterator::eq(
         one.iter().copied().map(folded),
         other.iter().copied().map(folded),

@@ -11,7 +11,6 @@ use kernel::{
     bindings,
     new_spinlock,
     prelude::*,
-    str::CString,
     sync::{
         Arc,
         SpinLock, //
@@ -24,11 +23,26 @@ const PATH_LEN: usize = 256;
 /// How often a path that changes while it is read is read, at most.
 const PATH_TRIES: usize = 4;
 
+/// How many bytes of a path are compared at once.
+const WORD: usize = size_of::<u64>();
+
+/// The bytes of a path, in words.
+///
+/// # Invariants
+///
+/// - The byte at `length` is NUL, and none before it is.
+/// - `mask` is for the word that this byte is in: bytes behind it are 0, the others are not.
+struct Copied {
+    words: [[u8; WORD]; PATH_LEN / WORD],
+    length: usize,
+    mask: [u8; WORD],
+}
+
 /// A copy of the path in `/proc/sys/kernel/modprobe`, taken at one time.
 ///
 /// A clone shares the copy, so it is cheap.
 #[derive(Clone)]
-pub(crate) struct ModprobePath(Arc<CString>);
+pub(crate) struct ModprobePath(Arc<Copied>);
 
 impl ModprobePath {
     /// Copies the path.
@@ -43,37 +57,68 @@ impl ModprobePath {
     #[inline(never)]
     pub(crate) fn read(symbols: PrivateSymbols) -> Result<Self> {
         let buffer = symbols.modprobe_path();
-        let mut bytes = [0; PATH_LEN];
 
-        copy_stable(&mut bytes, |i| {
+        Self::copy(|i| {
             // SAFETY: `i` is not beyond the first NUL. The last byte of the buffer is always NUL,
             // and the buffer is never freed. Writers write single bytes; a volatile load reads one
             // byte once.
             unsafe { ptr::read_volatile(buffer.add(i)) }
-        });
+        })
+    }
 
-        // The last byte is NUL.
-        let path = CStr::from_bytes_until_nul(&bytes).unwrap_or_default();
-        Ok(Self(Arc::new(path.to_cstring()?, GFP_KERNEL)?))
+    /// Copies what `source` returns for each index, up to the first NUL.
+    fn copy(source: impl Fn(usize) -> u8) -> Result<Self> {
+        let mut words = [[0; WORD]; PATH_LEN / WORD];
+        let bytes = words.as_flattened_mut();
+        copy_stable(bytes, source);
+
+        // The last byte is NUL, see `copy_stable()`.
+        let length = bytes.iter().position(|byte| *byte == 0).ok_or(EINVAL)?;
+
+        let mut mask = [0; WORD];
+        mask[..=length % WORD].fill(0xff);
+
+        // INVARIANT: It is the position of the first NUL.
+        let copied = Copied {
+            words,
+            length,
+            mask,
+        };
+        Ok(Self(Arc::new(copied, GFP_KERNEL)?))
     }
 
     /// Returns whether this is the path now, in two readings in succession.
     fn is_current(&self, symbols: PrivateSymbols) -> bool {
-        let buffer = symbols.modprobe_path();
-        let is_same = || {
-            let bytes = self.0.to_bytes_with_nul();
-            bytes.iter().enumerate().all(|(i, byte)| {
-                // SAFETY: The bytes before this one were the same as those of a string, so none was
-                // NUL, and `i` is not beyond the first NUL. For the rest, see `read()`.
-                *byte == unsafe { ptr::read_volatile(buffer.add(i)) }
-            })
+        let buffer = symbols.modprobe_path().cast::<u64>();
+        let Copied {
+            words,
+            length,
+            mask,
+        } = &*self.0;
+        let Some((last, whole)) = words[..=length / WORD].split_last() else {
+            return false;
         };
-        is_same() && is_same()
+        // Returns the bits in which a word of the buffer differs.
+        //
+        // SAFETY: The buffer is as long as `words`, is never freed, and was found to be aligned.
+        // Writers write single bytes, so no byte is read in part.
+        let differs = |i, word: &[u8; WORD]| unsafe { ptr::read_volatile(buffer.add(i)) }
+            ^ u64::from_ne_bytes(*word);
+        let is_same = || {
+            let mut all = whole.iter().enumerate();
+            all.all(|(i, word)| differs(i, word) == 0)
+                && differs(whole.len(), last) & u64::from_ne_bytes(*mask) == 0
+        };
+        // Compilers align large arrays. If this one were not, a copy would be taken each time.
+        buffer.is_aligned() && is_same() && is_same()
     }
 
     /// Returns the path, which is empty if automatic loading is switched off.
     pub(crate) fn as_cstr(&self) -> &CStr {
-        &self.0
+        let bytes = self.0.words.as_flattened();
+
+        // SAFETY: By the type invariant the last one of these bytes is NUL, and none before it is.
+        unsafe { CStr::from_bytes_with_nul_unchecked(&bytes[..=self.0.length]) }
     }
 
     /// Returns whether this is the path that the kernel was built with, or `/usr/sbin/modprobe`, and
@@ -83,11 +128,6 @@ impl ModprobePath {
         // With the option, the kernel runs another program.
         !cfg!(CONFIG_STATIC_USERMODEHELPER)
             && (path == bindings::CONFIG_MODPROBE_PATH || path == b"/usr/sbin/modprobe\0")
-    }
-
-    /// Returns how many bytes the copy takes, which clones share.
-    pub(crate) fn bytes(&self) -> usize {
-        size_of::<CString>() + self.as_cstr().to_bytes_with_nul().len()
     }
 }
 
@@ -149,14 +189,15 @@ pub(crate) fn is_empty(symbols: PrivateSymbols) -> bool {
 ///
 /// `source` returns the byte at an index. All bytes of `copy` must be 0. Afterwards those behind the
 /// string are 0, and the last byte always is.
-fn copy_stable(copy: &mut [u8; PATH_LEN], source: impl Fn(usize) -> u8) {
+fn copy_stable(copy: &mut [u8], source: impl Fn(usize) -> u8) {
+    let last = copy.len() - 1;
     let mut length_before = 0;
 
     for _ in 0..PATH_TRIES {
         let mut changed = false;
         let mut length = 0;
 
-        for (i, byte) in copy[..PATH_LEN - 1].iter_mut().enumerate() {
+        for (i, byte) in copy[..last].iter_mut().enumerate() {
             let now = source(i);
             changed |= *byte != now;
             *byte = now;
@@ -189,7 +230,8 @@ mod tests {
 
         // A copy of another path is not, also if one is the beginning of the other.
         for other in [c"/other", c"/sbin/modprobe-2", c"/sbin", c""] {
-            let other = ModprobePath(Arc::new(other.to_cstring()?, GFP_KERNEL)?);
+            let bytes = other.to_bytes_with_nul();
+            let other = ModprobePath::copy(|i| bytes[i])?;
             let before = paths.last.lock().replace(other);
             drop(before);
             assert!(paths.read()?.as_cstr() == first.as_cstr());

@@ -36,33 +36,26 @@ const _: fn(&bindings::module) -> &[c_char; NAME_LEN] = |module| &module.name;
 
 /// A name as the helper gets it: that of a module, or an alias such as `net-pf-10`.
 ///
-/// It is shown as by [`Escaped`], because names come from unprivileged users.
+/// It is shown as by [`Escaped`], because names come from unprivileged users. It is measured once,
+/// when it is made.
 ///
 /// # Invariants
 ///
-/// The last byte is NUL.
+/// The last byte says how many bytes before it are not used: 0, which is the final NUL, if all are.
+/// Those that are used are not NUL, and come first. The others are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name([u8; NAME_LEN]);
 
 impl Name {
     /// Copies a name, or as much of it as fits.
     pub(crate) fn new(name: &CStr) -> Self {
-        let mut bytes = [0; NAME_LEN];
-        let name = name.to_bytes();
-        let length = name.len().min(NAME_LEN - 1);
-
-        bytes[..length].copy_from_slice(&name[..length]);
-
-        // INVARIANT: At most the first `NAME_LEN - 1` bytes were written; the last one is 0.
-        Self(bytes)
+        Self::copy(name.to_bytes().iter().copied())
     }
 
     /// Copies a name without a final NUL.
     ///
     /// Returns [`EINVAL`] if it is empty or has a NUL, or `ENAMETOOLONG` if it does not fit.
     pub(crate) fn from_bytes(name: &[u8]) -> Result<Self> {
-        let mut bytes = [0; NAME_LEN];
-
         if name.is_empty() || name.contains(&0) {
             return Err(EINVAL);
         }
@@ -70,32 +63,65 @@ impl Name {
             // CAST: A small number.
             return Err(Error::from_errno(-(uapi::ENAMETOOLONG as c_int)));
         }
-        bytes[..name.len()].copy_from_slice(name);
+        Ok(Self::copy(name.iter().copied()))
+    }
 
-        // INVARIANT: At most the first `NAME_LEN - 1` bytes were written; the last one is 0.
-        Ok(Self(bytes))
+    /// Copies a name, or as much of it as fits.
+    ///
+    /// # Safety
+    ///
+    /// `name` points to a C string that does not change during the call.
+    pub(crate) unsafe fn from_ptr(name: *const c_char) -> Self {
+        // SAFETY: By the requirement. `copy()` takes nothing that is behind the NUL.
+        Self::copy((0..).map(|i| unsafe { *name.add(i) }))
+    }
+
+    /// Copies what comes before the first NUL, or as much of it as fits.
+    fn copy(name: impl Iterator<Item = u8>) -> Self {
+        let mut bytes = [0; NAME_LEN];
+        // CAST: A small number.
+        let mut unused = (NAME_LEN - 1) as u8;
+
+        for (to, byte) in bytes[..NAME_LEN - 1].iter_mut().zip(name) {
+            if byte == 0 {
+                break;
+            }
+            *to = byte;
+            unused -= 1;
+        }
+        bytes[NAME_LEN - 1] = unused;
+
+        // INVARIANT: What was written before the last byte is not NUL, and has been counted.
+        Self(bytes)
+    }
+
+    fn length(&self) -> usize {
+        NAME_LEN - 1 - usize::from(self.0[NAME_LEN - 1])
+    }
+
+    /// Returns the name without its final NUL.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0[..self.length()]
     }
 
     /// Returns the name as a C string.
     pub(crate) fn as_cstr(&self) -> &CStr {
-        // This does not fail: by the type invariant there is a NUL.
-        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+        // SAFETY: By the type invariant the last one of these bytes is NUL, and none before it is:
+        // it is one that is not used, or the last one of all, which then is 0.
+        unsafe { CStr::from_bytes_with_nul_unchecked(&self.0[..=self.length()]) }
     }
 
     /// Returns the 32-bit FNV-1a hash of the name.
     pub(crate) fn hash(&self) -> u32 {
-        self.0
-            .iter()
-            .take_while(|byte| **byte != 0)
-            .fold(0x811c_9dc5, |hash: u32, byte| {
-                (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-            })
+        self.as_bytes().iter().fold(0x811c_9dc5, |hash: u32, byte| {
+            (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+        })
     }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Escaped(self.as_cstr().to_bytes()).fmt(f)
+        Escaped(self.as_bytes()).fmt(f)
     }
 }
 
@@ -117,6 +143,19 @@ mod tests {
         let name = c"12345678901234567890123456789012345678901234567890123456";
         assert_eq!(name.to_bytes_with_nul().len(), NAME_LEN + 1);
         assert_eq!(Name::new(name).as_cstr().to_bytes(), &name.to_bytes()[..55]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_behind_the_nul_does_not_count() -> Result {
+        let buffer = b"a-b\0x\0";
+        // SAFETY: It is a C string.
+        let name = unsafe { Name::from_ptr(buffer.as_ptr()) };
+        assert!(name == Name::new(c"a-b") && name.hash() == Name::new(c"a-b").hash());
+        assert!(name.as_cstr() == c"a-b");
+        // The hash of "foobar" is one of the test vectors of FNV-1a.
+        assert_eq!(Name::new(c"foobar").hash(), 0xbf9c_f968);
+        assert!(Name::new(c"").as_cstr() == c"");
         Ok(())
     }
 
