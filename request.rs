@@ -104,6 +104,7 @@ use crate::{
     },
     usermode_helper::{
         self,
+        Invocation,
         Wait,
         WaitStatus, //
     },
@@ -538,7 +539,11 @@ impl Kmod {
 
     /// Takes steps 6 and 7 for a request that does not wait.
     #[inline(never)]
-    fn keep(&self, serving: &Serving<'_>, target: &Target) -> Result<Entered<Modprobe>, Refusal> {
+    fn keep(
+        &self,
+        serving: &Serving<'_>,
+        target: &Target,
+    ) -> Result<Entered<Invocation<Modprobe>>, Refusal> {
         let shared = self.shares(serving).then_some(target);
         let permit = self.unwaiting.permit(serving.chain.account(), shared)?;
         let turn = permit.turn();
@@ -706,7 +711,12 @@ impl Kmod {
     }
 
     /// Takes steps 8 and 9: runs a helper.
-    fn run(&self, serving: &Serving<'_>, modprobe: KBox<Modprobe>, wait: Wait) -> Result<Ending> {
+    fn run(
+        &self,
+        serving: &Serving<'_>,
+        modprobe: KBox<Invocation<Modprobe>>,
+        wait: Wait,
+    ) -> Result<Ending> {
         // 8. The kernel's own trace event.
         self.trace(serving);
 
@@ -722,7 +732,7 @@ impl Kmod {
         target: Target,
         leader: Option<Leader>,
         right: Right,
-    ) -> Result<KBox<Modprobe>> {
+    ) -> Result<KBox<Invocation<Modprobe>>> {
         let timeout = match self.settings.helper_timeout_ms.load(Relaxed) {
             0 => None,
             timeout_ms => Some(Timeout::new(
@@ -738,8 +748,12 @@ impl Kmod {
             (true, Some(record)) => Some(Environment::new(record.record(), self.symbols)?),
             (true, None) => return Err(ENOMEM),
         };
-        Ok(KBox::new(
-            Modprobe {
+        let hearing = match self.answers.is_on() {
+            true => self.hearing(serving),
+            false => None,
+        };
+        KBox::init(
+            Invocation::new(init!(Modprobe {
                 target,
                 requester: *serving.requester,
                 chain: serving.chain.for_helper(serving.cgroup),
@@ -752,14 +766,11 @@ impl Kmod {
                 unloads: self.unloads.clone(),
                 refusals: self.refusals.clone(),
                 refused_before: self.refusals.count(),
-                hearing: match self.answers.is_on() {
-                    true => self.hearing(serving),
-                    false => None,
-                },
+                hearing,
                 right: Some(right),
-            },
+            })),
             GFP_KERNEL,
-        )?)
+        )
     }
 
     /// Fires the kernel's trace event, but only once for each request.

@@ -20,7 +20,13 @@ use crate::wrappers::module::{
     Held,
     Reference, //
 };
-use core::ptr;
+use core::{
+    ops::{
+        Deref,
+        DerefMut, //
+    },
+    ptr, //
+};
 use kernel::{
     bindings,
     ffi::{
@@ -34,8 +40,11 @@ use kernel::{
     }, //
 };
 
-/// How many arguments, and how many environment strings, a [`Command`] may have at most.
-pub(crate) const MAX_STRINGS: usize = 10;
+/// How many arguments a [`Command`] may have at most.
+const MAX_ARGS: usize = 5;
+
+/// How many environment strings a [`Command`] may have at most.
+pub(crate) const MAX_ENV: usize = 10;
 
 /// A program to run, and what is to be dropped when it has ended.
 ///
@@ -52,10 +61,10 @@ pub(crate) trait Command: Send + Sync + 'static {
     /// Returns the path of the program.
     fn path(&self) -> &CStr;
 
-    /// Returns the arguments, at most [`MAX_STRINGS`]. The first one is the name of the program.
+    /// Returns the arguments, at most [`MAX_ARGS`]. The first one is the name of the program.
     fn args(&self) -> impl Iterator<Item = &CStr>;
 
-    /// Returns the environment, at most [`MAX_STRINGS`] strings.
+    /// Returns the environment, at most [`MAX_ENV`] strings.
     fn env(&self) -> impl Iterator<Item = &CStr>;
 
     /// Called in the helper's own task, before the program is executed.
@@ -77,7 +86,9 @@ pub(crate) trait Command: Send + Sync + 'static {
     ///   could not be executed.
     ///
     /// Context: may sleep.
-    fn ended(this: KBox<Self>, result: Result<WaitStatus>) -> Self::Ending;
+    fn ended(this: KBox<Invocation<Self>>, result: Result<WaitStatus>) -> Self::Ending
+    where
+        Self: Sized;
 }
 
 /// What the caller waits for. The wait ends early if the caller is killed.
@@ -122,24 +133,62 @@ impl WaitStatus {
     }
 }
 
-/// A command in flight, with its strings as C wants them.
+/// A command, in one piece of memory with what the kernel needs to run it.
 ///
 /// # Invariants
 ///
-/// - `argv` and `envp` end with a null pointer. The pointers before it point to strings that are
-///   valid as long as `command`.
-/// - Once the kernel knows of it, two have a pointer to it, which is from [`KBox::into_raw`]: the
-///   caller, in [`run`] or [`start`], and the kernel, until [`cleanup`]. Each lets go of it once,
-///   and it is valid until both have. `left` says whether one of them has.
-struct Invocation<C> {
-    argv: [*mut c_char; MAX_STRINGS + 1],
-    envp: [*mut c_char; MAX_STRINGS + 1],
-    command: KBox<C>,
+/// - `argv` and `envp` end with a null pointer.
+/// - From when the kernel knows of it until [`Command::ended`] is called, or the kernel has given it
+///   back, the pointers before that point to strings that are valid, and two have a pointer to it,
+///   which is from [`KBox::into_raw`]: the caller, in [`run`] or [`start`], and the kernel, until
+///   [`cleanup`]. Each lets go of it once, and it is valid until both have. `left` says whether one
+///   of them has.
+pub(crate) struct Invocation<C> {
+    argv: [*mut c_char; MAX_ARGS + 1],
+    envp: [*mut c_char; MAX_ENV + 1],
+    command: C,
     /// How the helper ended, as the kernel told [`cleanup`]. Written before [`cleanup`] lets go,
     /// and read when both have.
     retval: c_int,
     /// Whether one of the two has let go.
     left: Atomic<bool>,
+}
+
+// SAFETY: The pointers are used by the kernel only. They point to strings of `command`, which may
+// be read, and dropped, by any task.
+unsafe impl<C: Send + Sync> Send for Invocation<C> {}
+
+// SAFETY: As above. A shared reference gives access to `command` only.
+unsafe impl<C: Sync> Sync for Invocation<C> {}
+
+impl<C: Command> Invocation<C> {
+    /// Creates an initialiser for a command that was not run.
+    pub(crate) fn new(command: impl Init<C>) -> impl Init<Self> {
+        // INVARIANT: All pointers are null, and the kernel does not know of it.
+        init!(Self {
+            argv: [ptr::null_mut(); MAX_ARGS + 1],
+            envp: [ptr::null_mut(); MAX_ENV + 1],
+            command <- command,
+            retval: 0,
+            left: Atomic::new(false),
+        })
+    }
+}
+
+impl<C> Deref for Invocation<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.command
+    }
+}
+
+// The kernel does not use the strings while there is such a reference: by the invariants it has a
+// pointer only as long as others have but a pointer, too.
+impl<C> DerefMut for Invocation<C> {
+    fn deref_mut(&mut self) -> &mut C {
+        &mut self.command
+    }
 }
 
 /// Lets go of `data`; the second one to do so gets it.
@@ -167,7 +216,7 @@ unsafe fn let_go<C>(data: *mut Invocation<C>) -> Option<KBox<Invocation<C>>> {
 /// Returns what [`Command::ended`] returns, or
 ///
 /// - [`ENOMEM`],
-/// - [`E2BIG`] for more than [`MAX_STRINGS`] strings,
+/// - [`E2BIG`] for too many strings,
 /// - [`ERESTARTSYS`] if the caller was killed: the helper runs on.
 ///
 /// `held` proves that the module is not unloaded during the call.
@@ -176,7 +225,11 @@ unsafe fn let_go<C>(data: *mut Invocation<C>) -> Option<KBox<Invocation<C>>> {
 /// success.
 ///
 /// Context: may sleep. See `call_usermodehelper_exec()`.
-pub(crate) fn run<C: Command>(command: KBox<C>, wait: Wait, held: &impl Held) -> Result<C::Ending> {
+pub(crate) fn run<C: Command>(
+    command: KBox<Invocation<C>>,
+    wait: Wait,
+    held: &impl Held,
+) -> Result<C::Ending> {
     let wait = match wait {
         Wait::Exec => bindings::UMH_WAIT_EXEC,
         Wait::Exit => bindings::UMH_WAIT_PROC,
@@ -201,7 +254,7 @@ pub(crate) fn run<C: Command>(command: KBox<C>, wait: Wait, held: &impl Held) ->
             Err(ERESTARTSYS) => WaitStatus::from_raw(invocation.retval),
             result => result,
         };
-        end(invocation, known)
+        C::ended(invocation, known)
     });
 
     // A caller that was not killed is the last to let go: the kernel calls `cleanup()` first.
@@ -214,8 +267,8 @@ pub(crate) fn run<C: Command>(command: KBox<C>, wait: Wait, held: &impl Held) ->
 /// Why [`start`] has not started a helper.
 pub(crate) enum NotStarted<C> {
     /// Helpers are disabled (early boot, suspend). This is the command.
-    Disabled(KBox<C>),
-    /// [`ENOMEM`], or [`E2BIG`] for more than [`MAX_STRINGS`] strings.
+    Disabled(KBox<Invocation<C>>),
+    /// [`ENOMEM`], or [`E2BIG`] for too many strings.
     Failed(Error),
 }
 
@@ -229,7 +282,7 @@ pub(crate) enum NotStarted<C> {
 ///
 /// Context: may sleep. See `call_usermodehelper_exec()`.
 pub(crate) fn start<C: Command>(
-    command: KBox<C>,
+    command: KBox<Invocation<C>>,
     reference: &Reference,
 ) -> Result<(), NotStarted<C>> {
     let (data, info) = set_up(command).map_err(NotStarted::Failed)?;
@@ -248,49 +301,39 @@ pub(crate) fn start<C: Command>(
     };
     match WaitStatus::from_raw(ret) {
         // The kernel has called `cleanup()`, but neither of the other two functions.
-        Err(EBUSY) => {
-            return Err(NotStarted::Disabled(KBox::into_inner(invocation).command));
-        }
-        Err(error) => end(invocation, Err(error)),
+        Err(EBUSY) => return Err(NotStarted::Disabled(invocation)),
+        Err(error) => C::ended(invocation, Err(error)),
         // The helper has ended already, and only the kernel knows how.
         Ok(_) => {
             let known = WaitStatus::from_raw(invocation.retval);
-            end(invocation, known)
+            C::ended(invocation, known)
         }
     };
     Ok(())
 }
 
-/// Prepares `command` for the kernel. Returns the caller's pointer to it, and what
+/// Prepares a command for the kernel. Returns the caller's pointer to it, and what
 /// `call_usermodehelper_exec()` takes.
 ///
-/// Returns [`ENOMEM`], or [`E2BIG`] for more than [`MAX_STRINGS`] strings.
+/// Returns [`ENOMEM`], or [`E2BIG`] for too many strings.
 #[inline(never)]
 fn set_up<C: Command>(
-    command: KBox<C>,
+    mut invocation: KBox<Invocation<C>>,
 ) -> Result<(*mut Invocation<C>, *mut bindings::subprocess_info)> {
-    let mut invocation = KBox::init(
-        init!(Invocation {
-            argv: [ptr::null_mut(); MAX_STRINGS + 1],
-            envp: [ptr::null_mut(); MAX_STRINGS + 1],
-            command,
-            retval: 0,
-            left: Atomic::new(false),
-        }),
-        GFP_KERNEL,
-    )?;
-
-    // INVARIANT: `fill()` leaves the last pointer alone, which is null. The strings are borrowed
-    // from `command`, which is neither changed nor moved out of its box before it is given to
-    // `Command::ended()` or dropped, or before the kernel has given it back.
+    // INVARIANT: `fill()` leaves the last pointer alone, which is null. If it was given back by the
+    // kernel, nobody has let go. The strings are borrowed from `command`, which is neither changed
+    // nor moved before it is given to `Command::ended()` or dropped, or before the kernel has given
+    // it back.
     let Invocation {
         argv,
         envp,
         command,
+        left,
         ..
     } = &mut *invocation;
     fill(argv, command.args())?;
     fill(envp, command.env())?;
+    *left = Atomic::new(false);
     let path = command.path().as_char_ptr();
 
     let data = KBox::into_raw(invocation);
@@ -322,23 +365,19 @@ fn set_up<C: Command>(
 
 /// Writes the addresses of `strings` to `pointers`, but leaves the last pointer alone.
 ///
-/// Returns [`E2BIG`] for more than [`MAX_STRINGS`].
-fn fill<'a>(
-    pointers: &mut [*mut c_char; MAX_STRINGS + 1],
+/// Returns [`E2BIG`] if there are too many.
+fn fill<'a, const N: usize>(
+    pointers: &mut [*mut c_char; N],
     strings: impl Iterator<Item = &'a CStr>,
 ) -> Result {
-    let mut room = pointers[..MAX_STRINGS].iter_mut();
+    let mut room = pointers[..N - 1].iter_mut();
     for string in strings {
         // The kernel copies the strings, and does not write to them.
         *room.next().ok_or(E2BIG)? = string.as_char_ptr().cast_mut();
     }
+    // There may have been more strings before.
+    room.for_each(|pointer| *pointer = ptr::null_mut());
     Ok(())
-}
-
-/// Tells the command how its helper ended, and drops the rest.
-#[inline(never)]
-fn end<C: Command>(invocation: KBox<Invocation<C>>, result: Result<WaitStatus>) -> C::Ending {
-    C::ended(KBox::into_inner(invocation).command, result)
 }
 
 /// Tells the command that its program is about to be executed.
@@ -386,7 +425,7 @@ unsafe extern "C" fn cleanup<C: Command>(info: *mut bindings::subprocess_info) {
         // The caller was killed or did not wait, and has returned. So helpers were not disabled:
         // the kernel knows how this one ended.
         let result = WaitStatus::from_raw(invocation.retval);
-        end(invocation, result);
+        C::ended(invocation, result);
     }
 
     // The last act: from here on the module may be unloaded, see `wait_for_last_acts()`.
@@ -402,7 +441,7 @@ mod tests {
 
     #[test]
     fn strings_end_in_a_null_pointer() -> Result {
-        let mut pointers = [ptr::null_mut(); MAX_STRINGS + 1];
+        let mut pointers = [ptr::null_mut(); MAX_ENV + 1];
         let strings = [c"one", c"two"];
         fill(&mut pointers, strings.into_iter())?;
         assert!(pointers[0].cast_const() == strings[0].as_char_ptr());
@@ -413,18 +452,18 @@ mod tests {
 
     #[test]
     fn as_many_strings_as_there_may_be() -> Result {
-        let mut pointers = [ptr::null_mut(); MAX_STRINGS + 1];
-        fill(&mut pointers, [c"x"; MAX_STRINGS].into_iter())?;
-        assert!(pointers[MAX_STRINGS].is_null());
+        let mut pointers = [ptr::null_mut(); MAX_ENV + 1];
+        fill(&mut pointers, [c"x"; MAX_ENV].into_iter())?;
+        assert!(pointers[MAX_ENV].is_null());
         Ok(())
     }
 
     #[test]
     fn one_string_too_many() -> Result {
-        let mut pointers = [ptr::null_mut(); MAX_STRINGS + 1];
-        let result = fill(&mut pointers, [c"x"; MAX_STRINGS + 1].into_iter());
+        let mut pointers = [ptr::null_mut(); MAX_ENV + 1];
+        let result = fill(&mut pointers, [c"x"; MAX_ENV + 1].into_iter());
         assert!(result == Err(E2BIG));
-        assert!(pointers[MAX_STRINGS].is_null());
+        assert!(pointers[MAX_ENV].is_null());
         Ok(())
     }
 }

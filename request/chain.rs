@@ -111,25 +111,25 @@ impl Helper {
         record: Option<Arc<Record>>,
         lender: Option<Arc<Lender>>,
     ) -> Result<Arc<Self>> {
-        let parent = chain.helper().cloned();
+        let group = ThreadGroup::current().ok_or(ESRCH)?;
 
-        Ok(Arc::new(
-            Self {
+        Arc::init(
+            init!(Self {
                 name,
-                group: ThreadGroup::current().ok_or(ESRCH)?,
+                group,
                 requester,
                 account: chain.account,
                 cgroup: chain.cgroup.clone(),
                 length: chain.length() + 1,
-                parent,
+                parent: chain.helper().cloned(),
                 record,
                 loaded: Atomic::new(false),
                 refused: SetOnce::new(),
                 is_refused: Atomic::new(false),
                 lender,
-            },
+            }),
             GFP_KERNEL,
-        )?)
+        )
     }
 
     /// Returns the name that the helper runs for.

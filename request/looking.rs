@@ -31,6 +31,7 @@ use crate::{
     usermode_helper::{
         self,
         Command,
+        Invocation,
         Wait,
         WaitStatus, //
     },
@@ -124,12 +125,12 @@ impl Look {
 
     /// Has modprobe look for a target, and returns how it ended.
     fn run(&self, target: &Target, held: &Reference) -> Result<WaitStatus> {
-        let command = KBox::new(
-            Resolve {
+        let command = KBox::init(
+            Invocation::new(init!(Resolve {
                 target: target.clone(),
                 account: self.account,
                 tracker: self.helpers.track(),
-            },
+            })),
             GFP_KERNEL,
         )?;
         self.looking.answers().count_look();
@@ -179,7 +180,7 @@ impl Command for Resolve {
         )
     }
 
-    fn ended(_this: KBox<Self>, result: Result<WaitStatus>) -> Result<WaitStatus> {
+    fn ended(_this: KBox<Invocation<Self>>, result: Result<WaitStatus>) -> Result<WaitStatus> {
         result
     }
 }

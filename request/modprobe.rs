@@ -33,6 +33,7 @@ use crate::{
     usermode_helper::{
         self,
         Command,
+        Invocation,
         NotStarted,
         WaitStatus, //
     },
@@ -91,14 +92,14 @@ pub(crate) struct Modprobe {
 }
 
 /// The requests that do not wait.
-pub(crate) type Unwaiting = unwaiting::Unwaiting<Modprobe>;
+pub(crate) type Unwaiting = unwaiting::Unwaiting<Invocation<Modprobe>>;
 
 /// The right to run the helper of a request.
 pub(crate) enum Right {
     /// A request that waits has a slot.
     Slot(SlotUse),
     /// One that does not wait has a permit.
-    Permit(Permit<Modprobe>),
+    Permit(Permit<Invocation<Modprobe>>),
 }
 
 /// How the helper of a request ended.
@@ -168,7 +169,7 @@ impl Command for Modprobe {
         Ok(())
     }
 
-    fn ended(mut this: KBox<Self>, result: Result<WaitStatus>) -> Ending {
+    fn ended(mut this: KBox<Invocation<Self>>, result: Result<WaitStatus>) -> Ending {
         let is_overlapped =
             this.mark.is_some_and(|mark| this.unloads.overlap(mark)) || this.shares_refusal(result);
         this.remember_refusal(result);
@@ -236,7 +237,7 @@ impl Modprobe {
     }
 }
 
-impl Startable for Modprobe {
+impl Startable for Invocation<Modprobe> {
     fn permit(&self) -> Option<&Permit<Self>> {
         match &self.right {
             Some(Right::Permit(permit)) => Some(permit),

@@ -37,15 +37,17 @@ impl Target {
     ///
     /// Context: may sleep.
     pub(crate) fn new(name: Name, path: ModprobePath, services: Services) -> Result<Self> {
-        let hash = name.hash();
-        let parts = Parts {
-            name,
-            hash,
-            path,
-            services,
-        };
+        let parts = Arc::init(
+            init!(Parts {
+                name,
+                hash: name.hash(),
+                path,
+                services,
+            }),
+            GFP_KERNEL,
+        )?;
 
-        Ok(Self(Arc::new(parts, GFP_KERNEL)?))
+        Ok(Self(parts))
     }
 
     /// Returns the name that the request is for.
