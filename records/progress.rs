@@ -33,7 +33,7 @@ pub(crate) struct Progress {
     /// The outcome and the result that the request returned with.
     answer: Option<(Outcome, c_int)>,
     /// How many modules have appeared because of the request.
-    modules: usize,
+    modules: u32,
 }
 
 impl Progress {
@@ -63,7 +63,7 @@ impl Progress {
                 .unwrap_or(Outcome::Kept),
             outcome => outcome,
         };
-        Some(outcome.with_modules(self.modules))
+        Some(outcome.with_modules(self.modules()))
     }
 
     /// Returns the number that the caller got; `None` if the request has not returned.
@@ -114,7 +114,7 @@ impl Progress {
         self.answer = Some((outcome, result));
 
         match outcome {
-            Outcome::Loaded => outcome.with_modules(self.modules),
+            Outcome::Loaded => outcome.with_modules(self.modules()),
             outcome => outcome,
         }
     }
@@ -123,7 +123,7 @@ impl Progress {
     ///
     /// Returns how many there were before.
     pub(super) fn add_module(&mut self) -> usize {
-        let before = self.modules;
+        let before = self.modules();
 
         self.modules += 1;
         before
@@ -131,6 +131,7 @@ impl Progress {
 
     /// Returns how many modules have appeared because of the request.
     pub(super) fn modules(&self) -> usize {
-        self.modules
+        // CAST: A `usize` has at least 32 bits here.
+        self.modules as usize
     }
 }

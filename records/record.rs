@@ -44,6 +44,7 @@ use kernel::{
             Relaxed, //
         },
         Arc,
+        Refcount,
         SetOnce,
         SpinLock, //
     },
@@ -130,6 +131,8 @@ pub(crate) struct Record {
     /// [`MAX_MODULES`] places for the names of modules, allocated when the first one appears.
     modules: SetOnce<KBox<[SetOnce<Name>; MAX_MODULES]>>,
     memory: Arc<Memory>,
+    /// How many say that the request is in flight, see `InFlight`.
+    pub(super) flights: Refcount,
     #[pin]
     progress: SpinLock<Progress>,
 }
@@ -182,6 +185,7 @@ impl Record {
                 path: SetOnce::new(),
                 modules: SetOnce::new(),
                 memory: memory.clone(),
+                flights: Refcount::new(1),
                 progress <- new_spinlock!(Progress::NONE, "kmod_rs::Record::progress"),
             }),
             GFP_KERNEL,

@@ -31,7 +31,8 @@ use crate::{
         debugfs::Items,
         log::Known,
         modprobe_path::ModprobePath,
-        name::Name, //
+        name::Name,
+        spare_node::SpareNode, //
     }, //
 };
 use core::ops::Deref;
@@ -137,7 +138,13 @@ pub(crate) struct Recorder {
     #[pin]
     rings: SpinLock<Rings>,
     #[pin]
-    in_flight: SpinLock<RBTree<u64, Arc<Record>>>,
+    in_flight: SpinLock<Flying>,
+}
+
+/// The records of the requests in flight, by their numbers.
+struct Flying {
+    records: RBTree<u64, Arc<Record>>,
+    spare: SpareNode<u64, Arc<Record>>,
 }
 
 impl Recorder {
@@ -181,7 +188,13 @@ impl Recorder {
                 queue_times: Histogram::new(),
                 helper_times: Histogram::new(),
                 rings <- new_spinlock!(rings, "kmod_rs::Recorder::rings"),
-                in_flight <- new_spinlock!(RBTree::new(), "kmod_rs::Recorder::in_flight"),
+                in_flight <- new_spinlock!(
+                    Flying {
+                        records: RBTree::new(),
+                        spare: SpareNode::new(),
+                    },
+                    "kmod_rs::Recorder::in_flight"
+                ),
             }),
             GFP_KERNEL,
         )
@@ -287,17 +300,28 @@ impl Recorder {
     }
 
     fn try_keep(&self, record: Arc<Record>) -> Result {
-        let place = Place::new()?;
+        let mut place = None;
         let mut opening = None;
         // Before the lock is taken, as this takes one of the record.
         let is_denial = record.is_denial();
 
         let mut rings = self.rings.lock();
-        if !rings.ring(is_denial).has(record.account()) {
+        loop {
+            let ring = rings.ring(is_denial);
+            let needs_place = place.is_none() && !ring.has_place();
+            let needs_opening = opening.is_none() && !ring.has(record.account());
+            if !needs_place && !needs_opening {
+                break;
+            }
             // Nothing is allocated with the lock held. Others may come meanwhile: then the ring
-            // does not need this.
+            // does not need this, or needs more.
             drop(rings);
-            opening = Some(Opening::new()?);
+            if needs_place {
+                place = Some(Place::new()?);
+            }
+            if needs_opening {
+                opening = Some(Opening::new()?);
+            }
             rings = self.rings.lock();
         }
         let pushed_out = rings.ring(is_denial).keep(record, place, opening);
@@ -322,7 +346,7 @@ impl Recorder {
     /// number.
     fn in_flight(&self, seq: u64) -> Option<(u64, Arc<Record>)> {
         let in_flight = self.in_flight.lock();
-        let cursor = in_flight.cursor_lower_bound(&seq)?;
+        let cursor = in_flight.records.cursor_lower_bound(&seq)?;
         let (seq, record) = cursor.current();
 
         Some((*seq, record.clone()))
@@ -410,85 +434,110 @@ impl Recorder {
 ///
 /// The request has one copy, and its helper has another. The record is listed among those in flight
 /// until the last copy is dropped.
-#[derive(Clone)]
-pub(crate) struct InFlight(Arc<Listed>);
-
-/// A record that is in `Recorder::in_flight` as long as this value lives.
-struct Listed {
+///
+/// # Invariants
+///
+/// `Record::flights` is the number of copies. While there is one, the record is in
+/// `Recorder::in_flight`.
+pub(crate) struct InFlight {
     record: Arc<Record>,
     recorder: Arc<Recorder>,
 }
 
-impl Drop for Listed {
+impl Clone for InFlight {
+    fn clone(&self) -> Self {
+        // INVARIANT: For the value that is returned.
+        self.record.flights.inc();
+        Self {
+            record: self.record.clone(),
+            recorder: self.recorder.clone(),
+        }
+    }
+}
+
+impl Drop for InFlight {
     fn drop(&mut self) {
-        let node = self
-            .recorder
-            .in_flight
-            .lock()
-            .remove_node(&self.record.seq());
+        // INVARIANT: This value is gone.
+        if !self.record.flights.dec_and_test() {
+            return;
+        }
+        let mut flying = self.recorder.in_flight.lock();
+        let node = flying.records.remove_node(&self.record.seq());
+        // The record is not freed here: this value has it, too.
+        let node = node.and_then(|node| flying.spare.keep(node));
+        drop(flying);
         // Only now, without the lock.
         drop(node);
     }
 }
 
 impl InFlight {
+    /// Lists a new record among those in flight.
     fn new(recorder: &Arc<Recorder>, record: Arc<Record>) -> Result<Self> {
-        let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
-        let node = place.into_node(record.seq(), record.clone());
-        let listed = Arc::new(
-            Listed {
-                record,
-                recorder: recorder.clone(),
-            },
-            GFP_KERNEL,
-        )?;
+        let mut flying = recorder.in_flight.lock();
+        let place = match flying.spare.take() {
+            Some(place) => place,
+            None => {
+                drop(flying);
+                let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
+                flying = recorder.in_flight.lock();
+                place
+            }
+        };
+        flying
+            .records
+            .insert(place.into_node(record.seq(), record.clone()));
+        drop(flying);
 
-        recorder.in_flight.lock().insert(node);
-        Ok(Self(listed))
+        // INVARIANT: A new record counts one.
+        Ok(Self {
+            record,
+            recorder: recorder.clone(),
+        })
     }
 
     /// Returns the record, which can be kept for longer than the request is in flight.
     pub(crate) fn record(&self) -> &Arc<Record> {
-        &self.0.record
+        &self.record
     }
 
     /// Notes that the request begins to wait, for its leader's helper or for a slot.
     pub(crate) fn queued(&self) {
-        self.0.record.queued();
+        self.record.queued();
     }
 
     /// Notes that the request has stopped waiting, and counts how long it waited.
     ///
     /// Does nothing if the request was not waiting.
     pub(crate) fn dequeued(&self) {
-        if let Some(time) = self.0.record.dequeued() {
-            self.0.recorder.queue_times.count(time);
+        if let Some(time) = self.record.dequeued() {
+            self.recorder.queue_times.count(time);
         }
     }
 
     /// Notes the process id of the helper, which is about to execute the program at `path`.
     pub(crate) fn helper_started(&self, helper: Pid, path: &ModprobePath) {
-        self.0.record.helper_started(helper);
+        self.record.helper_started(helper);
         self.ran(path);
     }
 
     /// Notes the path of the program that a helper runs for the request: its own or its leader's.
     pub(crate) fn ran(&self, path: &ModprobePath) {
-        self.0.record.ran(path);
+        self.record.ran(path);
     }
 
     /// Notes that the helper has ended, or could not be run, and counts how long it ran if that is
     /// known.
     pub(crate) fn helper_ended(&self, result: Result<WaitStatus>) {
-        if let Some(time) = self.0.record.helper_ended(result) {
-            self.0.recorder.helper_times.count(time);
+        if let Some(time) = self.record.helper_ended(result) {
+            self.recorder.helper_times.count(time);
         }
     }
 
     /// Notes what has become of a request that was kept, if no helper is started for it.
     pub(crate) fn not_started(&self, outcome: Outcome) {
         self.dequeued();
-        self.0.record.not_started(outcome);
+        self.record.not_started(outcome);
     }
 
     /// Notes the outcome and the result that the request returns with, and puts its record into a
@@ -499,8 +548,8 @@ impl InFlight {
         if outcome != Outcome::Kept {
             self.dequeued();
         }
-        let outcome = self.0.record.answered(outcome, result);
-        self.0.recorder.keep(self.0.record.clone());
+        let outcome = self.record.answered(outcome, result);
+        self.recorder.keep(self.record.clone());
         outcome
     }
 }

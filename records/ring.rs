@@ -7,7 +7,10 @@
 //! number of places divided by the number of accounts.
 
 use super::record::Record;
-use crate::wrappers::requester::Account;
+use crate::wrappers::{
+    requester::Account,
+    spare_node::SpareNode, //
+};
 use core::cmp::Reverse;
 use kernel::{
     prelude::*,
@@ -97,6 +100,7 @@ pub(super) struct Ring {
     size: usize,
     length: usize,
     records: RBTree<u64, Kept>,
+    spare: SpareNode<u64, Kept>,
     shares: RBTree<u64, Share>,
     ranks: RBTree<Rank, u64>,
     /// How many records have been pushed out.
@@ -113,6 +117,7 @@ impl Ring {
             size,
             length: 0,
             records: RBTree::new(),
+            spare: SpareNode::new(),
             shares: RBTree::new(),
             ranks: RBTree::new(),
             pushed_out: 0,
@@ -125,20 +130,28 @@ impl Ring {
         self.shares.get(&account.number()).is_some()
     }
 
+    /// Returns whether there is the memory for one more record.
+    pub(super) fn has_place(&self) -> bool {
+        self.spare.is_there()
+    }
+
     /// Puts a record into the ring.
     ///
-    /// `opening` is used if there is no other record on the same account, and must be there then.
+    /// `place` is used if there is no such memory, and must be there then. `opening` is used if there is no other record on the same account, and must be there then.
     ///
     /// Returns the record that is not in the ring any more, if there is one. Dropping it may free
     /// it.
     pub(super) fn keep(
         &mut self,
         record: Arc<Record>,
-        place: Place,
+        place: Option<Place>,
         opening: Option<Opening>,
     ) -> Option<Arc<Record>> {
         let account = record.account().number();
         let seq = record.seq();
+        let Some(place) = self.spare.take().or(place.map(|place| place.0)) else {
+            return Some(record);
+        };
 
         if let Some(share) = self.shares.get_mut(&account) {
             let rank = self.ranks.remove_node(&share.rank());
@@ -165,7 +178,7 @@ impl Ring {
             return Some(record);
         }
         self.records
-            .insert(place.0.into_node(seq, Kept { record, next: None }));
+            .insert(place.into_node(seq, Kept { record, next: None }));
         self.length += 1;
 
         if self.length > self.size {
@@ -180,7 +193,11 @@ impl Ring {
         let account = *self.ranks.cursor_back()?.current().1;
         let share = self.shares.get_mut(&account)?;
         let rank = self.ranks.remove_node(&share.rank())?;
-        let Kept { record, next } = self.records.remove(&share.oldest)?;
+        let oldest = self.records.cursor_lower_bound_mut(&share.oldest)?;
+        let Kept { record, next } = oldest.current().1;
+        let (record, next) = (record.clone(), *next);
+        // The new record has taken the spare node, if there was one. So this one is kept.
+        drop(self.spare.keep(oldest.remove_current().1));
 
         self.length -= 1;
         self.pushed_out += 1;
@@ -254,7 +271,7 @@ mod tests {
             };
             let call_site = Arc::new(CallSite::new(0), GFP_KERNEL)?;
             let record = Record::new(seq, &beginning, call_site, [].iter(), &memory)?;
-            ring.keep(record, Place::new()?, Some(Opening::new()?));
+            ring.keep(record, Some(Place::new()?), Some(Opening::new()?));
             check(ring);
         }
         Ok(())

@@ -21,7 +21,8 @@ use crate::{
         requester::{
             Account,
             Requester, //
-        }, //
+        },
+        spare_node::SpareNode, //
     }, //
 };
 use kernel::{
@@ -73,6 +74,7 @@ struct Inner {
     unattended: KVec<Arc<Helper>>,
     /// The number of the next helper.
     next: u64,
+    spare: SpareNode<pid::Id, Running>,
 }
 
 /// The table of helpers.
@@ -126,6 +128,19 @@ impl Inner {
         });
     }
 
+    /// Enters a helper, which has its tracker.
+    fn enter(&mut self, helper: Arc<Helper>, place: RBTreeNodeReservation<pid::Id, Running>) {
+        let id = helper.group().id();
+        let running = Running {
+            helper,
+            number: self.next,
+            is_attended: true,
+        };
+        self.next += 1;
+        // INVARIANT: The key is the id of the helper's own thread group.
+        self.running.insert(place.into_node(id, running));
+    }
+
     /// Makes a helper unattended.
     fn leave(&mut self, helper: &Arc<Helper>) {
         if self.unattended.len() == MAX_UNATTENDED {
@@ -162,6 +177,7 @@ impl Helpers {
                         running: RBTree::new(),
                         unattended,
                         next: 0,
+                        spare: SpareNode::new(),
                     },
                     "kmod_rs::Helpers::inner"
                 ),
@@ -264,20 +280,19 @@ impl Tracker {
         lender: Option<Arc<Lender>>,
     ) -> Result {
         let helper = Helper::current(name, requester, chain, record, lender)?;
-        let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
 
-        self.helpers.change(|inner| {
-            let running = Running {
-                helper: helper.clone(),
-                number: inner.next,
-                is_attended: true,
-            };
-            inner.next += 1;
-            // INVARIANT: The key is the id of the helper's own thread group.
-            inner
-                .running
-                .insert(place.into_node(helper.group().id(), running));
+        let is_entered = self.helpers.change(|inner| match inner.spare.take() {
+            Some(place) => {
+                inner.enter(helper.clone(), place);
+                true
+            }
+            None => false,
         });
+        if !is_entered {
+            let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
+            self.helpers
+                .change(|inner| inner.enter(helper.clone(), place));
+        }
         self.helper.populate(helper);
         Ok(())
     }
@@ -300,13 +315,16 @@ impl Drop for Tracker {
         let Some(helper) = self.helper.as_ref() else {
             return;
         };
-        self.helpers.change(|inner| {
+        let node = self.helpers.change(|inner| {
             if helper.group().has_tasks() {
                 inner.leave(helper);
-            } else {
-                inner.running.remove(&helper.group().id());
+                return None;
             }
+            let node = inner.running.remove_node(&helper.group().id())?;
+            inner.spare.keep(node)
         });
+        // Only now, without the lock.
+        drop(node);
     }
 }
 

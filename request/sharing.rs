@@ -43,9 +43,12 @@ use crate::{
         }, //
     },
     usermode_helper::WaitStatus,
-    wrappers::wait::{
-        Completion,
-        WaitResult, //
+    wrappers::{
+        spare_node::SpareNode,
+        wait::{
+            Completion,
+            WaitResult, //
+        }, //
     },
 };
 use core::mem;
@@ -54,6 +57,7 @@ use kernel::{
     prelude::*,
     rbtree::{
         RBTree,
+        RBTreeNode,
         RBTreeNodeReservation, //
     },
     sync::{
@@ -185,6 +189,16 @@ impl Run {
 /// The runs of the targets that share a lock.
 struct Bucket {
     runs: RBTree<Target, Run>,
+    spare: SpareNode<Target, Run>,
+}
+
+impl Bucket {
+    /// Removes a run. What is returned is to be dropped without the lock.
+    #[must_use]
+    fn remove(&mut self, target: &Target) -> Option<RBTreeNode<Target, Run>> {
+        let node = self.runs.remove_node(target)?;
+        self.spare.keep(node)
+    }
 }
 
 /// The runs of all targets.
@@ -229,6 +243,7 @@ impl Sharing {
                 new_spinlock!(
                     Bucket {
                         runs: RBTree::new(),
+                        spare: SpareNode::new(),
                     },
                     "kmod_rs::Sharing::buckets"
                 )
@@ -328,19 +343,33 @@ impl Sharing {
     ///
     /// Returns [`None`] if the request has to follow or to wait for a slot.
     fn try_lead(self: &Arc<Self>, target: &Target) -> Result<Option<Role>> {
-        let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
+        let mut place = None;
         let mut bucket = self.lock(target);
 
-        let is_new = match bucket.runs.get(target) {
-            Some(run) if run.is_closed => return Ok(Some(Role::Alone)),
-            Some(run) if run.has_leader() => return Ok(None),
-            Some(_) => false,
-            None => true,
+        let is_new = loop {
+            match bucket.runs.get(target) {
+                Some(run) if run.is_closed => return Ok(Some(Role::Alone)),
+                Some(run) if run.has_leader() => return Ok(None),
+                Some(_) => break false,
+                None => (),
+            }
+            if place.is_none() {
+                place = bucket.spare.take();
+            }
+            if place.is_some() {
+                break true;
+            }
+            drop(bucket);
+            place = Some(RBTreeNodeReservation::new(GFP_KERNEL)?);
+            bucket = self.lock(target);
         };
         let Some(slot) = self.slots.try_take() else {
+            if let Some(place) = place {
+                bucket.spare.put_back(place);
+            }
             return Ok(None);
         };
-        if is_new {
+        if let (true, Some(place)) = (is_new, place) {
             // INVARIANT: The run gets its leader below.
             bucket
                 .runs
@@ -460,7 +489,7 @@ impl Sharing {
 
         let are_left = !run.early.is_empty();
         let run = if run.leaders == 0 && !are_left {
-            bucket.runs.remove_node(target)
+            bucket.remove(target)
         } else {
             None
         };
@@ -679,7 +708,7 @@ impl Drop for Follower {
         let node = followers.remove_node(&ticket);
         // INVARIANT: A run without a leader has early followers only; the last one takes it along.
         let run = if run.leaders == 0 && run.early.is_empty() {
-            bucket.runs.remove_node(&self.target)
+            bucket.remove(&self.target)
         } else {
             None
         };

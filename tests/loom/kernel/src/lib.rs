@@ -182,6 +182,11 @@ pub mod rbtree {
         pub fn to_key_value(self) -> (K, V) {
             (self.0, self.1)
         }
+
+        /// Empties the node, to be filled again.
+        pub fn into_reservation(self) -> RBTreeNodeReservation<K, V> {
+            RBTreeNodeReservation(PhantomData)
+        }
     }
 
     impl<K: Ord, V> Default for RBTree<K, V> {

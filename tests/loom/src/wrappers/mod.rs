@@ -4,6 +4,8 @@
 
 pub(crate) mod exit;
 pub(crate) mod job;
+#[path = "../../../../wrappers/spare_node.rs"]
+pub(crate) mod spare_node;
 pub(crate) mod wait;
 pub(crate) mod workqueue;
 
