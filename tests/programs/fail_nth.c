@@ -11,9 +11,9 @@
  *		makes so many requests while so many of all allocations fail:
  *		those of this task if failslab looks at make-it-fail
  *		(task-filter), otherwise those of all tasks. Prints the same.
- *	fail_nth load FILE FROM
+ *	fail_nth load FILE FROM STEP
  *		loads a module while allocation number FROM of its init fails, then
- *		while the next one fails, and so on. Checks after each failure that
+ *		while number FROM + STEP fails, and so on. Checks after each failure that
  *		none of the module's own files is there. Ends when the module has
  *		been loaded, and prints the number to go on from, or "done" if
  *		nothing has failed any more.
@@ -131,14 +131,14 @@ static int ask_in_turn(const char *question)
 	return failed;
 }
 
-static int load_in_turn(const char *path, int n)
+static int load_in_turn(const char *path, int n, int step)
 {
 	int nth = open_or_die("/proc/thread-self/fail-nth", O_RDWR);
 	int init = open_or_die("/sys/module/kmod_ask/parameters/fail_init", O_WRONLY);
 	int failed, fd, ret, error;
 	unsigned int i;
 
-	for (; n < 20000; n++) {
+	for (; n < 20000; n += step) {
 		fd = open_or_die(path, O_RDONLY);
 		write_number(init, "fail_init", n);
 		ret = syscall(SYS_finit_module, fd, "", 0);
@@ -147,7 +147,7 @@ static int load_in_turn(const char *path, int n)
 		close(fd);
 		if (!ret) {
 			if (failed)
-				printf("%d\n", n + 1);
+				printf("%d\n", n + step);
 			else
 				puts("done");
 			return 0;
@@ -186,7 +186,7 @@ int main(int argc, char **argv)
 		return ask_in_turn(argv[2]);
 	if (argc == 5 && !strcmp(argv[1], "random"))
 		return ask_at_random(atoi(argv[2]), atoi(argv[3]), argv[4]);
-	if (argc == 4 && !strcmp(argv[1], "load"))
-		return load_in_turn(argv[2], atoi(argv[3]));
+	if (argc == 5 && !strcmp(argv[1], "load") && atoi(argv[4]) > 0)
+		return load_in_turn(argv[2], atoi(argv[3]), atoi(argv[4]));
 	errx(2, "see the top of fail_nth.c");
 }

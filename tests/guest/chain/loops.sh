@@ -3,6 +3,8 @@
 #
 # A loop of requests ends at once: the third request for a name in a chain gets -ELOOP, and the log
 # shows the chain. C runs as many helpers as there are slots, and gives up after 5 s.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 40

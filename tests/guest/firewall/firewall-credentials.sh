@@ -6,6 +6,7 @@
 # namespace of the machine. The records say whose credentials there are.
 #
 # Needs: CONFIG_IO_URING CONFIG_TMPFS_XATTR
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 41

@@ -5,6 +5,7 @@
 # is not loaded if they cannot be understood. The log says which rules there are.
 #
 # Watch: kmemleak
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 34

@@ -4,6 +4,8 @@
 # Entries of the lists for a service: NAME@CGROUP counts for requesters in this cgroup. What a
 # helper asks for goes by the cgroup of the request that it runs for. Requests share a helper only
 # if the same of these entries are for them.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 41

@@ -3,6 +3,8 @@
 #
 # A worker or thread of the kernel is not privileged for a name that somebody else has chosen. And
 # what a denied request is answered breaks no caller.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 35

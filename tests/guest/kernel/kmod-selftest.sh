@@ -17,6 +17,7 @@
 # tree, these are (OE), so the test gets one of Debian's modules instead.
 #
 # Boot: last
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 

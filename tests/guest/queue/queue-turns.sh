@@ -5,6 +5,8 @@
 # requests does not keep the others waiting. All ids of a person count as one user, and so do all
 # users of a container. Root's turn comes after each turn of another account. Requests of helpers go
 # first.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 11

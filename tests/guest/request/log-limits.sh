@@ -4,6 +4,8 @@
 # Nobody can keep the lines of others out of the log. Each account has a limit of its own for each
 # kind of line, all of them together have one that leaves room for the kernel, and root's lines do
 # not count in that. What is left out is counted, and the counts come to the log.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 25
