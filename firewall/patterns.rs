@@ -48,6 +48,45 @@ impl Folded {
         // This does not fail: the last byte is NUL.
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
+
+    /// Returns the bytes that it begins with; those behind its end are 0.
+    fn beginning(&self) -> u64 {
+        self.0
+            .first_chunk()
+            .map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+    }
+}
+
+/// The bytes that a pattern begins with and that stand for themselves, at most eight.
+///
+/// A name that does not begin with them does not match the pattern. This is seen at once, which
+/// matters for long lists.
+struct Beginning {
+    bytes: u64,
+    /// Which bits of `bytes` count.
+    mask: u64,
+}
+
+impl Beginning {
+    /// Returns that of a folded pattern.
+    fn of(pattern: &[u8]) -> Self {
+        let mut bytes = [0; size_of::<u64>()];
+        let mut mask = [0; size_of::<u64>()];
+        let literal = pattern.iter().take_while(|byte| !b"*?[\\".contains(byte));
+
+        for (i, byte) in literal.enumerate().take(bytes.len()) {
+            (bytes[i], mask[i]) = (*byte, 0xff);
+        }
+        Self {
+            bytes: u64::from_ne_bytes(bytes),
+            mask: u64::from_ne_bytes(mask),
+        }
+    }
+
+    /// Returns whether a name that begins like this may match the pattern.
+    fn may_match(&self, beginning: u64) -> bool {
+        (self.bytes ^ beginning) & self.mask == 0
+    }
 }
 
 /// What a cgroup that is not known counts as.
@@ -61,10 +100,11 @@ pub(crate) enum Unknown {
 
 /// An entry of a list.
 struct Entry {
-    /// What was written.
-    text: CString,
+    beginning: Beginning,
     /// The pattern for names, folded.
     name: CString,
+    /// What was written.
+    text: CString,
     /// The pattern for the cgroup of the requester, if it matters.
     cgroup: Option<CString>,
 }
@@ -93,8 +133,9 @@ impl Entry {
             return Err(EINVAL);
         }
         Ok(Self {
-            text: string(text)?,
+            beginning: Beginning::of(&name),
             name: string(&name)?,
+            text: string(text)?,
             cgroup: cgroup.map(string).transpose()?,
         })
     }
@@ -173,9 +214,11 @@ impl Patterns {
         cgroup: &LazyCgroup,
         unknown: Unknown,
     ) -> Option<&CStr> {
+        let beginning = name.beginning();
         let name = name.as_cstr();
         self.0
             .iter()
+            .filter(|entry| entry.beginning.may_match(beginning))
             .find(|entry| glob::matches(&entry.name, name) && entry.is_for(cgroup, unknown))
             .map(|entry| &*entry.text)
     }
@@ -384,6 +427,33 @@ mod tests {
         assert!(find(&patterns, c"net-pf-10").is_none());
         assert!(find(&patterns, c"").is_none());
         assert!(find(&Patterns::EMPTY, c"fs-ext4").is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn names_are_told_apart_by_how_they_begin() -> Result {
+        for (pattern, name, expected) in [
+            ("abcdefgh", "abcdefgh", true),
+            ("abcdefgh", "abcdefgi", false),
+            ("abcdefgh", "abcdefg", false),
+            // Only the first eight bytes are looked at, and those before a special one.
+            ("abcdefgh", "abcdefghi", true),
+            ("abcdefghi", "abcdefghx", true),
+            ("abc*", "abcx", true),
+            ("abc", "abx", false),
+            ("a?c", "axx", true),
+            ("a[b]c", "axx", true),
+            ("a\\bc", "axx", true),
+            ("*", "", true),
+            ("a", "", false),
+        ] {
+            let name = CString::try_from_fmt(fmt!("{name}"))?;
+            let beginning = Folded::new(&name).beginning();
+            assert_eq!(
+                Beginning::of(pattern.as_bytes()).may_match(beginning),
+                expected
+            );
+        }
         Ok(())
     }
 
