@@ -40,7 +40,8 @@ use self::{
     answers::{
         Answers,
         Hearing,
-        Recalled, //
+        Recalled,
+        Why, //
     },
     deadline::Timeout,
     environment::Environment,
@@ -467,7 +468,11 @@ impl Kmod {
         if !self.may_remember(serving) || !self.answers.may_remember(target) {
             return Ok(None);
         }
-        let mut recalled = self.answers.recall(target);
+        let recall = || {
+            self.answers
+                .recall(target, || self.unloads.is_any_leaving())
+        };
+        let mut recalled = recall();
 
         if let Recalled::Looking(done) = recalled {
             let timeout_ms = self.settings.coalesce_timeout_ms.load(Relaxed);
@@ -478,7 +483,7 @@ impl Kmod {
             if waited == WaitResult::Killed {
                 return Err(Refusal::Killed);
             }
-            recalled = self.answers.recall(target);
+            recalled = recall();
         }
         match recalled {
             Recalled::Answer(status) => {
@@ -495,26 +500,32 @@ impl Kmod {
         let Some(heard) = ending.hearing.as_ref().and_then(|it| it.heard()) else {
             return;
         };
-        match ending.result {
-            Ok(WaitStatus::SUCCESS) => self.answers.found(target),
-            Ok(WaitStatus::NOT_FOUND) => {
-                let Some(looking) = self.answers.look(target) else {
+        let why = match ending.result {
+            Ok(WaitStatus::SUCCESS) => {
+                self.answers.found(target);
+                if !ending.was_idle {
                     return;
-                };
-                // Without memory, it is not remembered.
-                let _ = Look {
-                    looking,
-                    target: target.clone(),
-                    account: serving.chain.account(),
-                    heard: heard.clone(),
-                    slots: self.slots.clone(),
-                    helper_count: self.helper_count.clone(),
-                    helpers: self.helpers.clone(),
                 }
-                .begin();
+                Why::There
             }
-            _ => (),
+            Ok(WaitStatus::NOT_FOUND) => Why::Miss,
+            _ => return,
+        };
+        let Some(looking) = self.answers.look(target) else {
+            return;
+        };
+        // Without memory, it is not remembered.
+        let _ = Look {
+            looking,
+            target: target.clone(),
+            why,
+            account: serving.chain.account(),
+            heard: heard.clone(),
+            slots: self.slots.clone(),
+            helper_count: self.helper_count.clone(),
+            helpers: self.helpers.clone(),
         }
+        .take_or_begin();
     }
 
     /// Takes steps 6 to 9 for a request that does not wait.

@@ -8,8 +8,10 @@
 //! before that helper began, and holds as long as the watch has noticed no change. A watch that has
 //! noticed one is never used again, and all answers that belong to it are forgotten.
 //!
-//! Only the answer that nothing was found is remembered, and only if a second look agrees, see
-//! looking.rs.
+//! Two answers are remembered. A *miss* says that nothing was found, if a second look agrees, see
+//! looking.rs. *There* says that what was found is there already: the helper succeeded, no module
+//! was loaded, and no other program was run. A module that comes makes an end of misses only, as it
+//! may be what was not found.
 
 use super::target::Target;
 use crate::{
@@ -26,6 +28,7 @@ use crate::{
         },
         modprobe_path::ModprobePath,
         name::Name,
+        pid::Parent,
         requester::Account,
         wait::Completion,
         watch::{
@@ -48,7 +51,9 @@ use kernel::{
     seq_print,
     sync::{
         atomic::{
+            Acquire,
             Atomic,
+            Full,
             Relaxed, //
         },
         Arc,
@@ -94,12 +99,15 @@ pub(crate) struct Heard {
     pub(crate) watched: Arc<Watched>,
     /// When it began.
     pub(crate) since: Instant<Monotonic>,
+    /// How many modules had come before.
+    arrivals: u64,
 }
 
 /// Where a helper began, whose answer may be remembered.
 pub(crate) struct Hearing {
     answers: Arc<Answers>,
     heard: SetOnce<Heard>,
+    parent: SetOnce<Parent>,
 }
 
 impl Hearing {
@@ -112,7 +120,15 @@ impl Hearing {
         }
         if let Some(heard) = self.answers.watch(target.modprobe_path()) {
             self.heard.populate(heard);
+            self.parent.populate(Parent::current());
         }
+    }
+
+    /// Returns whether the helper, which has ended, has run another program and waited for it.
+    ///
+    /// If that is not known, it may have.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.parent.as_ref().is_none_or(Parent::has_waited)
     }
 
     /// Returns where the helper began, if its answer may be remembered.
@@ -131,11 +147,13 @@ pub(crate) enum Recalled {
     Nothing,
 }
 
-/// What a second look has found out.
+/// What is known of a target.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
     /// Nothing is found, which is the answer.
     Miss,
+    /// It is there already, which is the answer.
+    There,
     /// Something is found. So the helper has failed for another reason, and each request has to have
     /// one. No more looks are needed.
     Found,
@@ -146,9 +164,18 @@ struct Entry {
     why: Why,
     account: Account,
     since: Instant<Monotonic>,
+    /// How many modules had come before.
+    arrivals: u64,
     hits: u64,
     /// How many were entered before.
     number: u64,
+}
+
+impl Entry {
+    /// Returns whether it holds when so many modules have come.
+    fn holds(&self, arrivals: u64) -> bool {
+        self.why == Why::There || self.arrivals == arrivals
+    }
 }
 
 /// The answers.
@@ -213,7 +240,7 @@ impl Table {
         &mut self,
         target: &Target,
         (account, why): (Account, Why),
-        since: Instant<Monotonic>,
+        (since, arrivals): (Instant<Monotonic>, u64),
         capacity: usize,
         place: Place,
     ) -> u64 {
@@ -237,6 +264,7 @@ impl Table {
             why,
             account,
             since,
+            arrivals,
             hits: 0,
             number: self.next,
         };
@@ -346,6 +374,8 @@ pub(crate) struct Answers {
     capacity: Atomic<u32>,
     /// How long an answer is remembered, in milliseconds.
     ttl_ms: Atomic<u32>,
+    /// How many modules have come.
+    arrivals: Atomic<u64>,
     counters: Arc<Remembered>,
     /// Held while a watch is set.
     #[pin]
@@ -367,6 +397,7 @@ impl Answers {
             pin_init!(Self {
                 capacity: Atomic::new(0),
                 ttl_ms: Atomic::new(60_000),
+                arrivals: Atomic::new(0),
                 counters,
                 setting <- new_mutex!((), "kmod_rs::Answers::setting"),
                 inner <- new_spinlock!(
@@ -398,6 +429,7 @@ impl Answers {
         let hearing = Hearing {
             answers: self.clone(),
             heard: SetOnce::new(),
+            parent: SetOnce::new(),
         };
         Arc::new(hearing, GFP_KERNEL).ok()
     }
@@ -441,8 +473,14 @@ impl Answers {
 
     /// Returns what is known of a target.
     ///
+    /// `is_any_leaving` says whether a module is being unloaded. Then what was there may not be.
+    ///
     /// Context: may sleep. Takes `inner`.
-    pub(crate) fn recall(&self, target: &Target) -> Recalled {
+    pub(crate) fn recall(
+        &self,
+        target: &Target,
+        is_any_leaving: impl FnOnce() -> bool,
+    ) -> Recalled {
         let ttl = Delta::from_millis(self.ttl_ms.load(Relaxed).into());
         let mut inner = self.inner.lock();
 
@@ -456,26 +494,41 @@ impl Answers {
             drop((forgotten, watched));
             return recalled;
         }
+        let arrivals = self.arrivals();
+        let mut why_not = None;
         let recalled = match inner.table.entries.get_mut(target) {
             None => inner.looking(target),
-            Some(entry) if entry.since.elapsed() < ttl => match entry.why {
+            Some(entry) if !entry.holds(arrivals) => {
+                why_not = Some(&self.counters.by_module);
+                Recalled::Nothing
+            }
+            Some(entry) if entry.since.elapsed() >= ttl => {
+                why_not = Some(&self.counters.by_time);
+                Recalled::Nothing
+            }
+            Some(entry) => match entry.why {
                 Why::Miss => {
                     entry.hits += 1;
                     Recalled::Answer(WaitStatus::NOT_FOUND)
                 }
+                Why::There => {
+                    entry.hits += 1;
+                    Recalled::Answer(WaitStatus::SUCCESS)
+                }
                 Why::Found => Recalled::Nothing,
             },
-            Some(_) => {
-                inner.table.remove(target);
-                self.counters.by_time.add(1, Relaxed);
-                self.count(&inner);
-                Recalled::Nothing
-            }
         };
+        if let Some(counter) = why_not {
+            inner.table.remove(target);
+            counter.add(1, Relaxed);
+            self.count(&inner);
+        }
         drop(inner);
 
-        // The last thing that is looked at: the answer holds now, after the request was made.
+        // The last things that are looked at: the answer holds now, after the request was made. The
+        // list of modules comes first: one that leaves it in between has been noted then.
         match recalled {
+            Recalled::Answer(WaitStatus::SUCCESS) if is_any_leaving() => Recalled::Nothing,
             Recalled::Answer(_) if !watched.watch.has_root() => {
                 watched.watch.note(Change::Mount);
                 Recalled::Nothing
@@ -499,6 +552,7 @@ impl Answers {
         Some(Heard {
             watched,
             since: Instant::now(),
+            arrivals: self.arrivals(),
         })
     }
 
@@ -602,8 +656,7 @@ impl Answers {
         }
     }
 
-    /// Remembers what a second look has found out about a target, after a helper has said that
-    /// nothing is found, which began as `heard`.
+    /// Remembers what is known of a target, after what a helper has said that began as `heard`.
     ///
     /// Does nothing if something has changed since it began. `account` is that of the request.
     ///
@@ -621,9 +674,10 @@ impl Answers {
         let mut inner = self.inner.lock();
 
         if inner.is_current(&heard.watched) {
+            let since = (heard.since, heard.arrivals);
             let forgotten = inner
                 .table
-                .enter(target, (account, why), heard.since, capacity, place);
+                .enter(target, (account, why), since, capacity, place);
             self.counters.by_room.add(forgotten, Relaxed);
             self.count(&inner);
         }
@@ -671,10 +725,23 @@ impl Answers {
         inner.looks.clear();
     }
 
-    /// Notes that a module has come, or was unloaded.
+    /// Notes that a module has come.
+    ///
+    /// Context: any.
+    pub(crate) fn module_came(&self) {
+        // ORDERING: What asks after this module has come sees the number.
+        self.arrivals.fetch_add(1, Full);
+    }
+
+    fn arrivals(&self) -> u64 {
+        // ORDERING: As in `module_came()`.
+        self.arrivals.load(Acquire)
+    }
+
+    /// Notes that a module was unloaded.
     ///
     /// Context: any but interrupts. Takes `inner`.
-    pub(crate) fn modules_changed(&self) {
+    pub(crate) fn module_left(&self) {
         if let Some(watched) = &self.inner.lock().watched {
             watched.watch.note(Change::Module);
         }
@@ -775,12 +842,13 @@ impl Items for List {
     fn find(&self, position: u64) -> Result<Option<(u64, KBox<Line>)>> {
         let inner = self.0.inner.lock();
         let is_intact = |it: &Arc<Watched>| it.watch.is_intact();
+        let arrivals = self.0.arrivals();
         // What is to be forgotten at the next request is not shown.
         let found = inner
             .table
             .entries
             .iter()
-            .filter(|(_, entry)| entry.number >= position)
+            .filter(|(_, entry)| entry.number >= position && entry.holds(arrivals))
             .min_by_key(|(_, entry)| entry.number)
             .filter(|_| inner.watched.as_ref().is_some_and(is_intact))
             .map(|(target, entry)| {
@@ -803,6 +871,7 @@ impl Items for List {
     fn show(&self, line: &Line, to: &SeqFile) {
         let (result, why) = match line.why {
             Why::Miss => (Some(WaitStatus::NOT_FOUND.into_raw()), "miss"),
+            Why::There => (Some(WaitStatus::SUCCESS.into_raw()), "there"),
             Why::Found => (None, "found"),
         };
         seq_print!(
@@ -839,7 +908,7 @@ mod tests {
         Ok(table.enter(
             &target(name)?,
             (account, Why::Miss),
-            Instant::now(),
+            (Instant::now(), 0),
             capacity,
             place,
         ))
@@ -893,6 +962,23 @@ mod tests {
         table.remove(&target(c"a")?);
         assert_eq!(table.len(), 0);
         assert!(table.accounts.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_module_that_comes_is_the_end_of_misses() -> Result {
+        let entry = |why| Entry {
+            why,
+            account: USER,
+            since: Instant::now(),
+            arrivals: 3,
+            hits: 0,
+            number: 0,
+        };
+        for (why, after_it) in [(Why::Miss, false), (Why::Found, false), (Why::There, true)] {
+            assert!(entry(why).holds(3));
+            assert_eq!(entry(why).holds(4), after_it);
+        }
         Ok(())
     }
 

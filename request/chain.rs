@@ -89,6 +89,8 @@ pub(crate) struct Helper {
     record: Option<Arc<Record>>,
     /// Whether a module has appeared that was loaded by it, or by a descendant of it.
     loaded: Atomic<bool>,
+    /// Whether it, or a descendant of it, was about to load a module, while that was noted.
+    has_tried: Atomic<bool>,
     /// The first module that it, or a descendant of it, was refused.
     refused: SetOnce<Refused>,
     /// Whether the last module that it, or a descendant of it, was about to load was refused.
@@ -124,6 +126,7 @@ impl Helper {
                 parent: chain.helper().cloned(),
                 record,
                 loaded: Atomic::new(false),
+                has_tried: Atomic::new(false),
                 refused: SetOnce::new(),
                 is_refused: Atomic::new(false),
                 lender,
@@ -166,6 +169,17 @@ impl Helper {
     /// Returns whether a module has appeared that was loaded by the helper, or by a descendant.
     pub(crate) fn has_loaded(&self) -> bool {
         self.loaded.load(Relaxed)
+    }
+
+    /// Notes that the helper, or a descendant of it, is about to load a module.
+    pub(crate) fn note_tried(&self) {
+        // ORDERING: As in `note_loaded()`.
+        self.has_tried.store(true, Relaxed);
+    }
+
+    /// Returns whether the helper, or a descendant of it, was about to load a module.
+    pub(crate) fn has_tried(&self) -> bool {
+        self.has_tried.load(Relaxed)
     }
 
     /// Notes that the helper, or a descendant of it, is refused a module.

@@ -304,6 +304,13 @@ impl Tracker {
             .is_some_and(|helper| helper.has_loaded())
     }
 
+    /// Returns whether the helper was started, and was about to load a module, while that was noted.
+    pub(crate) fn has_tried(&self) -> bool {
+        self.helper
+            .as_ref()
+            .is_some_and(|helper| helper.has_tried())
+    }
+
     /// Returns the module that the helper was refused, as [`Helper::refused`] does.
     pub(crate) fn refused(&self) -> Option<Refused> {
         self.helper.as_ref()?.refused()

@@ -8,6 +8,9 @@
 //! (`modprobe -R`). A program that does not know this option would find nothing either. So it is
 //! first seen to find something that a helper has found.
 //!
+//! That something is there already needs no second look, as modprobe has found it. But it needs to be
+//! known that this modprobe can look: a program that does something else may succeed in the same way.
+//!
 //! No request waits for this, unless it is for the same target. The look has a slot if one is free,
 //! and is left out otherwise.
 
@@ -57,8 +60,10 @@ use kernel::{
 pub(super) struct Look {
     /// What is looked for, and where it is remembered.
     pub(super) looking: Looking,
-    /// The target of the request whose helper has found nothing.
+    /// The target of the request.
     pub(super) target: Target,
+    /// What its helper has found: [`Why::Miss`] or [`Why::There`].
+    pub(super) why: Why,
     /// The account of the request.
     pub(super) account: Account,
     /// Where that helper began.
@@ -72,12 +77,16 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Has the look taken, soon.
+    /// Has the look taken, soon, unless it is known already what it would tell.
     ///
     /// Returns [`ENOMEM`], or [`ENODEV`] if the module is being unloaded.
     ///
     /// Context: may sleep.
-    pub(super) fn begin(self) -> Result {
+    pub(super) fn take_or_begin(self) -> Result {
+        let answers = self.looking.answers();
+        if self.why == Why::There && answers.finds(&self.heard.watched) {
+            return answers.remember(&self.target, self.account, &self.heard, self.why);
+        }
         let job = Arc::pin_init(Job::new(self), GFP_KERNEL)?;
 
         job.begin()?;
@@ -95,10 +104,13 @@ impl Look {
         if !answers.finds(watched) && !self.finds_known(&held)? {
             return Ok(());
         }
-        let why = match self.run(&self.target, &held)? {
-            WaitStatus::NOT_FOUND => Why::Miss,
-            WaitStatus::SUCCESS => Why::Found,
-            _ => return Ok(()),
+        let why = match self.why {
+            Why::There => Why::There,
+            _ => match self.run(&self.target, &held)? {
+                WaitStatus::NOT_FOUND => Why::Miss,
+                WaitStatus::SUCCESS => Why::Found,
+                _ => return Ok(()),
+            },
         };
         answers.remember(&self.target, self.account, &self.heard, why)
     }

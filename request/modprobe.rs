@@ -111,6 +111,9 @@ pub(crate) struct Ending {
     pub(crate) may_have_missed: bool,
     /// Where the helper began, if the answer to the request may be remembered.
     pub(crate) hearing: Option<Arc<Hearing>>,
+    /// Whether the helper has done nothing: it was not about to load a module, and has run no other
+    /// program. Only if answers may be remembered.
+    pub(crate) was_idle: bool,
 }
 
 impl Command for Modprobe {
@@ -187,6 +190,8 @@ impl Command for Modprobe {
         let has_loaded = result == Ok(WaitStatus::SUCCESS) && this.tracker.has_loaded();
 
         let hearing = this.hearing.take();
+        let was_idle =
+            hearing.as_ref().is_some_and(|it| !it.has_waited()) && !this.tracker.has_tried();
 
         // The slot comes last, and may be kept by the deadline.
         let timeout = this.timeout.take();
@@ -203,6 +208,7 @@ impl Command for Modprobe {
             result,
             may_have_missed: is_overlapped && has_exited && !has_loaded,
             hearing,
+            was_idle,
         }
     }
 }

@@ -86,13 +86,17 @@ impl ModuleWatcher {
 
 impl WatchModules for ModuleWatcher {
     fn coming(&self, name: &CStr) -> Result {
-        if !self.firewall.is_in_force() {
+        if !self.firewall.is_in_force() && !self.answers.is_on() {
             return Ok(());
         }
-        match self.helpers.helper_of_current() {
-            Some(helper) => self.check(&helper, Name::new(name)),
-            // Nobody has requested it.
-            None => Ok(()),
+        // Otherwise nobody has requested it.
+        let Some(helper) = self.helpers.helper_of_current() else {
+            return Ok(());
+        };
+        helper.note_tried();
+        match self.firewall.is_in_force() {
+            true => self.check(&helper, Name::new(name)),
+            false => Ok(()),
         }
     }
 
@@ -100,7 +104,7 @@ impl WatchModules for ModuleWatcher {
         // Its init part will be freed.
         self.call_sites.forget();
         self.refusals.modules_changed();
-        self.answers.modules_changed();
+        self.answers.module_came();
         let Some(helper) = self.helpers.helper_of_current() else {
             return;
         };
@@ -116,7 +120,7 @@ impl WatchModules for ModuleWatcher {
             self.unloads.notify();
             // A module that could not be initialised was not live: users can have the kernel try.
             self.refusals.modules_changed();
-            self.answers.modules_changed();
+            self.answers.module_left();
         }
         self.autoloaded.gone(id);
     }

@@ -142,7 +142,10 @@ impl Unloads {
         true
     }
 
-    fn is_any_leaving(&self) -> bool {
+    /// Returns whether a module is being unloaded.
+    ///
+    /// Context: any.
+    pub(crate) fn is_any_leaving(&self) -> bool {
         module_list::is_any_leaving(self.symbols)
     }
 }

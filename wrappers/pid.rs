@@ -13,8 +13,14 @@ use core::ptr::{
 use kernel::{
     bindings,
     prelude::*,
-    sync::rcu,
-    task::Pid, //
+    sync::{
+        aref::ARef,
+        rcu, //
+    },
+    task::{
+        Pid,
+        Task, //
+    }, //
 };
 
 /// A reference on a thread group.
@@ -115,6 +121,37 @@ impl ThreadGroup {
     /// Returns the `struct pid`, which is valid as long as this value.
     pub(super) fn as_ptr(&self) -> *mut bindings::pid {
         self.0.as_ptr()
+    }
+}
+
+/// A task that may have children.
+pub(crate) struct Parent(ARef<Task>);
+
+impl Parent {
+    /// Returns the current task, which leads its thread group.
+    ///
+    /// Context: any in which there is a current task.
+    pub(crate) fn current() -> Self {
+        Self(ARef::from(&**current!()))
+    }
+
+    /// Returns whether the thread group of the task, which has ended, has run a program and waited
+    /// for its end.
+    ///
+    /// A process that is waited for leaves its page faults to its parent, and has had some.
+    ///
+    /// Context: any.
+    pub(crate) fn has_waited(&self) -> bool {
+        let task = self.0.as_ptr();
+
+        // SAFETY: This value has a reference on the task, and `signal` lives as long as its task.
+        // The two numbers may change at the same time; each is one aligned word, which is read once.
+        unsafe {
+            let signal = (*task).signal;
+            let minor = ptr::read_volatile(&raw const (*signal).cmin_flt);
+            let major = ptr::read_volatile(&raw const (*signal).cmaj_flt);
+            minor != 0 || major != 0
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Answers are remembered: a request that found nothing costs no helper when it is made again. What is
-# remembered, what is not, for whom there is room, and what the module keeps meanwhile.
+# Answers are remembered: a request that found nothing, or what is there already, costs no helper when
+# it is made again. What is remembered, what is not, for whom there is room, and what the module keeps
+# meanwhile.
 #
 # Needs: CONFIG_FSNOTIFY
 
 . "$(dirname "$0")/lib.sh"
-plan 31
+plan 45
 
 CONFIG=/etc/modprobe.d/kmod_rs-remembered.conf
 ABSENT=kmod-rs-absent
@@ -98,6 +99,67 @@ echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
 ask_counted
 is "it is remembered all the time" "$ANSWER" "$NOT_FOUND remembered 0"
 
+# --- What is there already ---
+
+# there NAME: the answer and the outcome of the third of three requests.
+there() {
+	remember "$1"
+	echo "$(ask w "$1") $(newest outcome)"
+}
+
+is "a module that was loaded" "$(ask w dummy) $(newest outcome)" "0 loaded"
+looks=$(stat_of answers_looks)
+ask w dummy >/dev/null
+is "is not there for the first request that finds it" "$(newest outcome)" nothing
+is "but for the next" "$(ask w dummy) $(newest outcome) $(newest helper)" "0 remembered -"
+is "no look was needed, as modprobe is known" "$(stat_of answers_looks)" "$looks"
+matches "the file answers, there" "$(grep dummy "$RECORDS/answers")" \
+	"^name=\"dummy\" result=0 why=there age_ms=[0-9]+ hits=1\$"
+is "a module that is built in" "$(there cryptomgr)" "0 remembered"
+cat >"$CONFIG" <<-"EOF"
+	alias kmod-rs-blacklisted xfs
+	blacklist xfs
+	install kmod-rs-does /bin/true
+	alias kmod-rs-two slow_exit
+	alias kmod-rs-two dummy
+	options slow_exit fail=1
+EOF
+is "an alias that is blacklisted" "$(there kmod-rs-blacklisted)" "0 remembered"
+is "an install line is run each time" "$(there kmod-rs-does)" "0 nothing"
+
+# Its module has to be where modprobe finds it.
+updates=/lib/modules/$(uname -r)/updates
+mkdir -p "$updates"
+cp /kmod_rs/slow_exit.ko "$updates/"
+depmod
+remember dummy
+remember
+insmod /kmod_rs/nest_c.ko
+is "a module that comes leaves what is there" "$(ask w dummy) $(newest outcome)" "0 remembered"
+is "but not what was not found" "$(ask w "$ABSENT") $(newest outcome)" "$NOT_FOUND exit"
+remember dummy
+holds "what is tried in vain is tried each time" [ "$(there kmod-rs-two | cut -d' ' -f2)" != remembered ]
+rmmod nest_c
+is "a module that is unloaded makes an end of it" "$(ask w dummy) $(newest outcome)" "0 nothing"
+insmod "$updates/slow_exit.ko" stay=1
+remember dummy
+rmmod slow_exit &
+leaving=$!
+going() {
+	[[ $(</sys/module/slow_exit/initstate) == going ]]
+}
+await going
+hits=$(stat_of remembered)
+is "while one is being unloaded, modprobe is asked" "$(ask w dummy) $(($(stat_of remembered) - hits))" "0 0"
+echo 0 >/sys/module/slow_exit/parameters/stay
+wait "$leaving"
+remember dummy
+modprobe -r dummy
+is "one that was there is loaded again" "$(ask w dummy) $(newest outcome)" "0 loaded"
+modprobe -r dummy
+rm -r "$updates" "$CONFIG"
+depmod
+
 # --- What is not remembered ---
 
 echo "install kmod-rs-fails exit 1" >"$CONFIG"
@@ -108,9 +170,6 @@ rm "$CONFIG"
 not_remembered "a name with a colon" kmod:rs "$NOT_FOUND exit"
 not_remembered "a name with a slash" kmod/rs "$NOT_FOUND exit"
 not_remembered "a name with a full stop" kmod.rs "$NOT_FOUND exit"
-modprobe dummy
-not_remembered "a success" dummy "0 nothing"
-modprobe -r dummy
 echo 1 >"$KNOBS/helper_env"
 not_remembered "what a helper says that is told of its request" kmod-rs-env "$NOT_FOUND exit"
 echo 0 >"$KNOBS/helper_env"
@@ -137,6 +196,7 @@ ask w dummy >/dev/null
 /tmp/modprobe -r dummy
 not_remembered "what a program says that cannot only look" "$ABSENT" "$NOT_FOUND exit"
 is "and it is said why" "$(stat_of answers_off)" nolook
+not_remembered "nor that something is there" cryptomgr "0 nothing"
 rm "$program"
 cp /tmp/kmod "$program"
 rm /tmp/kmod /tmp/modprobe /tmp/program
