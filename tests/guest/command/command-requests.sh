@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kmod-rs status, recent, who and save say what there is: who serves requests, which request brought
-# a module, and who made it. A disk that is full leaves no file.
+# kmod-rs status, recent, who, answers and save say what there is: who serves requests, which request
+# brought a module, who made it, and what is answered from memory. A disk that is full leaves no file.
 #
 # Uses: kmod-rs
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"
-plan 27
+plan 31
 
 SAID=/tmp/said
 
@@ -68,6 +68,17 @@ says "a part of the kernel" 0 'is built into the kernel' who "$(sed -n '1s/.*\/\
 says "the request is shown" 0 'fs-xfs +loaded +root +ask\[[0-9]+\]' recent --name 'fs_xf?'
 says "by its outcome" 0 'none of the [0-9]+ requests' recent --name fs-xfs --outcome denied
 is "as JSON" "$(kmod-rs recent --json --name fs-xfs --outcome loaded | sed 's/.*"name":"\([^"]*\)".*/\1/')" fs-xfs
+
+# --- What is answered from memory ---
+says "nothing, by default" 0 'set kernel.kmod_rs.answers' answers
+echo 64 >"$KNOBS/answers"
+echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
+ask w xfs >/dev/null
+ask w xfs >/dev/null
+says "what is there already" 0 '^xfs +there already +[0-9.]+(us|ms|s) +1$' answers
+says "it is forgotten" 0 '^1 answer is forgotten$' answers --flush
+says "and is not there any more" 0 'no request has got an answer' answers
+echo 0 >"$KNOBS/answers"
 
 # --- Saved, and shown without the module ---
 kmod-rs recent --json >/tmp/live

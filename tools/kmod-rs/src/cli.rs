@@ -145,6 +145,13 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Profiles(Profiles),
 
+    /// Show which requests are answered from memory, or forget these answers
+    ///
+    /// Answers are remembered if kernel.kmod_rs.answers is not 0. They are forgotten as soon as
+    /// something changes that modprobe reads, or a module is unloaded. If there are none, it is said
+    /// why.
+    Answers(Answers),
+
     /// Show which modules could go again, and why the others stay
     ///
     /// These are the modules that came by a request. For each there is the name that was requested,
@@ -253,6 +260,14 @@ pub(crate) struct Enable {
     /// Replace a file that was changed by hand
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// What `answers` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Answers {
+    /// Forget all answers
+    #[arg(long)]
+    pub(crate) flush: bool,
 }
 
 /// What `idle` takes.

@@ -2,6 +2,7 @@
 
 //! The subcommands, one file each.
 
+mod answers;
 mod autoclean;
 mod blame;
 mod check;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: &Cli) -> Result {
         Command::Learn(arguments) => learn::run(cli, &machine, arguments),
         Command::Check(arguments) => check::run(cli, &machine, arguments),
         Command::Profiles(what) => profiles::run(cli, &machine, what),
+        Command::Answers(arguments) => answers::run(cli, &machine, arguments),
         Command::Idle(arguments) => idle::run(cli, &machine, arguments),
         Command::Autoclean(arguments) => autoclean::run(cli, &machine, arguments),
         Command::Settings(what) => settings::run(cli, &machine, what),

@@ -3,6 +3,7 @@
 //! What the module says of requests, modelled once; all views show this.
 
 pub(crate) mod activity;
+pub(crate) mod answer;
 pub(crate) mod autoloaded;
 pub(crate) mod counters;
 pub(crate) mod entry;

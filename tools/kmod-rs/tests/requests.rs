@@ -405,3 +405,98 @@ fn colours_are_for_terminals() {
         .unwrap()
         .contains("\x1b[32mloaded"));
 }
+
+/// The knob that says how many answers are remembered.
+const KNOB: &str = "proc/sys/kernel/kmod_rs/answers";
+
+/// A machine on which two answers are remembered.
+fn remembering() -> Machine {
+    let machine = Machine::serving();
+    machine.write(KNOB, "256\n");
+    machine.write(
+        format!("{RECORDS}/answers"),
+        "name=\"net-pf-10\" result=256 why=miss age_ms=21022 hits=310\n\
+         name=\"nft-chain-1-nat\" result=0 why=there age_ms=1500 hits=2\n\
+         name=\"fs-\\x1b\" result=- why=found age_ms=3 hits=0\n\
+         name=\"half",
+    );
+    machine
+}
+
+#[test]
+fn answers() {
+    remembering().command("answers").assert().code(0).stdout_eq(
+        "\
+NAME             ANSWER                                      AGE  HITS
+net-pf-10        not found                                 21.0s   310
+nft-chain-1-nat  there already                             1.50s     2
+fs-\\x1b          none: it is found, and cannot be loaded  3.00ms     0
+",
+    );
+}
+
+#[test]
+fn answers_as_json() {
+    let machine = remembering();
+    let assert = machine.command("--json answers").assert().code(0);
+    let output = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    let first = output.lines().next().unwrap();
+    for part in [
+        r#""name":"net-pf-10""#,
+        r#""result":256"#,
+        r#""why":"miss""#,
+        r#""hits":310"#,
+    ] {
+        assert!(first.contains(part), "{first}");
+    }
+    assert_eq!(output.lines().count(), 3);
+}
+
+#[test]
+fn answers_are_forgotten() {
+    let machine = remembering();
+    fs::remove_file(machine.path(KNOB)).unwrap();
+    machine.command("answers --flush").assert().code(1);
+    machine.write(KNOB, "256 ?");
+    machine
+        .command("answers --flush")
+        .assert()
+        .code(0)
+        .stdout_eq("3 answers are forgotten\n");
+    // The word was written, and a newline.
+    assert_eq!(fs::read(machine.path(KNOB)).unwrap(), b"256 ?\n");
+}
+
+#[test]
+fn why_there_are_no_answers() {
+    let machine = Machine::serving();
+    machine.write(KNOB, "0\n");
+    machine.write(format!("{RECORDS}/answers"), "");
+    let stats = fs::read_to_string(machine.path(format!("{RECORDS}/stats"))).unwrap();
+    let says = |sentence: &str| {
+        let assert = machine.command("answers").assert().code(0).stdout_eq("");
+        let said = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+        assert!(said.contains(sentence), "{said}");
+    };
+    says("set kernel.kmod_rs.answers");
+    machine.write(KNOB, "8\n");
+    for (word, sentence) in [
+        ("-", "no request has got"),
+        ("filesystem", "file system"),
+        ("elsewhere", "symbolic link"),
+        ("toomany", "too many files"),
+        ("failed", "no memory"),
+        ("nothingfound", "until a request has succeeded"),
+        ("nolook", "-R"),
+    ] {
+        let stats = format!("{stats}answers_off {word}\n");
+        machine.write(format!("{RECORDS}/stats"), stats);
+        says(sentence);
+    }
+}
+
+#[test]
+fn what_answers_needs() {
+    remembering().command("answers --from x").assert().code(2);
+    Machine::new().command("answers").assert().code(4);
+}
