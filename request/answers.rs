@@ -182,9 +182,13 @@ impl Entry {
 ///
 /// # Invariants
 ///
-/// `accounts` has the number of entries on each account that has some.
+/// - `ages` has the target of each entry, by its number.
+/// - `shares` has the account and the number of each entry.
+/// - `accounts` has the number of entries on each account that has some.
 struct Table {
     entries: RBTree<Target, Entry>,
+    ages: RBTree<u64, Target>,
+    shares: RBTree<(u64, u64), ()>,
     accounts: RBTree<u64, usize>,
     next: u64,
 }
@@ -192,6 +196,8 @@ struct Table {
 /// The memory for an entry.
 struct Place {
     entry: RBTreeNodeReservation<Target, Entry>,
+    age: RBTreeNodeReservation<u64, Target>,
+    share: RBTreeNodeReservation<(u64, u64), ()>,
     account: RBTreeNodeReservation<u64, usize>,
 }
 
@@ -199,6 +205,8 @@ impl Place {
     fn new() -> Result<Self> {
         Ok(Self {
             entry: RBTreeNodeReservation::new(GFP_KERNEL)?,
+            age: RBTreeNodeReservation::new(GFP_KERNEL)?,
+            share: RBTreeNodeReservation::new(GFP_KERNEL)?,
             account: RBTreeNodeReservation::new(GFP_KERNEL)?,
         })
     }
@@ -209,6 +217,8 @@ impl Table {
         // INVARIANT: There are no entries.
         Self {
             entries: RBTree::new(),
+            ages: RBTree::new(),
+            shares: RBTree::new(),
             accounts: RBTree::new(),
             next: 0,
         }
@@ -224,7 +234,9 @@ impl Table {
             return;
         };
         let account = entry.account.number();
-        // INVARIANT: One entry less is on this account.
+        // INVARIANT: The entry is gone, and one less is on this account.
+        self.ages.remove(&entry.number);
+        self.shares.remove(&(account, entry.number));
         if let Some(count) = self.accounts.get_mut(&account) {
             *count -= 1;
             if *count == 0 {
@@ -268,10 +280,14 @@ impl Table {
             hits: 0,
             number: self.next,
         };
+        // INVARIANT: The entry is inserted below, and one more is on this account.
+        self.ages
+            .insert(place.age.into_node(self.next, target.clone()));
+        self.shares
+            .insert(place.share.into_node((account.number(), self.next), ()));
         self.next += 1;
         self.entries
             .insert(place.entry.into_node(target.clone(), entry));
-        // INVARIANT: One more entry is on this account.
         match self.accounts.get_mut(&account.number()) {
             Some(count) => *count += 1,
             None => {
@@ -305,17 +321,33 @@ impl Table {
 
     fn forget_oldest_of(&mut self, account: u64) -> bool {
         let oldest = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.account.number() == account)
-            .min_by_key(|(_, entry)| entry.number)
-            .map(|(target, _)| target.clone());
+            .shares
+            .cursor_lower_bound(&(account, 0))
+            .map(|cursor| *cursor.current().0)
+            .filter(|(of, _)| *of == account)
+            .and_then(|(_, number)| self.ages.get(&number).cloned());
         match oldest {
             Some(target) => {
                 self.remove(&target);
                 true
             }
             None => false,
+        }
+    }
+
+    /// Returns the first entry with at least this number that holds when so many modules have come,
+    /// and its target.
+    fn find(&self, mut number: u64, arrivals: u64) -> Option<(Target, &Entry)> {
+        loop {
+            let target = {
+                let cursor = self.ages.cursor_lower_bound(&number)?;
+                cursor.current().1.clone()
+            };
+            let entry = self.entries.get(&target)?;
+            if entry.holds(arrivals) {
+                return Some((target, entry));
+            }
+            number = entry.number + 1;
         }
     }
 }
@@ -846,10 +878,7 @@ impl Items for List {
         // What is to be forgotten at the next request is not shown.
         let found = inner
             .table
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.number >= position && entry.holds(arrivals))
-            .min_by_key(|(_, entry)| entry.number)
+            .find(position, arrivals)
             .filter(|_| inner.watched.as_ref().is_some_and(is_intact))
             .map(|(target, entry)| {
                 let line = Line {
@@ -953,6 +982,24 @@ mod tests {
     }
 
     #[test]
+    fn they_are_found_in_the_order_of_their_age() -> Result {
+        let mut table = Table::new();
+        for (name, account) in [(c"b", USER), (c"a", OTHER), (c"c", USER)] {
+            enter(&mut table, name, account, 8)?;
+        }
+        let mut number = 0;
+        for name in [c"b", c"a", c"c"] {
+            let (target, entry) = table.find(number, 0).ok_or(EINVAL)?;
+            assert!(target.name().as_cstr() == name);
+            number = entry.number + 1;
+        }
+        assert!(table.find(number, 0).is_none());
+        // A module has come.
+        assert!(table.find(0, 1).is_none());
+        Ok(())
+    }
+
+    #[test]
     fn a_target_is_entered_once() -> Result {
         let mut table = Table::new();
         assert_eq!(enter(&mut table, c"a", USER, 8)?, 0);
@@ -962,6 +1009,7 @@ mod tests {
         table.remove(&target(c"a")?);
         assert_eq!(table.len(), 0);
         assert!(table.accounts.is_empty());
+        assert!(table.ages.is_empty() && table.shares.is_empty());
         Ok(())
     }
 
