@@ -80,6 +80,19 @@ measure_rules() {
 	set_rule autoload_deny $'\n'
 }
 
+# Measure requests for what is there, which are answered from memory.
+measure_remembered() {
+	local i
+	echo "$ORIGINAL_MODPROBE" >"$MODPROBE"
+	echo 64 >"$KNOBS/answers"
+	for i in 1 2 3; do ask w dummy >/dev/null; done
+	measure_one one-remembered request dummy
+	[[ $(stat_of remembered) -gt $REQUESTS ]] || wrong "the answer is not remembered"
+	echo 0 >"$KNOBS/answers"
+	modprobe -r dummy
+	echo "$EXIT" >"$MODPROBE"
+}
+
 # Measure sockets of a family whose module has come by a request, with and without its uses noted.
 measure_sockets() {
 	local module=vsock family=40
@@ -151,6 +164,7 @@ instructions() {
 			measure_one one-bare bare
 			measure_one one-request request
 			[[ $who == c ]] || measure_rules
+			[[ $who == c ]] || measure_remembered
 			measure_sockets
 			measure_tasks
 		done

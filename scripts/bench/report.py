@@ -39,7 +39,9 @@ ROWS = [
     ("one-request-off", "one request, records=0: instructions", at_most(1.012, RATIO)),
     ("one-over-bare", "one request / bare helper", NO_TARGET),
     ("one-rules", "one request, 100 patterns: instructions", NO_TARGET),
-    ("one-rules-over", "one request: 100 patterns / no rules", at_most(1.02)),
+    ("one-rules-over", "one request: 100 patterns / no rules", at_most(1.01)),
+    ("one-remembered", "one request, answered from memory: instructions", NO_TARGET),
+    ("one-remembered-over", "one request: from memory / bare helper", at_most(0.02)),
     ("socket", "a socket: instructions", NO_TARGET),
     ("socket-noted", "a socket, track_use=1: instructions", NO_TARGET),
     ("tasks-1", "1 task: instructions per request", NO_TARGET),
@@ -167,6 +169,7 @@ def main():
     add_same(values, "one-request-off", "one-request")
     add_quotient(values, "one-over-bare", "one-request", "one-bare")
     add_quotient(values, "one-rules-over", "one-rules", "one-request")
+    add_quotient(values, "one-remembered-over", "one-remembered", "one-bare")
     add_quotient(values, "tasks-growth", "tasks-1000", "tasks-1")
     rows = [make_row(*row, values) for row in ROWS]
     kvm = "TCG" not in facts["cpu"]

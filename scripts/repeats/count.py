@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Make a table of how many helpers have only found what an earlier one had found.
 
-Reads what guest.sh has printed in each boot. A helper repeats an earlier one if the name and the
+Reads what guest.sh has printed in each boot, without and with answers remembered. A helper repeats an earlier one if the name and the
 program are the same, it ended in the same way, and nothing had changed in between:
 
   absent   both exited with status 1, and no module has come or gone since the earlier one began;
@@ -10,7 +10,7 @@ program are the same, it ended in the same way, and nothing had changed in betwe
 
 A helper that loads a module repeats nothing, nor does one for which nobody waits.
 
-usage: count.py FILE...
+usage: count.py DIRECTORY ANSWERS
 """
 
 import re
@@ -91,13 +91,18 @@ class Boot:
 
 
 def main():
-    rows, head = [], ("", "requests", "helpers", "absent again", "there again", "repeats")
-    for path in map(Path, sys.argv[1:]):
-        for title, requests, helpers, absent, there in Boot(path).rows():
+    directory, answers = Path(sys.argv[1]), sys.argv[2]
+    head = ("", "requests", "helpers", "absent again", "there again", "repeats", f"answers={answers}")
+    rows = []
+    for name in ("usual", "without-ipv6"):
+        with_answers = {title: helpers for title, _, helpers, *_ in Boot(directory / f"{name}-{answers}").rows()}
+        for title, requests, helpers, absent, there in Boot(directory / f"{name}-0").rows():
             share = f"{100 * (absent + there) / helpers:.0f} %" if helpers else "-"
-            if title.startswith("boot") and path.name != "usual":
-                title += ", without IPv6"
-            rows.append((title, *map(str, (requests, helpers, absent, there)), share))
+            numbers = map(str, (requests, helpers, absent, there))
+            shown = title
+            if title.startswith("boot") and name != "usual":
+                shown += ", without IPv6"
+            rows.append((shown, *numbers, share, f"{with_answers[title]} helpers"))
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     rule = "  ".join("=" * width for width in widths)
     line = lambda row: "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()

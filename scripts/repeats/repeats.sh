@@ -3,7 +3,7 @@
 #
 # Count how many helpers only find what an earlier one has found: in the boot of a whole Debian, and
 # of things that machines do again and again. There are two boots, the second one with IPv6 switched
-# off. guest.sh is what runs in the guests, count.py makes a table of it. The table is printed, and
+# off, and both once more with answers remembered. guest.sh is what runs in the guests, count.py makes a table of it. The table is printed, and
 # kept in out/repeats/ in the form that Documentation/benchmarks.rst has.
 #
 # usage: [KERNEL=NAME] repeats.sh
@@ -16,13 +16,20 @@ set -euo pipefail
 # shellcheck source=scripts/guest/debian.sh
 . "$TOP/scripts/guest/debian.sh"
 
-# boot NAME ARGUMENT...: boot and do what guest.sh does in the boot of this name. What it prints is
-# kept in out/repeats/NAME.
+# How many answers are remembered in the boots in which they are.
+ANSWERS=256
+
+# boot NAME ANSWERS ARGUMENT...: boot and do what guest.sh does in the boot of this name, with so many
+# answers remembered. What it prints is kept in out/repeats/NAME-ANSWERS.
 boot() {
-	local name=$1
-	shift
-	new_overlay "repeats-$name"
+	local name=$1 answers=$2 result
+	shift 2
+	result=$RESULTS/$name-$answers
+	new_overlay "repeats-$name-$answers"
 	debian_files
+	mkdir -p "$OVERLAY/kmod_rs/debian/etc/sysctl.d"
+	echo "kernel.kmod_rs.answers = $answers" \
+		>"$OVERLAY/kmod_rs/debian/etc/sysctl.d/kmod_rs-answers.conf"
 	# The boot is that of a server. What only the tests make requests for is left out.
 	rm "$OVERLAY"/kmod_rs/debian/etc/{systemd/system/kmod_rs-ask.service,modprobe.d/kmod_rs.conf}
 	printf '#!/bin/bash\nexec bash /kmod_rs/guest.sh %s\n' "$name" >"$OVERLAY/kmod_rs/run"
@@ -31,9 +38,9 @@ boot() {
 	# shellcheck disable=SC2086 # Several arguments.
 	"$TOP/scripts/guest/vm.sh" --timeout 3600 "${MACHINE[@]}" "$KERNEL_DIRECTORY" "$OVERLAY" \
 		"$WORK" $MACHINE_ARGUMENTS kmod_rs.load kmod_rs.records=16384 trace_clock=mono \
-		trace_event=module:module_load,module:module_free "$@" | tr -d '\r' >"$RESULTS/$name"
-	grep -qx end "$RESULTS/$name" ||
-		die "the guest ended too early: see $RESULTS/$name and $WORK/console.log"
+		trace_event=module:module_load,module:module_free "$@" | tr -d '\r' >"$result"
+	grep -qx end "$result" ||
+		die "the guest ended too early: see $result and $WORK/console.log"
 }
 
 main() {
@@ -43,9 +50,11 @@ main() {
 	step "building for $RELEASE" make_all
 	remove "$RESULTS"
 	mkdir -p "$RESULTS"
-	step "booting a whole Debian" boot usual
-	step "booting it without IPv6" boot without-ipv6 ipv6.disable=1
-	in_sysroot python3 "$TOP/scripts/repeats/count.py" "$RESULTS"/{usual,without-ipv6} |
+	step "booting a whole Debian" boot usual 0
+	step "booting it with answers remembered" boot usual "$ANSWERS"
+	step "booting it without IPv6" boot without-ipv6 0 ipv6.disable=1
+	step "booting it so, with answers remembered" boot without-ipv6 "$ANSWERS" ipv6.disable=1
+	in_sysroot python3 "$TOP/scripts/repeats/count.py" "$RESULTS" "$ANSWERS" |
 		tee "$RESULTS/repeats.rst"
 }
 
