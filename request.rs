@@ -525,7 +525,7 @@ impl Kmod {
             helper_count: self.helper_count.clone(),
             helpers: self.helpers.clone(),
         }
-        .take_or_begin();
+        .remember_or_begin();
     }
 
     /// Takes steps 6 to 9 for a request that does not wait.

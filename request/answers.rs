@@ -147,7 +147,7 @@ pub(crate) enum Recalled {
     Nothing,
 }
 
-/// What is known of a target.
+/// Why an entry is there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
     /// Nothing is found, which is the answer.

@@ -77,12 +77,12 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Has the look taken, soon, unless it is known already what it would tell.
+    /// Remembers the answer at once, if no look is needed, or has the look taken, soon.
     ///
     /// Returns [`ENOMEM`], or [`ENODEV`] if the module is being unloaded.
     ///
     /// Context: may sleep.
-    pub(super) fn take_or_begin(self) -> Result {
+    pub(super) fn remember_or_begin(self) -> Result {
         let answers = self.looking.answers();
         if self.why == Why::There && answers.finds(&self.heard.watched) {
             return answers.remember(&self.target, self.account, &self.heard, self.why);
