@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <linux/if_alg.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ static int run(int number, const char *type, const char *name, int begin)
 {
 	struct sockaddr_alg address = { .salg_family = AF_ALG };
 	const char *percent = strchr(name, '%');
-	char byte;
+	struct pollfd begin_ends = { .fd = begin };
 	int i;
 
 	snprintf((char *)address.salg_type, sizeof(address.salg_type), "%s", type);
@@ -65,9 +66,9 @@ static int run(int number, const char *type, const char *name, int begin)
 			       setresuid(first_uid + number, first_uid + number, first_uid + number)))
 		err(1, "setresuid");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* The pipe is closed when the last task has been started. */
-	if (read(begin, &byte, 1))
-		err(1, "read");
+	/* The pipe is closed when the last task has been started. Reading would take its lock. */
+	if (poll(&begin_ends, 1, -1) != 1 || !(begin_ends.revents & POLLHUP))
+		err(1, "poll");
 	for (i = 0; until ? access(until, F_OK) : i < rounds; i++)
 		ask(&address);
 	return 0;
