@@ -24,6 +24,10 @@
 #
 # rcu_cpu_stall_timeout, watchdog_thresh: A guest that gets little processor time is not stalled.
 #
+# What the guest prints goes to the file WORK/output first. QEMU throws away what a virtconsole
+# prints while the other end takes nothing: on a busy machine a pipe is full for a moment. A file
+# takes all.
+#
 # With --icount the guest has one processor, and its clock counts instructions: each takes one
 # nanosecond, and time in which nothing runs is left out.
 #
@@ -122,6 +126,22 @@ make_initrd() {
 	} >"$3"
 }
 
+# print_while_running FILE COMMAND...: run the command, and print what comes to the file, to its end.
+print_while_running() {
+	local file=$1 running printer status=0
+	shift
+	# tail looks whether this runs. After its end, tail prints what is left.
+	spawn sleep infinity
+	running=$!
+	spawn tail --pid="$running" --sleep-interval=0.1 --lines=+1 --follow "$file"
+	printer=$!
+	"$@" </dev/null || status=$?
+	kill -TERM -- "-$running"
+	join "$running" || true
+	join "$printer"
+	return "$status"
+}
+
 main() {
 	local shell="" icount="" installed="" timeout=3600 machine=q35 more=()
 	local kernel initrd work accel timing qemu
@@ -190,11 +210,11 @@ main() {
 	if [[ $shell ]]; then
 		exec "$TOP/scripts/setup/in-sysroot.sh" "${qemu[@]}" -serial mon:stdio
 	fi
-	in_sysroot timeout --foreground "$timeout" "${qemu[@]}" \
+	: >"$work/output"
+	print_while_running "$work/output" in_sysroot timeout --foreground "$timeout" "${qemu[@]}" \
 		-serial "file:$work/console.log" \
-		-device virtio-serial-pci -chardev stdio,id=results,signal=off -device \
-		virtconsole,chardev=results \
-		</dev/null
+		-device virtio-serial-pci -chardev "file,id=results,path=$work/output" -device \
+		virtconsole,chardev=results
 }
 
 main "$@"
