@@ -86,7 +86,8 @@ impl ModuleWatcher {
 
 impl WatchModules for ModuleWatcher {
     fn coming(&self, name: &CStr) -> Result {
-        if !self.firewall.is_in_force() && !self.answers.is_on() {
+        let is_judged = self.firewall.is_in_force();
+        if !is_judged && !self.answers.is_on() {
             return Ok(());
         }
         // Otherwise nobody has requested it.
@@ -94,7 +95,7 @@ impl WatchModules for ModuleWatcher {
             return Ok(());
         };
         helper.note_tried();
-        match self.firewall.is_in_force() {
+        match is_judged {
             true => self.check(&helper, Name::new(name)),
             false => Ok(()),
         }
