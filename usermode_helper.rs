@@ -183,8 +183,8 @@ impl<C> Deref for Invocation<C> {
     }
 }
 
-// The kernel does not use the strings while there is such a reference: by the invariants it has a
-// pointer only as long as others have but a pointer, too.
+// Whoever has such a reference has the box: the kernel does not know of the command, or has let go
+// of it. So nobody reads the strings.
 impl<C> DerefMut for Invocation<C> {
     fn deref_mut(&mut self) -> &mut C {
         &mut self.command

@@ -126,7 +126,8 @@ pub(crate) struct Record {
     verdict: SetOnce<Verdict>,
     /// The first module that the firewall would not have its helper load, and its verdict on it.
     denied_module: SetOnce<KBox<(Name, Verdict)>>,
-    /// The path of the program that a helper ran for the request, if one did.
+    /// The path of the program that a helper ran for the request, if one did. All records with this
+    /// path share the copy, so no record counts it.
     path: SetOnce<ModprobePath>,
     /// [`MAX_MODULES`] places for the names of modules, allocated when the first one appears.
     modules: SetOnce<KBox<[SetOnce<Name>; MAX_MODULES]>>,

@@ -137,7 +137,8 @@ impl Ring {
 
     /// Puts a record into the ring.
     ///
-    /// `place` is used if there is no such memory, and must be there then. `opening` is used if there is no other record on the same account, and must be there then.
+    /// `place` is used if there is no such memory, and must be there then. `opening` is used if there
+    /// is no other record on the same account, and must be there then.
     ///
     /// Returns the record that is not in the ring any more, if there is one. Dropping it may free
     /// it.

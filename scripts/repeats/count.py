@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Make a table of how many helpers have only found what an earlier one had found.
 
-Reads what guest.sh has printed in each boot, without and with answers remembered. A helper repeats an earlier one if the name and the
-program are the same, it ended in the same way, and nothing had changed in between:
+Reads what guest.sh has printed in each boot, without and with answers remembered. A helper repeats
+an earlier one if the name and the program are the same, it ended in the same way, and nothing had
+changed in between:
 
   absent   both exited with status 1, and no module has come or gone since the earlier one began;
   there    both exited with status 0 and no module came by them, and none has gone since.

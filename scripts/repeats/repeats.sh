@@ -3,8 +3,9 @@
 #
 # Count how many helpers only find what an earlier one has found: in the boot of a whole Debian, and
 # of things that machines do again and again. There are two boots, the second one with IPv6 switched
-# off, and both once more with answers remembered. guest.sh is what runs in the guests, count.py makes a table of it. The table is printed, and
-# kept in out/repeats/ in the form that Documentation/benchmarks.rst has.
+# off, and both once more with answers remembered. guest.sh is what runs in the guests, count.py makes
+# a table of it. The table is printed, and kept in out/repeats/ in the form that
+# Documentation/benchmarks.rst has.
 #
 # usage: [KERNEL=NAME] repeats.sh
 

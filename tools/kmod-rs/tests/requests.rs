@@ -409,7 +409,7 @@ fn colours_are_for_terminals() {
 /// The knob that says how many answers are remembered.
 const KNOB: &str = "proc/sys/kernel/kmod_rs/answers";
 
-/// A machine on which two answers are remembered.
+/// A machine on which three names are known, two of them with an answer.
 fn remembering() -> Machine {
     let machine = Machine::serving();
     machine.write(KNOB, "256\n");
