@@ -58,6 +58,12 @@ more_denied() {
 	(($(stat_of modules_denied) > $1))
 }
 
+# A module is counted when it is refused, and is in the list of modules until the system call of the
+# modprobe has freed it.
+modprobe_gone() {
+	[[ ! $(pids_of modprobe) ]]
+}
+
 # in_cgroup NAME: prints the answer to a request for the name from the cgroup /kmod_rs-x.
 in_cgroup() {
 	bash -c 'echo $$ >/sys/fs/cgroup/kmod_rs-x/cgroup.procs; exec /kmod_rs/ask w "$0"' "$1"
@@ -153,6 +159,7 @@ done
 before=$(stat_of modules_denied)
 ask n kmod_rs-two >/dev/null
 holds "a request that does not wait" await more_denied "$before"
+await modprobe_gone
 is "it is not there" "$(there dummy)" ""
 
 # No mode and no other list allows it.
