@@ -106,7 +106,7 @@ go
 # shellcheck disable=SC2016 # For modprobe.
 echo 'install nf_conntrack /sbin/modprobe --ignore-install nf_conntrack $CMDLINE_OPTS && /usr/bin/kmod-rs settings restore nf_conntrack' >"$CONFIG"
 late=0
-for ((i = 0; i < $(often 10); i++)); do
+for ((i = 0; i < $(often 4); i++)); do
 	come >/dev/null
 	[[ $(values) == "$set" ]] || late=$((late + 1))
 	go

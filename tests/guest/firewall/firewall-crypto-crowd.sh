@@ -5,6 +5,7 @@
 # same parts. Nothing is loaded for these users.
 #
 # Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_SERPENT
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 12

@@ -5,6 +5,8 @@
 # names of hostile bytes, a thousand users at once, a pid namespace that dies with requests in
 # flight, a helper that forks without end, a daemon that makes a helper's request for it. Each
 # request has an answer, one that C could have given, and nothing is left over.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 18

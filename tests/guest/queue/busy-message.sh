@@ -4,6 +4,8 @@
 # The line in the log for a request that gets no slot: it comes at once, and has the name, the
 # requester and the helpers that run. A hostile name stays on its line, and many requests do not
 # make many lines.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 7

@@ -3,7 +3,7 @@
 #
 # Each allocation of a request fails in turn. Then many allocations fail at random, first those of
 # the requester, then those of all tasks, its helper included. Then the allocations of insmod fail in
-# turn: each third one, from another one on each time; with FULL=1 each. The answers are -ENOMEM, or
+# turn: each eighth one, from another one on each time; with FULL=1 each. The answers are -ENOMEM, or
 # those without a failure. No slot and no reference is lost, and a failed init leaves nothing behind.
 #
 # Needs: CONFIG_FAILSLAB CONFIG_FAULT_INJECTION_DEBUG_FS
@@ -119,7 +119,7 @@ holds "it can be given back" give_back
 
 # The allocations of init.
 failed >/dev/null
-if [[ ${FULL:-} ]]; then step=1; else step=3; fi
+if [[ ${FULL:-} ]]; then step=1; else step=8; fi
 first=$((RANDOM % step + 1))
 from=$first loaded=0 partly=""
 while [[ $from != "done" ]]; do
