@@ -7,7 +7,7 @@
 # Needs: CONFIG_FSNOTIFY
 
 . "$(dirname "$0")/lib.sh"
-plan 65
+plan 67
 
 NAME=kmod-rs-absent
 OTHER=/var/kmod_rs-other
@@ -256,6 +256,14 @@ done
 wait "$load"
 is "in $ROUNDS rounds under load, no answer is stale" "$stale" 0
 holds "$(($(stat_of remembered) - hits)) were remembered" [ "$(stat_of remembered)" -gt "$hits" ]
+
+# --- The root of PID 1 ---
+
+# Nothing that is watched changes: no mount, and no directory on the way. There is no modprobe there.
+mkdir -p "$OTHER"
+hears "PID 1 has another root" "$ENOENT" /kmod_rs/init_chroot "$OTHER"
+/kmod_rs/init_chroot .
+is "and its own one again" "$(ask w "$NAME")" "$NOT_FOUND"
 
 rm -rf "$OTHER" "$CONFIG" /tmp/enough
 holds "the module is unloaded" give_back
