@@ -39,6 +39,9 @@ DEBIAN_PACKAGES="systemd,systemd-sysv,udev,dbus,kmod,nftables,iproute2,procps,ga
 DEBIAN_PACKAGES+=",openvpn,iwd,bluez,charon-systemd"
 DAEMONS="openvpn iwd bluetooth strongswan"
 
+# Programs that are more than the user who runs them.
+DEBIAN_PACKAGES+=",sudo,iputils-ping,fuse3,fuse2fs,e2fsprogs"
+
 # What looks for the same again and again, for scripts/repeats.
 DEBIAN_PACKAGES+=",prometheus-node-exporter"
 DAEMONS+=" prometheus-node-exporter"
@@ -65,6 +68,7 @@ finish_system() {
 		chroot . mkfs.minix /srv/images/minix
 		chroot . mkfs.bfs /srv/images/bfs
 		chroot . mkfs.vfat -C /srv/images/vfat 8192
+		chroot . mke2fs -q /srv/images/ext2 8M
 	EOT
 }
 
