@@ -106,17 +106,24 @@ impl Progress {
         self.helper_outcome = Some(outcome);
     }
 
-    /// Notes the outcome and the result that the request returns with.
+    /// Notes the outcome and the result that the request returns with. If it was waiting, it has
+    /// stopped, unless it is kept.
     ///
     /// Returns whether it is [`Outcome::Loaded`] or [`Outcome::Nothing`] if it is one of these:
-    /// modules appear before the helper that loads them ends. Otherwise returns `outcome`.
-    pub(super) fn answered(&mut self, outcome: Outcome, result: c_int) -> Outcome {
+    /// modules appear before the helper that loads them ends. Otherwise returns `outcome`. Also
+    /// returns how long the request waited, as [`Self::dequeued`] does.
+    pub(super) fn answered(&mut self, outcome: Outcome, result: c_int) -> (Outcome, Option<Delta>) {
         self.answer = Some((outcome, result));
 
-        match outcome {
+        let waited = match outcome {
+            Outcome::Kept => None,
+            _ => self.dequeued(),
+        };
+        let outcome = match outcome {
             Outcome::Loaded => outcome.with_modules(self.modules()),
             outcome => outcome,
-        }
+        };
+        (outcome, waited)
     }
 
     /// Counts a module that has appeared because of the request.

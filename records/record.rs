@@ -369,8 +369,9 @@ impl Record {
 
     /// Notes the outcome and the result that the request returns with.
     ///
-    /// Returns the outcome; a success is [`Outcome::Nothing`] if no module has appeared.
-    pub(crate) fn answered(&self, outcome: Outcome, result: c_int) -> Outcome {
+    /// Returns the outcome; a success is [`Outcome::Nothing`] if no module has appeared. Also returns
+    /// how long the request waited, if it was waiting until now.
+    pub(crate) fn answered(&self, outcome: Outcome, result: c_int) -> (Outcome, Option<Delta>) {
         let outcome = self.with_refusal(outcome);
         self.progress.lock().answered(outcome, result)
     }
@@ -718,7 +719,7 @@ mod tests {
     #[test]
     fn a_success_without_a_module_is_told_apart() -> Result {
         let nothing = record(c"a", true)?;
-        assert_eq!(nothing.answered(Outcome::Loaded, 0), Outcome::Nothing);
+        assert_eq!(nothing.answered(Outcome::Loaded, 0).0, Outcome::Nothing);
         assert_eq!(nothing.progress().outcome(), Some(Outcome::Nothing));
         // A descendant of the helper was in the middle of it.
         nothing.add_module(Name::new(c"b"));
@@ -726,11 +727,11 @@ mod tests {
 
         let loaded = record(c"a", true)?;
         loaded.add_module(Name::new(c"b"));
-        assert_eq!(loaded.answered(Outcome::Loaded, 0), Outcome::Loaded);
+        assert_eq!(loaded.answered(Outcome::Loaded, 0).0, Outcome::Loaded);
 
         let killed = record(c"a", true)?;
         killed.helper_started(3);
-        assert_eq!(killed.answered(Outcome::Killed, -512), Outcome::Killed);
+        assert_eq!(killed.answered(Outcome::Killed, -512).0, Outcome::Killed);
         killed.helper_ended(Ok(WaitStatus::SUCCESS));
         assert_eq!(killed.progress().outcome(), Some(Outcome::Nothing));
         Ok(())
@@ -761,7 +762,7 @@ mod tests {
         let refused = record(c"a", true)?;
         refused.module_judged(Name::new(c"m"), denied(Ruling::Denied));
         refused.module_judged(Name::new(c"m2"), denied(Ruling::Denied));
-        assert_eq!(refused.answered(Outcome::Exit, 256), Outcome::Refused);
+        assert_eq!(refused.answered(Outcome::Exit, 256).0, Outcome::Refused);
         assert!(refused.is_denial());
         assert!(ends_with(
             &refused,
@@ -777,7 +778,7 @@ mod tests {
 
         let would_be = record(c"a", true)?;
         would_be.module_judged(Name::new(c"m"), denied(Ruling::WouldBeDenied));
-        assert_eq!(would_be.answered(Outcome::Exit, 256), Outcome::Exit);
+        assert_eq!(would_be.answered(Outcome::Exit, 256).0, Outcome::Exit);
         assert!(would_be.is_denial());
         Ok(())
     }

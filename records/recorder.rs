@@ -545,10 +545,10 @@ impl InFlight {
     ///
     /// Returns the outcome; a success is [`Outcome::Nothing`] if no module has appeared.
     pub(crate) fn answered(&self, outcome: Outcome, result: c_int) -> Outcome {
-        if outcome != Outcome::Kept {
-            self.dequeued();
+        let (outcome, queue_time) = self.record.answered(outcome, result);
+        if let Some(time) = queue_time {
+            self.recorder.queue_times.count(time);
         }
-        let outcome = self.record.answered(outcome, result);
         self.recorder.keep(self.record.clone());
         outcome
     }

@@ -156,9 +156,7 @@ impl Ring {
 
         if let Some(share) = self.shares.get_mut(&account) {
             let rank = self.ranks.remove_node(&share.rank());
-            if let Some(newest) = self.records.get_mut(&share.newest) {
-                newest.next = Some(seq);
-            }
+            set_next(&mut self.records, share.newest, seq);
             // INVARIANT: The record is at the end of the list, and is inserted below.
             share.newest = seq;
             share.records += 1;
@@ -241,6 +239,22 @@ impl Ring {
     /// Returns when the oldest request began whose record is in the ring.
     pub(super) fn oldest(&self) -> Option<i64> {
         Some(self.records.cursor_front()?.current().1.record.time())
+    }
+}
+
+/// Notes the key of the record that came next after this one.
+fn set_next(records: &mut RBTree<u64, Kept>, key: u64, next: u64) {
+    // Usually it is the last one of all, and the way to the last one is long in this tree, which
+    // grows at its end.
+    if let Some(mut last) = records.cursor_back_mut() {
+        let (last_key, kept) = last.current_mut();
+        if *last_key == key {
+            kept.next = Some(next);
+            return;
+        }
+    }
+    if let Some(kept) = records.get_mut(&key) {
+        kept.next = Some(next);
     }
 }
 
