@@ -43,6 +43,7 @@ use self::{
         Recalled,
         Why, //
     },
+    chain::Helper,
     deadline::Timeout,
     environment::Environment,
     helpers::Helpers,
@@ -51,15 +52,15 @@ use self::{
         Judgement, //
     },
     lending::{
+        Claimed,
         Counted,
-        HelperCount,
-        SlotUse, //
+        HelperCount, //
     },
     looking::Look,
     modprobe::{
         Ending,
-        Modprobe,
-        Right, //
+        Grant,
+        Modprobe, //
     },
     refusals::Refusals,
     serving::{
@@ -318,7 +319,7 @@ impl Kmod {
                 }
                 Source::Own(leader, slot) => (leader, slot),
             };
-            let modprobe = self.modprobe(serving, target.clone(), leader, Right::Slot(slot))?;
+            let modprobe = self.modprobe(serving, target.clone(), leader, Grant::Slot(slot))?;
             let ending = self.run(serving, modprobe, Wait::Exit)?;
             let answer = Answer::Helper(ending.result?);
             if !ending.may_have_missed && ending.hearing.is_some() {
@@ -558,7 +559,7 @@ impl Kmod {
         let shared = self.shares(serving).then_some(target);
         let permit = self.unwaiting.permit(serving.chain.account(), shared)?;
         let turn = permit.turn();
-        let modprobe = self.modprobe(serving, target.clone(), None, Right::Permit(permit))?;
+        let modprobe = self.modprobe(serving, target.clone(), None, Grant::Permit(permit))?;
         let attachable = shared.map_or(Attachable::No, |target| self.sharing.attachable(target));
 
         if let Some(record) = serving.record {
@@ -621,7 +622,7 @@ impl Kmod {
 
         // 7. A slot.
         let source = match role {
-            Role::Leader(leader, slot) => self.own(Some(leader), slot),
+            Role::Leader(leader, slot) => Ok(self.own(Some(leader), slot)),
             Role::Follower(follower) => self.follow(serving, target, follower),
             Role::Alone => self.take_slot(serving, claim, counted).map(|slot| {
                 let leader = shares.then(|| self.sharing.alone(target)).flatten();
@@ -664,16 +665,14 @@ impl Kmod {
                 self.trace(serving);
                 Ok(Source::Shared(outcome))
             }
-            Followed::Leader(leader, slot) => self.own(Some(leader), slot),
-            Followed::Alone(slot) => self.own(self.sharing.alone(target), slot),
+            Followed::Leader(leader, slot) => Ok(self.own(Some(leader), slot)),
+            Followed::Alone(slot) => Ok(self.own(self.sharing.alone(target), slot)),
         }
     }
 
     /// Has a request that waits run a helper on a slot of its own.
-    fn own(&self, leader: Option<Leader>, slot: Slot) -> Result<Source, NoSlot> {
-        let slot = SlotUse::own(slot, self.helper_count.count())?;
-
-        Ok(Source::Own(leader, slot))
+    fn own(&self, leader: Option<Leader>, slot: Slot) -> Source {
+        Source::Own(leader, Claimed::own(slot, self.helper_count.count()))
     }
 
     /// Counts the helper of a nested request, of which there may be too many.
@@ -708,15 +707,15 @@ impl Kmod {
         serving: &Serving<'_>,
         claim: Claim,
         counted: Option<Counted>,
-    ) -> Result<SlotUse, NoSlot> {
-        match (serving.chain.lender(), counted) {
+    ) -> Result<Claimed<Helper>, NoSlot> {
+        match (serving.chain.helper(), counted) {
             // Its helper waits for it, as it waits itself.
-            (Some(lender), Some(counted)) => {
-                SlotUse::take_nested(&self.slots, claim, lender, counted)
+            (Some(helper), Some(counted)) => {
+                Claimed::take_nested(&self.slots, claim, helper, counted)
             }
             (_, counted) => {
                 drop(counted);
-                SlotUse::take(&self.slots, claim, &self.helper_count)
+                Claimed::take(&self.slots, claim, &self.helper_count)
             }
         }
     }
@@ -742,12 +741,19 @@ impl Kmod {
         serving: &Serving<'_>,
         target: Target,
         leader: Option<Leader>,
-        right: Right,
+        grant: Grant,
     ) -> Result<KBox<Invocation<Modprobe>>> {
+        let helper = Helper::new(
+            target,
+            *serving.requester,
+            serving.chain,
+            serving.cgroup,
+            serving.record.map(|it| it.record().clone()),
+        )?;
         let timeout = match self.settings.helper_timeout_ms.load(Relaxed) {
             0 => None,
             timeout_ms => Some(Timeout::new(
-                *target.name(),
+                *helper.name(),
                 timeout_ms,
                 self.log.clone(),
                 serving.chain.account(),
@@ -763,14 +769,12 @@ impl Kmod {
             true => self.hearing(serving),
             false => None,
         };
+        let right = grant.into_right(&helper);
         KBox::init(
             Invocation::new(init!(Modprobe {
-                target,
-                requester: *serving.requester,
-                chain: serving.chain.for_helper(serving.cgroup),
                 timeout,
                 leader,
-                tracker: self.helpers.track(),
+                tracker: self.helpers.track(helper),
                 environment,
                 record: serving.record.cloned(),
                 mark: serving.request.wait.then(|| self.unloads.mark()),

@@ -44,7 +44,33 @@ use kernel::{
 const MAX_ARGS: usize = 5;
 
 /// How many environment strings a [`Command`] may have at most.
-pub(crate) const MAX_ENV: usize = 10;
+const MAX_ENV: usize = 10;
+
+/// The environment of a helper, unless its [`Command`] has another one: that of the C code.
+pub(crate) const ENVIRONMENT: [&CStr; 3] = [
+    c"HOME=/",
+    c"TERM=linux",
+    c"PATH=/sbin:/usr/sbin:/bin:/usr/bin",
+];
+
+/// The addresses of strings, and a null pointer.
+struct Pointers<const N: usize>([*mut c_char; N]);
+
+/// The addresses of [`ENVIRONMENT`].
+#[expect(clippy::disallowed_methods, reason = "as_char_ptr() is not const")]
+static ENVIRONMENT_POINTERS: Pointers<{ ENVIRONMENT.len() + 1 }> = Pointers([
+    ENVIRONMENT[0].as_ptr().cast_mut().cast(),
+    ENVIRONMENT[1].as_ptr().cast_mut().cast(),
+    ENVIRONMENT[2].as_ptr().cast_mut().cast(),
+    ptr::null_mut(),
+]);
+
+// SAFETY: The pointers are used by the kernel only, to read strings that do not change as long as
+// it may read them.
+unsafe impl<const N: usize> Send for Pointers<N> {}
+
+// SAFETY: As above.
+unsafe impl<const N: usize> Sync for Pointers<N> {}
 
 /// A program to run, and what is to be dropped when it has ended.
 ///
@@ -64,8 +90,8 @@ pub(crate) trait Command: Send + Sync + 'static {
     /// Returns the arguments, at most [`MAX_ARGS`]. The first one is the name of the program.
     fn args(&self) -> impl Iterator<Item = &CStr>;
 
-    /// Returns the environment, at most [`MAX_ENV`] strings.
-    fn env(&self) -> impl Iterator<Item = &CStr>;
+    /// Returns the environment, at most [`MAX_ENV`] strings, if it is not [`ENVIRONMENT`].
+    fn env(&self) -> Option<impl Iterator<Item = &CStr>>;
 
     /// Called in the helper's own task, before the program is executed.
     ///
@@ -137,15 +163,16 @@ impl WaitStatus {
 ///
 /// # Invariants
 ///
-/// - `argv` and `envp` end with a null pointer.
+/// - `argv` and `envp`, if there is one, end with a null pointer.
 /// - From when the kernel knows of it until [`Command::ended`] is called, or the kernel has given it
 ///   back, the pointers before that point to strings that are valid, and two have a pointer to it,
 ///   which is from [`KBox::into_raw`]: the caller, in [`run`] or [`start`], and the kernel, until
 ///   [`cleanup`]. Each lets go of it once, and it is valid until both have. `left` says whether one
 ///   of them has.
 pub(crate) struct Invocation<C> {
-    argv: [*mut c_char; MAX_ARGS + 1],
-    envp: [*mut c_char; MAX_ENV + 1],
+    argv: Pointers<{ MAX_ARGS + 1 }>,
+    /// [`None`] if the environment is [`ENVIRONMENT`].
+    envp: Option<KBox<Pointers<{ MAX_ENV + 1 }>>>,
     command: C,
     /// How the helper ended, as the kernel told [`cleanup`]. Written before [`cleanup`] lets go,
     /// and read when both have.
@@ -154,20 +181,34 @@ pub(crate) struct Invocation<C> {
     left: Atomic<bool>,
 }
 
-// SAFETY: The pointers are used by the kernel only. They point to strings of `command`, which may
-// be read, and dropped, by any task.
-unsafe impl<C: Send + Sync> Send for Invocation<C> {}
+impl<const N: usize> Pointers<N> {
+    /// Returns null pointers.
+    const fn new() -> Self {
+        Self([ptr::null_mut(); N])
+    }
 
-// SAFETY: As above. A shared reference gives access to `command` only.
-unsafe impl<C: Sync> Sync for Invocation<C> {}
+    /// Writes the addresses of `strings`, but leaves the last pointer alone.
+    ///
+    /// Returns [`E2BIG`] if there are too many.
+    fn fill<'a>(&mut self, strings: impl Iterator<Item = &'a CStr>) -> Result {
+        let mut room = self.0[..N - 1].iter_mut();
+        for string in strings {
+            // The kernel copies the strings, and does not write to them.
+            *room.next().ok_or(E2BIG)? = string.as_char_ptr().cast_mut();
+        }
+        // There may have been more strings before.
+        room.for_each(|pointer| *pointer = ptr::null_mut());
+        Ok(())
+    }
+}
 
 impl<C: Command> Invocation<C> {
     /// Creates an initialiser for a command that was not run.
     pub(crate) fn new(command: impl Init<C>) -> impl Init<Self> {
         // INVARIANT: All pointers are null, and the kernel does not know of it.
         init!(Self {
-            argv: [ptr::null_mut(); MAX_ARGS + 1],
-            envp: [ptr::null_mut(); MAX_ENV + 1],
+            argv: Pointers::new(),
+            envp: None,
             command <- command,
             retval: 0,
             left: Atomic::new(false),
@@ -321,9 +362,9 @@ fn set_up<C: Command>(
     mut invocation: KBox<Invocation<C>>,
 ) -> Result<(*mut Invocation<C>, *mut bindings::subprocess_info)> {
     // INVARIANT: `fill()` leaves the last pointer alone, which is null. If it was given back by the
-    // kernel, nobody has let go. The strings are borrowed from `command`, which is neither changed
-    // nor moved before it is given to `Command::ended()` or dropped, or before the kernel has given
-    // it back.
+    // kernel, nobody has let go. The strings are static, or borrowed from `command`, which is neither
+    // changed nor moved before it is given to `Command::ended()` or dropped, or before the kernel has
+    // given it back.
     let Invocation {
         argv,
         envp,
@@ -331,24 +372,36 @@ fn set_up<C: Command>(
         left,
         ..
     } = &mut *invocation;
-    fill(argv, command.args())?;
-    fill(envp, command.env())?;
+    argv.fill(command.args())?;
+    *envp = match command.env() {
+        None => None,
+        Some(strings) => {
+            let mut pointers = KBox::new(Pointers::new(), GFP_KERNEL)?;
+            pointers.fill(strings)?;
+            Some(pointers)
+        }
+    };
+    let envp = match envp {
+        None => ENVIRONMENT_POINTERS.0.as_ptr().cast_mut(),
+        Some(pointers) => pointers.0.as_mut_ptr(),
+    };
     *left = Atomic::new(false);
     let path = command.path().as_char_ptr();
 
     let data = KBox::into_raw(invocation);
 
-    // SAFETY: `data` was made from a box just now. Only the addresses of the two fields are taken.
-    let (argv, envp) = unsafe { (&raw mut (*data).argv, &raw mut (*data).envp) };
+    // SAFETY: `data` was made from a box just now. Only the address of the field is taken.
+    let argv = unsafe { &raw mut (*data).argv };
 
     // SAFETY: `path`, `argv` and `envp` are valid until the kernel has called `cleanup()`, by the
-    // type invariants of `Invocation`, and the kernel does not use them afterwards. `data` is what
-    // `init()` and `cleanup()` require.
+    // type invariants of `Invocation`, and the kernel does not use them afterwards. It only reads
+    // them: copy_strings_kernel() takes `const char *const *`. `data` is what `init()` and
+    // `cleanup()` require.
     let info = unsafe {
         bindings::call_usermodehelper_setup(
             path,
             argv.cast(),
-            envp.cast(),
+            envp,
             bindings::GFP_KERNEL,
             Some(init::<C>),
             Some(cleanup::<C>),
@@ -361,23 +414,6 @@ fn set_up<C: Command>(
         return Err(ENOMEM);
     }
     Ok((data, info))
-}
-
-/// Writes the addresses of `strings` to `pointers`, but leaves the last pointer alone.
-///
-/// Returns [`E2BIG`] if there are too many.
-fn fill<'a, const N: usize>(
-    pointers: &mut [*mut c_char; N],
-    strings: impl Iterator<Item = &'a CStr>,
-) -> Result {
-    let mut room = pointers[..N - 1].iter_mut();
-    for string in strings {
-        // The kernel copies the strings, and does not write to them.
-        *room.next().ok_or(E2BIG)? = string.as_char_ptr().cast_mut();
-    }
-    // There may have been more strings before.
-    room.for_each(|pointer| *pointer = ptr::null_mut());
-    Ok(())
 }
 
 /// Tells the command that its program is about to be executed.
@@ -439,31 +475,34 @@ unsafe extern "C" fn cleanup<C: Command>(info: *mut bindings::subprocess_info) {
 mod tests {
     use super::*;
 
+    const ROOM: usize = 3;
+
     #[test]
     fn strings_end_in_a_null_pointer() -> Result {
-        let mut pointers = [ptr::null_mut(); MAX_ENV + 1];
+        let mut pointers = Pointers::<{ ROOM + 1 }>::new();
         let strings = [c"one", c"two"];
-        fill(&mut pointers, strings.into_iter())?;
-        assert!(pointers[0].cast_const() == strings[0].as_char_ptr());
-        assert!(pointers[1].cast_const() == strings[1].as_char_ptr());
-        assert!(pointers[2..].iter().all(|pointer| pointer.is_null()));
+        pointers.fill([c"x"; ROOM].into_iter())?;
+        pointers.fill(strings.into_iter())?;
+        assert!(pointers.0[0].cast_const() == strings[0].as_char_ptr());
+        assert!(pointers.0[1].cast_const() == strings[1].as_char_ptr());
+        assert!(pointers.0[2..].iter().all(|pointer| pointer.is_null()));
         Ok(())
     }
 
     #[test]
     fn as_many_strings_as_there_may_be() -> Result {
-        let mut pointers = [ptr::null_mut(); MAX_ENV + 1];
-        fill(&mut pointers, [c"x"; MAX_ENV].into_iter())?;
-        assert!(pointers[MAX_ENV].is_null());
+        let mut pointers = Pointers::<{ ROOM + 1 }>::new();
+        pointers.fill([c"x"; ROOM].into_iter())?;
+        assert!(pointers.0[ROOM].is_null());
         Ok(())
     }
 
     #[test]
     fn one_string_too_many() -> Result {
-        let mut pointers = [ptr::null_mut(); MAX_ENV + 1];
-        let result = fill(&mut pointers, [c"x"; MAX_ENV + 1].into_iter());
+        let mut pointers = Pointers::<{ ROOM + 1 }>::new();
+        let result = pointers.fill([c"x"; ROOM + 1].into_iter());
         assert!(result == Err(E2BIG));
-        assert!(pointers[MAX_ENV].is_null());
+        assert!(pointers.0[ROOM].is_null());
         Ok(())
     }
 }

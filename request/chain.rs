@@ -12,8 +12,12 @@ use crate::{
         record::Record, //
     },
     request::{
-        lending::Lender,
-        refusals::Refused, //
+        lending::{
+            Lender,
+            Lends, //
+        },
+        refusals::Refused,
+        target::Target, //
     },
     wrappers::{
         name::Name,
@@ -66,15 +70,16 @@ impl Limits {
     }
 }
 
-/// A helper that has been started.
+/// A helper.
 ///
 /// It refers to the helper that its request descends from, which refers to the next one, and so on:
 /// a chain. So it exists at least as long as anything that descends from it.
+#[pin_data(PinnedDrop)]
 pub(crate) struct Helper {
-    /// The name that it runs for.
-    name: Name,
-    /// The thread group that it is.
-    group: ThreadGroup,
+    /// What it runs for.
+    target: Target,
+    /// The thread group that it is, from [`Helper::starts`] on.
+    group: SetOnce<ThreadGroup>,
     /// The task that made its request.
     requester: Requester,
     /// The account of the outermost request of the chain.
@@ -95,33 +100,38 @@ pub(crate) struct Helper {
     refused: SetOnce<Refused>,
     /// Whether the last module that it, or a descendant of it, was about to load was refused.
     is_refused: Atomic<bool>,
-    /// What it has to lend. [`None`] in tests only.
-    lender: Option<Arc<Lender>>,
+    /// What it has to lend.
+    #[pin]
+    lender: Lender<Self>,
 }
 
+// With its reference count; the next larger piece of memory is 512 bytes. On other kernels, a
+// spinlock is larger.
+#[cfg(not(any(CONFIG_PREEMPT_RT, CONFIG_DEBUG_SPINLOCK, CONFIG_DEBUG_LOCK_ALLOC)))]
+const _: () = assert!(size_of::<Helper>() + size_of::<u64>() <= 256);
+
 impl Helper {
-    /// Describes the current task, which is a helper for `name` whose request was made by
-    /// `requester` and has this chain. `lender` is what it has to lend.
+    /// Creates a helper that is not started yet. Its request was made by `requester`, has this chain
+    /// and this record; `cgroup` is that of the requester of the outermost request, and is known to
+    /// the helper if it was looked up.
     ///
-    /// Returns [`ENOMEM`], or [`ESRCH`] if the task has no thread group.
+    /// Returns [`ENOMEM`].
     ///
-    /// Context: in the helper's own task; may sleep.
-    pub(crate) fn current(
-        name: Name,
+    /// Context: may sleep.
+    pub(crate) fn new(
+        target: Target,
         requester: Requester,
         chain: &Chain,
+        cgroup: &LazyCgroup,
         record: Option<Arc<Record>>,
-        lender: Option<Arc<Lender>>,
     ) -> Result<Arc<Self>> {
-        let group = ThreadGroup::current().ok_or(ESRCH)?;
-
-        Arc::init(
-            init!(Self {
-                name,
-                group,
+        Arc::pin_init(
+            pin_init!(Self {
+                target,
+                group: SetOnce::new(),
                 requester,
                 account: chain.account,
-                cgroup: chain.cgroup.clone(),
+                cgroup: cgroup.looked_up().cloned(),
                 length: chain.length() + 1,
                 parent: chain.helper().cloned(),
                 record,
@@ -129,20 +139,42 @@ impl Helper {
                 has_tried: Atomic::new(false),
                 refused: SetOnce::new(),
                 is_refused: Atomic::new(false),
-                lender,
+                lender <- Lender::new(),
             }),
             GFP_KERNEL,
         )
     }
 
-    /// Returns the name that the helper runs for.
-    pub(crate) fn name(&self) -> &Name {
-        &self.name
+    /// Notes that the helper is started: it is the current task. To be called once.
+    ///
+    /// Returns [`ESRCH`] if the task has no thread group.
+    ///
+    /// Context: in the helper's own task.
+    pub(crate) fn starts(&self) -> Result {
+        let group = ThreadGroup::current().ok_or(ESRCH)?;
+
+        self.group.populate(group);
+        Ok(())
     }
 
-    /// Returns the thread group that the helper is.
-    pub(crate) fn group(&self) -> &ThreadGroup {
-        &self.group
+    /// Returns what the helper runs for.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Returns the name that the helper runs for.
+    pub(crate) fn name(&self) -> &Name {
+        self.target.name()
+    }
+
+    /// Returns the thread group that the helper is, if it was started.
+    pub(crate) fn group(&self) -> Option<&ThreadGroup> {
+        self.group.as_ref()
+    }
+
+    /// Returns whether the helper was started and still exists as a process.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.group().is_some_and(ThreadGroup::has_tasks)
     }
 
     /// Returns the task that made the helper's request.
@@ -211,19 +243,26 @@ impl Helper {
     }
 }
 
-impl Drop for Helper {
-    /// Drops the chain in a loop, because a recursion could take too much of the stack.
-    fn drop(&mut self) {
-        let mut parent = self.parent.take();
+impl Lends for Helper {
+    fn lender(&self) -> &Lender<Self> {
+        &self.lender
+    }
+}
 
-        while let Some(helper) = parent.and_then(Arc::into_unique_or_drop) {
-            parent = Pin::into_inner(helper).parent.take();
+#[pinned_drop]
+impl PinnedDrop for Helper {
+    /// Drops the chain in a loop, because a recursion could take too much of the stack. Nothing is
+    /// borrowed any more, so `lender` refers to no helper.
+    fn drop(self: Pin<&mut Self>) {
+        let mut parent = self.project().parent.take();
+
+        while let Some(mut helper) = parent.and_then(Arc::into_unique_or_drop) {
+            parent = helper.as_mut().project().parent.take();
         }
     }
 }
 
 /// The chain of a request.
-#[derive(Clone)]
 pub(crate) struct Chain {
     /// The account of the outermost request of the chain.
     account: Account,
@@ -276,15 +315,6 @@ impl Chain {
         }
     }
 
-    /// Returns the chain for the helper of the request, which is to know this cgroup if it was
-    /// looked up. It is the one that [`Self::cgroup`] has returned.
-    pub(crate) fn for_helper(&self, cgroup: &LazyCgroup) -> Self {
-        Self {
-            cgroup: cgroup.looked_up().cloned(),
-            ..self.clone()
-        }
-    }
-
     /// Returns [`Loop`] if a request for `name` is part of a loop.
     ///
     /// It is part of a loop if it is nested and
@@ -332,12 +362,8 @@ impl Chain {
         })
     }
 
-    /// Returns what the closest helper has to lend.
-    pub(crate) fn lender(&self) -> Option<&Arc<Lender>> {
-        self.helper()?.lender.as_ref()
-    }
-
-    fn helper(&self) -> Option<&Arc<Helper>> {
+    /// Returns the closest helper.
+    pub(crate) fn helper(&self) -> Option<&Arc<Helper>> {
         self.nested.as_ref().map(|(helper, _)| helper)
     }
 
@@ -354,7 +380,7 @@ impl Chain {
     /// Returns how many helpers of the chain run for `name` and still exist as processes.
     fn running(&self, name: &Name) -> usize {
         self.helpers()
-            .filter(|helper| helper.name == *name && helper.group.has_tasks())
+            .filter(|helper| helper.name() == name && helper.has_tasks())
             .count()
     }
 }
@@ -362,7 +388,14 @@ impl Chain {
 #[kunit_tests(kmod_rs_chain)]
 mod tests {
     use super::*;
-    use crate::request::refusals::Refusals;
+    use crate::{
+        firewall::policy::Services,
+        request::refusals::Refusals,
+        wrappers::{
+            modprobe_path::ModprobePath,
+            private_symbols::PrivateSymbols, //
+        }, //
+    };
     use kernel::str::CString;
 
     const ACCOUNT: Account = Account::of_user(1000);
@@ -371,9 +404,18 @@ mod tests {
         Ok(Name::new(name))
     }
 
-    /// Describes the current task as a helper, which has made its own request.
+    /// Creates a helper that is the current task, and has made its own request.
+    fn helper(of: &CStr, chain: &Chain, cgroup: &LazyCgroup) -> Result<Arc<Helper>> {
+        let path = ModprobePath::read(PrivateSymbols::find()?)?;
+        let target = Target::new(Name::new(of), path, Services::NONE)?;
+        let helper = Helper::new(target, Requester::current(), chain, cgroup, None)?;
+
+        helper.starts()?;
+        Ok(helper)
+    }
+
     fn helper_for(of: &CStr, chain: &Chain) -> Result<Arc<Helper>> {
-        Helper::current(name(of)?, Requester::current(), chain, None, None)
+        helper(of, chain, &LazyCgroup::known(None))
     }
 
     /// Returns the chain of a request by a child of the last of these helpers, which all run.
@@ -465,12 +507,10 @@ mod tests {
     #[test]
     fn the_outermost_cgroup_counts() -> Result {
         let cgroup = LazyCgroup::known(CgroupPath::new(c"/x"));
-        let outermost = Chain::outermost(ACCOUNT).for_helper(&cgroup);
         let nested = |chain: &Chain| -> Result<Chain> {
-            let chain = chain.for_helper(&chain.cgroup());
-            Ok(Chain::nested(helper_for(c"a", &chain)?, false))
+            Ok(Chain::nested(helper(c"a", chain, &chain.cgroup())?, false))
         };
-        let first = helper_for(c"a", &outermost)?;
+        let first = helper(c"a", &Chain::outermost(ACCOUNT), &cgroup)?;
         let second = nested(&Chain::nested(first, false))?;
         assert!(second.cgroup().path() == Some(c"/x"));
 

@@ -14,7 +14,10 @@ use crate::{
         Kind,
         LogLimits, //
     },
-    request::lending::SlotUse,
+    request::{
+        chain::Helper,
+        lending::SlotUse, //
+    },
     wrappers::{
         exit::Notice,
         job::{
@@ -79,7 +82,7 @@ enum Kept {
     /// The helper's command has it.
     ByCommand,
     /// The command has ended, and the deadline has taken it over.
-    ByDeadline(#[expect(dead_code, reason = "it is only held")] SlotUse),
+    ByDeadline(#[expect(dead_code, reason = "it is only held")] SlotUse<Helper>),
     /// It was given back.
     GivenBack,
 }
@@ -360,7 +363,7 @@ impl Timeout {
     /// because nobody waits for it, keeps its deadline.
     ///
     /// Context: may sleep.
-    pub(crate) fn command_ended(self, runs_on: Option<SlotUse>) {
+    pub(crate) fn command_ended(self, runs_on: Option<SlotUse<Helper>>) {
         let mut state = self.job.steps().state.lock();
 
         match (state.stage, runs_on) {

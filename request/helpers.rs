@@ -6,22 +6,14 @@
 //! which names helpers run for when a request gets no slot.
 
 use crate::{
-    records::record::Record,
-    request::{
-        chain::{
-            Chain,
-            Helper, //
-        },
-        lending::Lender,
-        refusals::Refused, //
+    request::chain::{
+        Chain,
+        Helper, //
     },
     wrappers::{
         name::Name,
         pid,
-        requester::{
-            Account,
-            Requester, //
-        },
+        requester::Account,
         spare_node::SpareNode, //
     }, //
 };
@@ -31,6 +23,7 @@ use kernel::{
     prelude::*,
     rbtree::{
         RBTree,
+        RBTreeNode,
         RBTreeNodeReservation, //
     },
     sync::{
@@ -39,7 +32,6 @@ use kernel::{
             Relaxed, //
         },
         Arc,
-        SetOnce,
         SpinLock, //
     }, //
 };
@@ -84,8 +76,8 @@ struct Inner {
 ///
 /// # Invariants
 ///
-/// - The key of an entry is the id of its helper's own thread group. The helper has a reference on
-///   this group, so no other group has the same id.
+/// - The key of an entry is the id of its helper's own thread group. The helper was started, and has
+///   a reference on this group, so no other group has the same id.
 /// - While `inner` is not locked, `is_empty` says whether `running` is empty. It changes only while
 ///   `inner` is locked.
 #[pin_data]
@@ -100,7 +92,7 @@ pub(crate) struct Helpers {
 /// Dropping it removes the helper from the table, or makes it unattended if its process still runs.
 pub(crate) struct Tracker {
     helpers: Arc<Helpers>,
-    helper: SetOnce<Arc<Helper>>,
+    helper: Arc<Helper>,
 }
 
 /// Which names the helpers with slots run for, and how many helpers there are for each name.
@@ -120,17 +112,21 @@ impl Inner {
         } = self;
 
         unattended.retain(|helper| {
-            let is_alive = helper.group().has_tasks();
+            let is_alive = helper.has_tasks();
             if !is_alive {
-                running.remove(&helper.group().id());
+                remove(running, helper);
             }
             is_alive
         });
     }
 
-    /// Enters a helper, which has its tracker.
-    fn enter(&mut self, helper: Arc<Helper>, place: RBTreeNodeReservation<pid::Id, Running>) {
-        let id = helper.group().id();
+    /// Enters a helper, which has its tracker and this id.
+    fn enter(
+        &mut self,
+        helper: Arc<Helper>,
+        id: pid::Id,
+        place: RBTreeNodeReservation<pid::Id, Running>,
+    ) {
         let running = Running {
             helper,
             number: self.next,
@@ -148,15 +144,28 @@ impl Inner {
         }
         if self.unattended.len() == MAX_UNATTENDED {
             if let Ok(oldest) = self.unattended.remove(0) {
-                self.running.remove(&oldest.group().id());
+                remove(&mut self.running, &oldest);
             }
         }
-        if let Some(running) = self.running.get_mut(&helper.group().id()) {
+        if let Some(running) = id_of(helper).and_then(|id| self.running.get_mut(&id)) {
             running.is_attended = false;
         }
         // There is room: the vector was made for `MAX_UNATTENDED`.
         let _ = self.unattended.push_within_capacity(helper.clone());
     }
+}
+
+/// Returns the key of a helper, if it was started.
+fn id_of(helper: &Helper) -> Option<pid::Id> {
+    Some(helper.group()?.id())
+}
+
+/// Removes a helper.
+fn remove(
+    running: &mut RBTree<pid::Id, Running>,
+    helper: &Helper,
+) -> Option<RBTreeNode<pid::Id, Running>> {
+    running.remove_node(&id_of(helper)?)
 }
 
 impl Helpers {
@@ -187,10 +196,10 @@ impl Helpers {
     }
 
     /// Returns a place for a helper that is about to be started.
-    pub(crate) fn track(self: &Arc<Self>) -> Tracker {
+    pub(crate) fn track(self: &Arc<Self>, helper: Arc<Helper>) -> Tracker {
         Tracker {
             helpers: self.clone(),
-            helper: SetOnce::new(),
+            helper,
         }
     }
 
@@ -265,69 +274,48 @@ impl Helpers {
 }
 
 impl Tracker {
-    /// Enters the current task into the table. It is a helper for `name`, whose request was made by
-    /// `requester`, has this chain and this record, and has this to lend.
+    /// Enters the helper into the table: it is the current task.
     ///
     /// To be called once. Returns [`ENOMEM`], or [`ESRCH`] if the task has no thread group.
     ///
     /// Context: in the helper's own task; may sleep.
-    pub(crate) fn start(
-        &self,
-        name: Name,
-        requester: Requester,
-        chain: &Chain,
-        record: Option<Arc<Record>>,
-        lender: Option<Arc<Lender>>,
-    ) -> Result {
-        let helper = Helper::current(name, requester, chain, record, lender)?;
+    pub(crate) fn start(&self) -> Result {
+        let Self { helpers, helper } = self;
+        helper.starts()?;
+        let id = id_of(helper).ok_or(ESRCH)?;
 
-        let is_entered = self.helpers.change(|inner| match inner.spare.take() {
+        let is_entered = helpers.change(|inner| match inner.spare.take() {
             Some(place) => {
-                inner.enter(helper.clone(), place);
+                inner.enter(helper.clone(), id, place);
                 true
             }
             None => false,
         });
         if !is_entered {
             let place = RBTreeNodeReservation::new(GFP_KERNEL)?;
-            self.helpers
-                .change(|inner| inner.enter(helper.clone(), place));
+            helpers.change(|inner| inner.enter(helper.clone(), id, place));
         }
-        self.helper.populate(helper);
         Ok(())
     }
 
-    /// Returns whether the helper was started, and a module has appeared that it has loaded.
-    pub(crate) fn has_loaded(&self) -> bool {
-        self.helper
-            .as_ref()
-            .is_some_and(|helper| helper.has_loaded())
-    }
-
-    /// Returns whether the helper was started, and was about to load a module, while that was noted.
-    pub(crate) fn has_tried(&self) -> bool {
-        self.helper
-            .as_ref()
-            .is_some_and(|helper| helper.has_tried())
-    }
-
-    /// Returns the module that the helper was refused, as [`Helper::refused`] does.
-    pub(crate) fn refused(&self) -> Option<Refused> {
-        self.helper.as_ref()?.refused()
+    /// Returns the helper.
+    pub(crate) fn helper(&self) -> &Arc<Helper> {
+        &self.helper
     }
 }
 
 impl Drop for Tracker {
     fn drop(&mut self) {
-        let Some(helper) = self.helper.as_ref() else {
+        let Self { helpers, helper } = self;
+        if helper.group().is_none() {
             return;
-        };
-        let node = self.helpers.change(|inner| {
-            if helper.group().has_tasks() {
+        }
+        let node = helpers.change(|inner| {
+            if helper.has_tasks() {
                 inner.leave(helper);
                 return None;
             }
-            let node = inner.running.remove_node(&helper.group().id())?;
+            let node = remove(&mut inner.running, helper)?;
             inner.spare.keep(node)
         });
         // Only now, without the lock.
@@ -371,6 +359,18 @@ impl fmt::Display for Summary {
 #[kunit_tests(kmod_rs_helpers)]
 mod tests {
     use super::*;
+    use crate::{
+        firewall::policy::Services,
+        request::target::Target,
+        wrappers::{
+            modprobe_path::ModprobePath,
+            private_symbols::PrivateSymbols,
+            requester::{
+                LazyCgroup,
+                Requester, //
+            }, //
+        }, //
+    };
     use kernel::str::CString;
 
     fn summary_of(names: [&CStr; SUMMARY_NAMES], helpers: &[&CStr]) -> Result<CString> {
@@ -410,10 +410,16 @@ mod tests {
         let name = Name::new(c"a");
         assert!(!helpers.chain_of_current(Account::of_user(1)).is_nested());
 
-        let tracker = helpers.track();
+        let path = ModprobePath::read(PrivateSymbols::find()?)?;
+        let tracker = helpers.track(Helper::new(
+            Target::new(name, path, Services::NONE)?,
+            Requester::current(),
+            &Chain::outermost(Account::of_user(7)),
+            &LazyCgroup::known(None),
+            None,
+        )?);
         assert!(!helpers.chain_of_current(Account::of_user(1)).is_nested());
-        let outermost = Chain::outermost(Account::of_user(7));
-        tracker.start(name, Requester::current(), &outermost, None, None)?;
+        tracker.start()?;
         let chain = helpers.chain_of_current(Account::of_user(1));
         assert!(chain.is_nested());
         assert_eq!(chain.account(), Account::of_user(7));

@@ -116,15 +116,15 @@ impl Drop for Counted {
 /// # Invariants
 ///
 /// - If the slot was lent, a helper that has borrowed it, from this one or through others, has a
-///   reference on the [`Lender`], and gives the slot back.
+///   reference on the helper that this belongs to, and gives the slot back.
 /// - If `promised_to` is set, the helper lends, the slot is here, and the [`Asker`] with this ticket
 ///   exists. While the helper lends, and the slot is here and not promised, `askers` is empty.
-struct Holding {
-    /// The slot; [`None`] while it is lent, and when the helper has ended.
+struct Holding<H> {
+    /// The slot; [`None`] while it is lent, and when the helper has ended or has not had it yet.
     slot: Option<Slot>,
     /// Who has lent it; [`None`] if it is the helper's own slot, and when it has been given back.
-    from: Option<Arc<Lender>>,
-    /// Whether the helper lends it: it has not ended.
+    from: Option<Arc<H>>,
+    /// Whether the helper lends it: it has the right to run, and has not ended.
     lends: bool,
     /// The requests that wait for it, by ticket, so in the order of their arrival; and what wakes
     /// them.
@@ -135,7 +135,7 @@ struct Holding {
     promised_to: Option<u64>,
 }
 
-impl Holding {
+impl<H> Holding<H> {
     /// Takes the slot for the request with this ticket, or for one that has just come, if it is
     /// there for that request.
     fn take_for(&mut self, ticket: Option<u64>) -> Option<Slot> {
@@ -159,45 +159,48 @@ impl Holding {
     }
 }
 
-/// What a helper has to lend.
+/// What a helper has to lend, from [`Loan::run`] on.
 #[pin_data]
-pub(crate) struct Lender {
+pub(crate) struct Lender<H> {
     #[pin]
-    holding: SpinLock<Holding>,
+    holding: SpinLock<Holding<H>>,
 }
 
-impl Lender {
-    fn new(slot: Option<Slot>) -> Result<Arc<Self>, NoSlot> {
-        // INVARIANT: The slot was not lent or promised, and nobody waits for it.
-        let first = Holding {
-            slot,
+impl<H> Lender<H> {
+    /// Creates an initialiser for a lender that has nothing yet.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        // INVARIANT: There is no slot.
+        let nothing = Holding {
+            slot: None,
             from: None,
-            lends: true,
+            lends: false,
             askers: RBTree::new(),
             next_ticket: 0,
             promised_to: None,
         };
-        Arc::pin_init(
-            pin_init!(Self {
-                holding <- new_spinlock!(first, "kmod_rs::Lender::holding"),
-            }),
-            GFP_KERNEL,
-        )
-        .map_err(|_| NoSlot::NoMemory)
+        pin_init!(Self {
+            holding <- new_spinlock!(nothing, "kmod_rs::Lender::holding"),
+        })
     }
 }
 
+/// What has a [`Lender`]: a helper.
+pub(crate) trait Lends: Sized {
+    /// Returns what it has to lend.
+    fn lender(&self) -> &Lender<Self>;
+}
+
 /// A nested request that waits for the slot of its helper, until this value is dropped.
-struct Asker<'a> {
-    lender: &'a Arc<Lender>,
+struct Asker<'a, H> {
+    lender: &'a Lender<H>,
     ticket: u64,
 }
 
-impl<'a> Asker<'a> {
+impl<'a, H> Asker<'a, H> {
     /// Has a request wait, and be woken when it may borrow the slot.
     ///
     /// Returns [`NoSlot::NoMemory`].
-    fn new(lender: &'a Arc<Lender>, waiting: &Waiting) -> Result<Self, NoSlot> {
+    fn new(lender: &'a Lender<H>, waiting: &Waiting) -> Result<Self, NoSlot> {
         let node = RBTreeNodeReservation::new(GFP_KERNEL).map_err(|_| NoSlot::NoMemory)?;
         let mut holding = lender.holding.lock();
         let ticket = holding.next_ticket;
@@ -217,7 +220,7 @@ impl<'a> Asker<'a> {
     }
 }
 
-impl Drop for Asker<'_> {
+impl<H> Drop for Asker<'_, H> {
     fn drop(&mut self) {
         let mut holding = self.lender.holding.lock();
 
@@ -229,17 +232,32 @@ impl Drop for Asker<'_> {
     }
 }
 
-/// The right of one helper to run, on a slot of its own or on one that another helper lends to it.
+/// A slot for one helper, of its own or one that another helper lends to it.
 ///
 /// When it is dropped, the slot goes back to the helper that has lent it. If that one has ended, it
 /// goes to the helper that this one had borrowed it from, and so on. If there is none, it is given
 /// back to all.
-pub(crate) struct SlotUse {
-    lender: Arc<Lender>,
-    _counted: Counted,
+struct Loan<H: Lends> {
+    /// [`None`] when it is given on.
+    slot: Option<Slot>,
+    from: Option<Arc<H>>,
 }
 
-impl SlotUse {
+impl<H: Lends> Drop for Loan<H> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            give_back(slot, self.from.take());
+        }
+    }
+}
+
+/// The right of one helper to run, before there is the helper.
+pub(crate) struct Claimed<H: Lends> {
+    loan: Loan<H>,
+    counted: Counted,
+}
+
+impl<H: Lends> Claimed<H> {
     /// Takes a slot for a request that does not descend from a helper, or whose helper has no slot.
     ///
     /// Returns the errors of [`Slots::take`].
@@ -250,7 +268,7 @@ impl SlotUse {
         claim: Claim,
         count: &Arc<HelperCount>,
     ) -> Result<Self, NoSlot> {
-        Self::own(slots.take(claim)?, count.count())
+        Ok(Self::own(slots.take(claim)?, count.count()))
     }
 
     /// Takes a slot for a nested request that waits: that of the helper that waits for it or, if
@@ -262,18 +280,18 @@ impl SlotUse {
     pub(crate) fn take_nested(
         slots: &Arc<Slots>,
         claim: Claim,
-        lender: &Arc<Lender>,
+        helper: &Arc<H>,
         counted: Counted,
     ) -> Result<Self, NoSlot> {
-        let count = counted.0.clone();
-        let counted = match Self::borrow(lender, None, counted)? {
-            Ok(borrowed) => return Ok(borrowed),
-            Err(counted) => counted,
-        };
+        let lender = helper.lender();
+        if let Some(loan) = borrow(helper, None) {
+            return Ok(Self { loan, counted });
+        }
         if let Some(slot) = slots.try_take() {
-            return Self::own(slot, counted);
+            return Ok(Self::own(slot, counted));
         }
         // It does not run yet.
+        let count = counted.0.clone();
         drop(counted);
 
         let waiting = slots.waiting(claim)?;
@@ -281,67 +299,76 @@ impl SlotUse {
         loop {
             let result = slots.wait(&waiting, || !asker.may_borrow());
             match result {
-                Ok(Some(slot)) => return Self::own(slot, count.count()),
+                Ok(Some(slot)) => return Ok(Self::own(slot, count.count())),
                 // Its time was over just when it could borrow the slot.
                 Ok(None) | Err(NoSlot::Busy) => (),
                 Err(reason) => return Err(reason),
             }
-            if let Ok(borrowed) = Self::borrow(lender, Some(asker.ticket), count.count())? {
-                return Ok(borrowed);
+            if let Some(loan) = borrow(helper, Some(asker.ticket)) {
+                return Ok(Self {
+                    loan,
+                    counted: count.count(),
+                });
             }
             // If it was promised the slot, the helper has ended. So only others are left.
             result?;
         }
     }
 
-    /// Has a helper run on a slot of its own.
-    ///
-    /// Returns [`NoSlot::NoMemory`].
-    ///
-    /// Context: may sleep; the caller may hold mutexes.
-    pub(crate) fn own(slot: Slot, counted: Counted) -> Result<Self, NoSlot> {
-        Ok(Self {
-            lender: Lender::new(Some(slot))?,
-            _counted: counted,
-        })
-    }
-
-    /// Borrows the slot of a helper, which must be there for a request with this ticket.
-    ///
-    /// If it is not, gives `counted` back.
-    fn borrow(
-        from: &Arc<Lender>,
-        ticket: Option<u64>,
-        counted: Counted,
-    ) -> Result<Result<Self, Counted>, NoSlot> {
-        let lender = Lender::new(None)?;
-
-        let Some(slot) = from.holding.lock().take_for(ticket) else {
-            return Ok(Err(counted));
+    /// Returns the right to run on this slot.
+    pub(crate) fn own(slot: Slot, counted: Counted) -> Self {
+        let loan = Loan {
+            slot: Some(slot),
+            from: None,
         };
-        {
-            // INVARIANT: Of `from`: the new lender has a reference on it, and gives the slot back
-            // when its helper has ended.
-            let mut holding = lender.holding.lock();
-            holding.slot = Some(slot);
-            holding.from = Some(from.clone());
-        }
-        Ok(Ok(Self {
-            lender,
-            _counted: counted,
-        }))
+        Self { loan, counted }
     }
 
-    /// Returns what the helper has to lend.
-    pub(crate) fn lender(&self) -> &Arc<Lender> {
-        &self.lender
+    /// Has a helper that is about to be started run on the slot, and lend it.
+    ///
+    /// To be called once for each helper.
+    ///
+    /// Context: any but interrupts. Takes `holding`.
+    pub(crate) fn run(mut self, helper: Arc<H>) -> SlotUse<H> {
+        {
+            // INVARIANT: The slot is here, and nobody is promised it. If it was lent, the helper
+            // has a reference on the one that has lent it, and gives the slot back when it has
+            // ended.
+            let mut holding = helper.lender().holding.lock();
+            holding.slot = self.loan.slot.take();
+            holding.from = self.loan.from.take();
+            holding.lends = true;
+        }
+        SlotUse {
+            helper,
+            _counted: self.counted,
+        }
     }
 }
 
-impl Drop for SlotUse {
+/// Borrows the slot of a helper, if it is there for a request with this ticket.
+fn borrow<H: Lends>(from: &Arc<H>, ticket: Option<u64>) -> Option<Loan<H>> {
+    let slot = from.lender().holding.lock().take_for(ticket)?;
+
+    // INVARIANT: Of `Holding`: who has the loan has a reference, and gives the slot back.
+    Some(Loan {
+        slot: Some(slot),
+        from: Some(from.clone()),
+    })
+}
+
+/// The right of one helper to run.
+///
+/// When it is dropped, the slot goes where that of a [`Loan`] goes.
+pub(crate) struct SlotUse<H: Lends> {
+    helper: Arc<H>,
+    _counted: Counted,
+}
+
+impl<H: Lends> Drop for SlotUse<H> {
     fn drop(&mut self) {
         let (slot, from, askers) = {
-            let mut holding = self.lender.holding.lock();
+            let mut holding = self.helper.lender().holding.lock();
 
             // INVARIANT: Nobody is promised the slot any more. Requests that wait for it wait only
             // for other slots from here on.
@@ -359,16 +386,16 @@ impl Drop for SlotUse {
     }
 }
 
-/// Gives a slot back to `lender`; if its helper has ended, to whom it was borrowed from, and so on;
+/// Gives a slot back to `to`; if this helper has ended, to whom it had borrowed it from, and so on;
 /// and if none is left, to all.
-fn give_back(slot: Slot, lender: Option<Arc<Lender>>) {
-    let mut next = lender;
+fn give_back<H: Lends>(slot: Slot, to: Option<Arc<H>>) {
+    let mut next = to;
 
     if next.is_some() {
         slot.kept();
     }
-    while let Some(lender) = next {
-        let mut holding = lender.holding.lock();
+    while let Some(helper) = next {
+        let mut holding = helper.lender().holding.lock();
         if holding.lends {
             holding.slot = Some(slot);
             holding.promise();
@@ -389,6 +416,30 @@ mod tests {
         account: 0,
     };
 
+    /// A helper that runs.
+    #[pin_data]
+    struct Helper {
+        #[pin]
+        lender: Lender<Self>,
+    }
+
+    impl Lends for Helper {
+        fn lender(&self) -> &Lender<Self> {
+            &self.lender
+        }
+    }
+
+    /// Has a helper run.
+    fn run(claimed: Result<Claimed<Helper>, NoSlot>) -> Result<SlotUse<Helper>> {
+        let helper = Arc::pin_init(
+            pin_init!(Helper {
+                lender <- Lender::new(),
+            }),
+            GFP_KERNEL,
+        )?;
+        Ok(claimed.map_err(|_| EBUSY)?.run(helper))
+    }
+
     /// One slot and the helpers that run on it.
     struct Pool {
         slots: Arc<Slots>,
@@ -407,17 +458,22 @@ mod tests {
             })
         }
 
-        fn own(&self) -> Result<SlotUse> {
-            SlotUse::take(&self.slots, CLAIM, &self.count).map_err(|_| EBUSY)
+        fn own(&self) -> Result<SlotUse<Helper>> {
+            run(Claimed::take(&self.slots, CLAIM, &self.count))
         }
 
-        fn borrow(&self, from: &SlotUse) -> Result<SlotUse> {
-            SlotUse::take_nested(&self.slots, CLAIM, from.lender(), self.count.count())
-                .map_err(|_| EBUSY)
+        fn borrow(&self, from: &SlotUse<Helper>) -> Result<SlotUse<Helper>> {
+            let counted = self.count.count();
+            run(Claimed::take_nested(
+                &self.slots,
+                CLAIM,
+                &from.helper,
+                counted,
+            ))
         }
 
         /// Returns whether nothing can be borrowed from this helper.
-        fn is_lent(&self, helper: &SlotUse) -> bool {
+        fn is_lent(&self, helper: &SlotUse<Helper>) -> bool {
             matches!(self.borrow(helper), Err(EBUSY))
         }
 
@@ -480,7 +536,7 @@ mod tests {
         let first = pool.own()?;
         let second = pool.borrow(&first)?;
         let third = pool.borrow(&second)?;
-        let lender = first.lender().clone();
+        let helper = first.helper.clone();
         drop(first);
         drop(second);
         assert!(pool.is_taken());
@@ -488,7 +544,7 @@ mod tests {
         assert!(pool.is_idle());
 
         // One that has ended lends no more.
-        assert!(lender.holding.lock().take_for(None).is_none());
+        assert!(borrow(&helper, None).is_none());
         Ok(())
     }
 
@@ -510,13 +566,34 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_comes_back_if_there_is_no_helper_for_it() -> Result {
+        let pool = Pool::new()?;
+        drop(Claimed::<Helper>::take(&pool.slots, CLAIM, &pool.count));
+        assert!(pool.is_idle());
+
+        let helper = pool.own()?;
+        let counted = pool.count.count();
+        drop(Claimed::take_nested(
+            &pool.slots,
+            CLAIM,
+            &helper.helper,
+            counted,
+        ));
+        assert!(pool.is_taken());
+        drop(pool.borrow(&helper)?);
+        drop(helper);
+        assert!(pool.is_idle());
+        Ok(())
+    }
+
+    #[test]
     fn requests_of_one_helper_are_served_in_order() -> Result {
         let pool = Pool::new()?;
         let helper = pool.own()?;
         let nested = pool.borrow(&helper)?;
-        let lender = helper.lender().clone();
+        let who = helper.helper.clone();
         let waiting = pool.slots.waiting(CLAIM).map_err(|_| ENOMEM)?;
-        let ask = || Asker::new(&lender, &waiting).map_err(|_| ENOMEM);
+        let ask = || Asker::new(who.lender(), &waiting).map_err(|_| ENOMEM);
         let (first, second, third) = (ask()?, ask()?, ask()?);
         assert!(!first.may_borrow());
         drop(nested);

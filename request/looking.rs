@@ -20,13 +20,15 @@ use super::{
         Looking,
         Why, //
     },
-    chain::Chain,
+    chain::{
+        Chain,
+        Helper, //
+    },
     helpers::{
         Helpers,
         Tracker, //
     },
     lending::HelperCount,
-    modprobe::MODPROBE_ENV,
     target::Target, //
 };
 use crate::{
@@ -47,10 +49,12 @@ use crate::{
         module::Reference,
         requester::{
             Account,
+            LazyCgroup,
             Requester, //
         }, //
     }, //
 };
+use core::iter;
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -137,14 +141,16 @@ impl Look {
 
     /// Has modprobe look for a target, and returns how it ended.
     fn run(&self, target: &Target, held: &Reference) -> Result<WaitStatus> {
-        let command = KBox::init(
-            Invocation::new(init!(Resolve {
-                target: target.clone(),
-                account: self.account,
-                tracker: self.helpers.track(),
-            })),
-            GFP_KERNEL,
+        // Requests that it makes are nested.
+        let helper = Helper::new(
+            target.clone(),
+            Requester::current(),
+            &Chain::outermost(self.account),
+            &LazyCgroup::known(None),
+            None,
         )?;
+        let resolve = Resolve(self.helpers.track(helper));
+        let command = KBox::init(Invocation::new(resolve), GFP_KERNEL)?;
         self.looking.answers().count_look();
         usermode_helper::run(command, Wait::Exit, held)?
     }
@@ -159,37 +165,32 @@ impl Steps for Look {
 }
 
 /// A modprobe that looks for a target.
-struct Resolve {
-    target: Target,
-    account: Account,
-    tracker: Tracker,
+struct Resolve(Tracker);
+
+impl Resolve {
+    fn target(&self) -> &Target {
+        self.0.helper().target()
+    }
 }
 
 impl Command for Resolve {
     type Ending = Result<WaitStatus>;
 
     fn path(&self) -> &CStr {
-        self.target.path()
+        self.target().path()
     }
 
     fn args(&self) -> impl Iterator<Item = &CStr> {
-        let name = self.target.name().as_cstr();
-        [self.target.path(), c"-q", c"-R", c"--", name].into_iter()
+        let name = self.target().name().as_cstr();
+        [self.path(), c"-q", c"-R", c"--", name].into_iter()
     }
 
-    fn env(&self) -> impl Iterator<Item = &CStr> {
-        MODPROBE_ENV.into_iter()
+    fn env(&self) -> Option<impl Iterator<Item = &CStr>> {
+        None::<iter::Empty<&CStr>>
     }
 
     fn starting(&self) -> Result {
-        // Requests that it makes are nested.
-        self.tracker.start(
-            *self.target.name(),
-            Requester::current(),
-            &Chain::outermost(self.account),
-            None,
-            None,
-        )
+        self.0.start()
     }
 
     fn ended(_this: KBox<Invocation<Self>>, result: Result<WaitStatus>) -> Result<WaitStatus> {

@@ -6,14 +6,16 @@
 
 use super::{
     answers::Hearing,
-    chain::Chain,
+    chain::Helper,
     deadline::Timeout,
     environment::Environment,
     helpers::Tracker,
-    lending::SlotUse,
+    lending::{
+        Claimed,
+        SlotUse, //
+    },
     refusals::Refusals,
     sharing::Leader,
-    target::Target,
     unloads::{
         Mark,
         Unloads, //
@@ -35,7 +37,8 @@ use crate::{
         Command,
         Invocation,
         NotStarted,
-        WaitStatus, //
+        WaitStatus,
+        ENVIRONMENT, //
     },
     wrappers::{
         module::Reference,
@@ -47,13 +50,6 @@ use kernel::{
     sync::Arc, //
 };
 
-/// The environment of each helper: that of the C code.
-pub(super) const MODPROBE_ENV: [&CStr; 3] = [
-    c"HOME=/",
-    c"TERM=linux",
-    c"PATH=/sbin:/usr/sbin:/bin:/usr/bin",
-];
-
 /// The helper of one request.
 ///
 /// Lives until the helper has exited or, if the request does not wait, until the program has been
@@ -61,17 +57,11 @@ pub(super) const MODPROBE_ENV: [&CStr; 3] = [
 /// until the helper has exited. If the request does not wait and is kept, it returns earlier, too.
 /// Only the deadline and, because of it, the slot may live longer.
 pub(crate) struct Modprobe {
-    /// The target of the request: the name and the program.
-    pub(crate) target: Target,
-    /// The task that made the request.
-    pub(crate) requester: Requester,
-    /// The chain of the request.
-    pub(crate) chain: Chain,
     /// The deadline of the helper, if it has one.
     pub(crate) timeout: Option<Timeout>,
     /// The duty to answer the followers, if the request is a leader.
     pub(crate) leader: Option<Leader>,
-    /// The place of the helper in the table of helpers.
+    /// The helper, with its place in the table of helpers.
     pub(crate) tracker: Tracker,
     /// What the helper is told of the request, if the administrator wants that.
     pub(crate) environment: Option<Environment>,
@@ -91,13 +81,34 @@ pub(crate) struct Modprobe {
     pub(crate) right: Option<Right>,
 }
 
+// The next larger piece of memory is 512 bytes.
+const _: () = assert!(size_of::<Invocation<Modprobe>>() <= 256);
+
 /// The requests that do not wait.
 pub(crate) type Unwaiting = unwaiting::Unwaiting<Invocation<Modprobe>>;
+
+/// What a request was granted, before it has its helper.
+pub(crate) enum Grant {
+    /// A request that waits gets a slot.
+    Slot(Claimed<Helper>),
+    /// One that does not wait gets a permit.
+    Permit(Permit<Invocation<Modprobe>>),
+}
+
+impl Grant {
+    /// Returns the right to run this helper. To be called once for each helper.
+    pub(crate) fn into_right(self, helper: &Arc<Helper>) -> Right {
+        match self {
+            Self::Slot(slot) => Right::Slot(slot.run(helper.clone())),
+            Self::Permit(permit) => Right::Permit(permit),
+        }
+    }
+}
 
 /// The right to run the helper of a request.
 pub(crate) enum Right {
     /// A request that waits has a slot.
-    Slot(SlotUse),
+    Slot(SlotUse<Helper>),
     /// One that does not wait has a permit.
     Permit(Permit<Invocation<Modprobe>>),
 }
@@ -120,33 +131,22 @@ impl Command for Modprobe {
     type Ending = Ending;
 
     fn path(&self) -> &CStr {
-        self.target.path()
+        self.helper().target().path()
     }
 
     fn args(&self) -> impl Iterator<Item = &CStr> {
         // `-q`: quiet. `--`: what follows is a name, even if it begins with a dash.
-        let name = self.target.name().as_cstr();
-        [self.target.path(), c"-q", c"--", name].into_iter()
+        let name = self.helper().name().as_cstr();
+        [self.path(), c"-q", c"--", name].into_iter()
     }
 
-    fn env(&self) -> impl Iterator<Item = &CStr> {
-        let more = self.environment.iter().flat_map(Environment::strings);
-        Iterator::chain(MODPROBE_ENV.into_iter(), more)
+    fn env(&self) -> Option<impl Iterator<Item = &CStr>> {
+        let more = self.environment.as_ref()?;
+        Some(Iterator::chain(ENVIRONMENT.into_iter(), more.strings()))
     }
 
     fn starting(&self) -> Result {
-        let record = self.record.as_ref().map(|it| it.record().clone());
-        let lender = match &self.right {
-            Some(Right::Slot(slot)) => Some(slot.lender().clone()),
-            _ => None,
-        };
-        self.tracker.start(
-            *self.target.name(),
-            self.requester,
-            &self.chain,
-            record,
-            lender,
-        )?;
+        self.tracker.start()?;
         if let Some(Right::Permit(permit)) = &self.right {
             permit.hand_over()?;
             // If it was kept.
@@ -156,11 +156,11 @@ impl Command for Modprobe {
         }
         if let Some(record) = &self.record {
             let helper = Requester::current().tgid();
-            record.helper_started(helper, self.target.modprobe_path());
+            record.helper_started(helper, self.helper().target().modprobe_path());
         }
         // Before the program reads anything: what changes from here on is noticed.
         if let Some(hearing) = &self.hearing {
-            hearing.begin(&self.target);
+            hearing.begin(self.helper().target());
         }
         if let Some(timeout) = &self.timeout {
             timeout.start()?;
@@ -187,11 +187,11 @@ impl Command for Modprobe {
         }
 
         let has_exited = result.is_ok_and(|status| !status.is_signal());
-        let has_loaded = result == Ok(WaitStatus::SUCCESS) && this.tracker.has_loaded();
+        let has_loaded = result == Ok(WaitStatus::SUCCESS) && this.helper().has_loaded();
 
         let hearing = this.hearing.take();
         let was_idle =
-            hearing.as_ref().is_some_and(|it| !it.has_waited()) && !this.tracker.has_tried();
+            hearing.as_ref().is_some_and(|it| !it.has_waited()) && !this.helper().has_tried();
 
         // The slot comes last, and may be kept by the deadline.
         let timeout = this.timeout.take();
@@ -214,13 +214,17 @@ impl Command for Modprobe {
 }
 
 impl Modprobe {
+    fn helper(&self) -> &Helper {
+        self.tracker.helper()
+    }
+
     /// Returns whether the helper may have failed because another helper was refused a module.
     ///
     /// If several load the same file at the same time, the kernel loads it for one of them, and
     /// tells the others what it has told that one.
     fn shares_refusal(&self, result: Result<WaitStatus>) -> bool {
         has_failed(result)
-            && self.tracker.refused().is_none()
+            && self.helper().refused().is_none()
             && self.refusals.count() != self.refused_before
     }
 
@@ -232,12 +236,13 @@ impl Modprobe {
         if self.environment.is_some() || !has_failed(result) {
             return;
         }
-        if let Some(refused) = self.tracker.refused() {
+        let helper = self.helper();
+        if let Some(refused) = helper.refused() {
             self.refusals.remember(
-                self.target.name(),
-                self.target.modprobe_path(),
+                helper.name(),
+                helper.target().modprobe_path(),
                 refused,
-                self.chain.account(),
+                helper.account(),
             );
         }
     }

@@ -3,8 +3,11 @@
 //! What the steps of a request pass to one another.
 
 use super::{
-    chain::Chain,
-    lending::SlotUse,
+    chain::{
+        Chain,
+        Helper, //
+    },
+    lending::Claimed,
     sharing::Leader, //
 };
 use crate::{
@@ -59,5 +62,5 @@ pub(crate) enum Source {
     /// From the leader's helper. This is the answer.
     Shared(Result<WaitStatus>),
     /// From a helper of its own, which runs in this slot. A leader also answers its followers.
-    Own(Option<Leader>, SlotUse),
+    Own(Option<Leader>, Claimed<Helper>),
 }

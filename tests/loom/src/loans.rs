@@ -13,8 +13,10 @@ use crate::{
         Slots, //
     },
     request::lending::{
+        Claimed,
         HelperCount,
         Lender,
+        Lends,
         SlotUse, //
     },
     wrappers::wait, //
@@ -42,9 +44,23 @@ struct Pool {
     running: AtomicU32,
 }
 
+/// What others borrow from.
+#[pin_data]
+struct Process {
+    #[pin]
+    lender: Lender<Self>,
+}
+
+impl Lends for Process {
+    fn lender(&self) -> &Lender<Self> {
+        &self.lender
+    }
+}
+
 /// A helper that runs.
 struct Helper {
-    slot: Option<SlotUse>,
+    process: Arc<Process>,
+    slot: Option<SlotUse<Process>>,
     pool: Arc<Pool>,
 }
 
@@ -59,38 +75,40 @@ impl Pool {
         })
     }
 
-    fn run(self: &Arc<Self>, slot: SlotUse) -> Helper {
+    fn run(self: &Arc<Self>, slot: Claimed<Process>) -> Helper {
+        let process = Arc::pin_init(
+            pin_init!(Process {
+                lender <- Lender::new(),
+            }),
+            GFP_KERNEL,
+        )
+        .unwrap();
         self.running.fetch_add(1, Ordering::SeqCst);
         Helper {
-            slot: Some(slot),
+            slot: Some(slot.run(process.clone())),
+            process,
             pool: self.clone(),
         }
     }
 
     /// Runs a helper on a slot of its own.
     fn own(self: &Arc<Self>) -> Helper {
-        let slot = SlotUse::take(&self.slots, CLAIM, &self.count);
+        let slot = Claimed::take(&self.slots, CLAIM, &self.count);
         // No other helper runs on it, of whatever request.
         assert!(self.running.load(Ordering::SeqCst) == 0);
         self.run(slot.ok().unwrap())
     }
 
-    /// Runs a helper for a nested request of the helper that has this to lend.
-    fn nested(self: &Arc<Self>, lender: &Arc<Lender>) -> Result<Helper, NoSlot> {
+    /// Runs a helper for a nested request of the helper that is this process.
+    fn nested(self: &Arc<Self>, parent: &Arc<Process>) -> Result<Helper, NoSlot> {
         let counted = self.count.count();
-        SlotUse::take_nested(&self.slots, CLAIM, lender, counted).map(|slot| self.run(slot))
+        Claimed::take_nested(&self.slots, CLAIM, parent, counted).map(|slot| self.run(slot))
     }
 
     /// Checks that the slot comes back, and that no helper is counted then.
     fn assert_idle(self: &Arc<Self>) {
         drop(self.own());
         assert!(self.count.count_nested(1).is_ok());
-    }
-}
-
-impl Helper {
-    fn lender(&self) -> Arc<Lender> {
-        self.slot.as_ref().unwrap().lender().clone()
     }
 }
 
@@ -108,8 +126,8 @@ fn end_at_once(helpers: usize) {
         let pool = Pool::new();
         let mut chain = vec![pool.own()];
         while chain.len() < helpers {
-            let lender = chain.last().unwrap().lender();
-            chain.push(pool.nested(&lender).ok().unwrap());
+            let parent = &chain.last().unwrap().process;
+            chain.push(pool.nested(parent).ok().unwrap());
         }
         let threads: Vec<_> = chain
             .into_iter()
@@ -140,9 +158,9 @@ fn borrow_at_once(requests: u32) {
         let helper = pool.own();
         let threads: Vec<_> = (0..requests)
             .map(|_| {
-                let (pool, lender) = (pool.clone(), helper.lender());
+                let (pool, parent) = (pool.clone(), helper.process.clone());
                 thread::spawn(move || {
-                    let nested = pool.nested(&lender).ok().unwrap();
+                    let nested = pool.nested(&parent).ok().unwrap();
                     assert!(pool.running.load(Ordering::SeqCst) == 2);
                     drop(nested);
                 })
@@ -168,10 +186,10 @@ fn a_helper_ends_while_it_is_asked() {
     check(|| {
         let pool = Pool::new();
         let helper = pool.own();
-        let first = pool.nested(&helper.lender()).ok().unwrap();
+        let first = pool.nested(&helper.process).ok().unwrap();
         let second = {
-            let (pool, lender) = (pool.clone(), helper.lender());
-            thread::spawn(move || drop(pool.nested(&lender).ok().unwrap()))
+            let (pool, parent) = (pool.clone(), helper.process.clone());
+            thread::spawn(move || drop(pool.nested(&parent).ok().unwrap()))
         };
         let end = thread::spawn(move || drop(helper));
         drop(first);
@@ -187,20 +205,20 @@ fn leave(happens: fn(), reason: NoSlot) {
     check(move || {
         let pool = Pool::new();
         let helper = pool.own();
-        let first = pool.nested(&helper.lender()).ok().unwrap();
+        let first = pool.nested(&helper.process).ok().unwrap();
         let victim = {
-            let (pool, lender) = (pool.clone(), helper.lender());
+            let (pool, parent) = (pool.clone(), helper.process.clone());
             thread::spawn(move || {
                 wait::be_victim();
-                match pool.nested(&lender) {
+                match pool.nested(&parent) {
                     Ok(nested) => drop(nested),
                     Err(why) => assert!(why == reason),
                 }
             })
         };
         let next = {
-            let (pool, lender) = (pool.clone(), helper.lender());
-            thread::spawn(move || drop(pool.nested(&lender).ok().unwrap()))
+            let (pool, parent) = (pool.clone(), helper.process.clone());
+            thread::spawn(move || drop(pool.nested(&parent).ok().unwrap()))
         };
         happens();
         drop(first);
