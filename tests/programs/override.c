@@ -87,6 +87,25 @@ static int call(const struct io_uring_sqe *what)
 	return result;
 }
 
+/* Writes the name that the kernel asks for to `check`. */
+static void write_name(int family, int personality, int flags)
+{
+	char name[16];
+	const struct io_uring_sqe write = {
+		.opcode = IORING_OP_WRITE,
+		.flags = flags,
+		.fd = check,
+		.off = -1,
+		.addr = (uintptr_t)name,
+		.len = snprintf(name, sizeof(name), "net-pf-%d", family),
+		.personality = personality,
+	};
+	const int result = call(&write);
+
+	if (result != (int)write.len)
+		errx(1, "write to descriptor %d: %s", check, strerror(-result));
+}
+
 /* Opens a socket. Returns its number, or a negative errno. */
 static int open_socket(int family, int personality, int flags)
 {
@@ -97,23 +116,9 @@ static int open_socket(int family, int personality, int flags)
 		.off = SOCK_STREAM,
 		.personality = personality,
 	};
-	char name[16];
 
-	if (check >= 0 && family != AF_UNIX) {
-		const struct io_uring_sqe write = {
-			.opcode = IORING_OP_WRITE,
-			.flags = flags,
-			.fd = check,
-			.off = -1,
-			.addr = (uintptr_t)name,
-			.len = snprintf(name, sizeof(name), "net-pf-%d", family),
-			.personality = personality,
-		};
-		const int result = call(&write);
-
-		if (result != (int)write.len)
-			errx(1, "write to descriptor %d: %s", check, strerror(-result));
-	}
+	if (check >= 0 && family != AF_UNIX)
+		write_name(family, personality, flags);
 	return call(&socket);
 }
 
@@ -173,7 +178,9 @@ int main(int argc, char **argv)
 	} else if (!strcmp(argv[1], "container")) {
 		result = open_socket(family, personality_of_container(), 0);
 	} else if (!strcmp(argv[1], "worker")) {
-		/* This makes the worker, which stays. */
+		/* This makes the workers, which stay: one for files, and one for the rest. */
+		if (check >= 0)
+			write_name(family, 0, IOSQE_ASYNC);
 		if (open_socket(AF_UNIX, 0, IOSQE_ASYNC) < 0)
 			errx(1, "no socket");
 		become(NOBODY, NOBODY, NOBODY);
