@@ -159,7 +159,7 @@ impl<H> Holding<H> {
     }
 }
 
-/// What a helper has to lend, from [`Loan::run`] on.
+/// What a helper has to lend, from [`Claimed::run`] on.
 #[pin_data]
 pub(crate) struct Lender<H> {
     #[pin]
