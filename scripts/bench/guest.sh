@@ -273,16 +273,18 @@ one_user() {
 
 # As one_user, by 50 subordinate ids of that user.
 subordinate_ids() {
-	local person id
+	local person id namespace
 	setpriv --reuid="$NOBODY" --regid="$NOBODY" --clear-groups unshare --user sleep 10000 &
 	person=$!
 	await has_own_userns "$person"
 	echo "0 100000 100" | tee "/proc/$person/uid_map" >"/proc/$person/gid_map"
+	exec {namespace}<"/proc/$person/ns/user"
+	kill "$person"
 	for ((id = 1; id <= 50; id++)); do
-		nsenter --user="/proc/$person/ns/user" setpriv --reuid="$id" --keep-groups \
+		nsenter --user="/proc/self/fd/$namespace" setpriv --reuid="$id" --keep-groups \
 			/kmod_rs/load --tasks=10 --rounds=1 "w sleep-$SLOW_MS-$id-% 0" &
 	done
-	kill "$person"
+	exec {namespace}<&-
 	wait
 }
 
