@@ -21,6 +21,7 @@ use crate::wrappers::module::{
     Reference, //
 };
 use core::{
+    iter,
     ops::{
         Deref,
         DerefMut, //
@@ -91,7 +92,9 @@ pub(crate) trait Command: Send + Sync + 'static {
     fn args(&self) -> impl Iterator<Item = &CStr>;
 
     /// Returns the environment, at most [`MAX_ENV`] strings, if it is not [`ENVIRONMENT`].
-    fn env(&self) -> Option<impl Iterator<Item = &CStr>>;
+    fn env(&self) -> Option<impl Iterator<Item = &CStr>> {
+        None::<iter::Empty<&CStr>>
+    }
 
     /// Called in the helper's own task, before the program is executed.
     ///

@@ -21,7 +21,10 @@ use crate::{
     },
     wrappers::{
         name::Name,
-        pid::ThreadGroup,
+        pid::{
+            self,
+            ThreadGroup, //
+        },
         requester::{
             Account,
             CgroupPath,
@@ -147,14 +150,15 @@ impl Helper {
 
     /// Notes that the helper is started: it is the current task. To be called once.
     ///
-    /// Returns [`ESRCH`] if the task has no thread group.
+    /// Returns the id of its thread group, or [`ESRCH`] if the task has no thread group.
     ///
     /// Context: in the helper's own task.
-    pub(crate) fn starts(&self) -> Result {
+    pub(crate) fn starts(&self) -> Result<pid::Id> {
         let group = ThreadGroup::current().ok_or(ESRCH)?;
+        let id = group.id();
 
         self.group.populate(group);
-        Ok(())
+        Ok(id)
     }
 
     /// Returns what the helper runs for.

@@ -281,8 +281,7 @@ impl Tracker {
     /// Context: in the helper's own task; may sleep.
     pub(crate) fn start(&self) -> Result {
         let Self { helpers, helper } = self;
-        helper.starts()?;
-        let id = id_of(helper).ok_or(ESRCH)?;
+        let id = helper.starts()?;
 
         let is_entered = helpers.change(|inner| match inner.spare.take() {
             Some(place) => {

@@ -283,7 +283,6 @@ impl<H: Lends> Claimed<H> {
         helper: &Arc<H>,
         counted: Counted,
     ) -> Result<Self, NoSlot> {
-        let lender = helper.lender();
         if let Some(loan) = borrow(helper, None) {
             return Ok(Self { loan, counted });
         }
@@ -295,7 +294,7 @@ impl<H: Lends> Claimed<H> {
         drop(counted);
 
         let waiting = slots.waiting(claim)?;
-        let asker = Asker::new(lender, &waiting)?;
+        let asker = Asker::new(helper.lender(), &waiting)?;
         loop {
             let result = slots.wait(&waiting, || !asker.may_borrow());
             match result {

@@ -54,7 +54,6 @@ use crate::{
         }, //
     }, //
 };
-use core::iter;
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -183,10 +182,6 @@ impl Command for Resolve {
     fn args(&self) -> impl Iterator<Item = &CStr> {
         let name = self.target().name().as_cstr();
         [self.path(), c"-q", c"-R", c"--", name].into_iter()
-    }
-
-    fn env(&self) -> Option<impl Iterator<Item = &CStr>> {
-        None::<iter::Empty<&CStr>>
     }
 
     fn starting(&self) -> Result {

@@ -558,6 +558,11 @@ as_nobody() {
 	"${AS_NOBODY[@]}" "$@"
 }
 
+# as_user COMMAND...: runs the command as an ordinary user who can have capabilities.
+as_user() {
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+}
+
 # nobody_asks NAME: prints the answer that such a user gets.
 nobody_asks() {
 	as_nobody /kmod_rs/ask w "$1"

@@ -11,11 +11,6 @@
 # shellcheck disable=SC2034 # For profile.sh.
 PROFILE=desktop POINTS=15 ALLOWED=(net-pf-16-proto-4-type-16)
 
-# as_user COMMAND...: runs the command as an ordinary user, who can run setuid programs.
-as_user() {
-	setpriv --reuid=65534 --regid=65534 --clear-groups "$@" </dev/null
-}
-
 # judged NAME: prints what the firewall decided on the last request for it, and by which rule.
 judged() {
 	recent | grep " name=\"$1\"" | tail -n 1 >/tmp/judged

@@ -61,12 +61,7 @@ says() {
 	echo "policy=$1 rule=$2"
 }
 
-# as_user COMMAND...: runs the command as an ordinary user who can have capabilities.
-as_user() {
-	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
-}
-
-# as_uid UID COMMAND...: the same as this user, without any capability.
+# as_uid UID COMMAND...: runs the command as this user, without any capability.
 as_uid() {
 	setpriv --reuid="$1" --clear-groups --bounding-set=-all --inh-caps=-all "${@:2}"
 }

@@ -19,12 +19,7 @@ overridden() {
 	echo "$(newest name) $(newest uid) $(newest userns) $(newest as_uid) $(newest as_userns) $(verdict)" | xargs
 }
 
-# as_user COMMAND...: runs the command as an ordinary user who can have capabilities.
-as_user() {
-	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
-}
-
-# as_uid UID COMMAND...: the same as this user, without any capability.
+# as_uid UID COMMAND...: runs the command as this user, without any capability.
 as_uid() {
 	setpriv --reuid="$1" --clear-groups --bounding-set=-all --inh-caps=-all "${@:2}"
 }
