@@ -123,6 +123,23 @@ is_watched() {
 		{ [[ $FULL ]] || grep -qx '# Watch: kmemleak' "$(file_of "$1")"; }
 }
 
+# takes_turns NAME: do the processors of the guest take turns in this test? On the debugging kernels
+# they do, except in tests with the line "# Processors: parallel", in which tasks race each other. A
+# processor that waits for another one spins, and there are more guests with two processors than the
+# machine has processors: mostly that other one is not running.
+takes_turns() {
+	[[ $SUITE == debug* ]] && ! grep -qx '# Processors: parallel' "$(file_of "$1")"
+}
+
+# like YES|NO PREDICATE NAME...: those of the tests for which the predicate is true, or false.
+like() {
+	local wanted=$1 predicate=$2 name
+	shift 2
+	for name; do
+		[[ $("$predicate" "$name" && echo yes || echo no) != "$wanted" ]] || echo "$name"
+	done
+}
+
 # needs_of NAME: the options that a test needs, one on each line. The test has them in lines
 # "# Needs: CONFIG_...". Each option must be y or m. "# Needs: signing-key" means the key with which
 # the build of the kernel has signed its modules.
@@ -277,11 +294,11 @@ finish_jobs() {
 	done
 }
 
-# One guest for each processor and one more, if there is room.
+# One guest for each processor and two more, if there is room.
 how_many_guests() {
 	local available room guests
 	available=$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)
-	room=$((available / GUEST_MEMORY)) guests=$(($(nproc) + 1))
+	room=$((available / GUEST_MEMORY)) guests=$(($(nproc) + 2))
 	((guests <= room)) || guests=$room
 	echo $((guests > 1 ? guests : 1))
 }
@@ -350,8 +367,9 @@ boot_once() {
 		log_buf_len=4M $1 | tee "$WORK/results.ktap" || true
 }
 
-# boot ARGUMENTS NAME...: run these tests in one guest. run.sh adds the test `clock` and, if
-# kmemleak watches, the test `kmemleak`. A void boot is repeated once. Nothing else is repeated.
+# boot ARGUMENTS NAME...: run these tests in one guest, whose processors take turns in all of them or
+# in none. run.sh adds the test `clock` and, if kmemleak watches, the test `kmemleak`. A void boot is
+# repeated once. Nothing else is repeated.
 boot() {
 	local arguments=$1 name names
 	shift
@@ -359,6 +377,7 @@ boot() {
 	[[ $arguments != *kmemleak=on* ]] || names+=(kmemleak)
 	new_overlay "guest-$1"
 	MACHINE=() MACHINE_ARGUMENTS=""
+	! takes_turns "$1" || MACHINE+=(--in-turn)
 	! is_debian "$1" || debian_files
 	! uses_command "$@" || command_files
 	printf '#!/bin/bash\nFULL=%s SLOWER=%s %s exec bash /kmod_rs/run.sh %s\n' \
@@ -415,7 +434,7 @@ queue_together() {
 
 # queue_guest_tests NAME...: queue the tests together, except those that get a boot of their own.
 queue_guest_tests() {
-	local together=() watched=() alone=() name
+	local together=() alone=() name watched in_turn names
 	for name in "$@"; do
 		if skipped "$name"; then
 			continue
@@ -423,16 +442,19 @@ queue_guest_tests() {
 			echo "ok - $name # SKIP with this kernel only in make test-full, or with T=$name"
 		elif [[ ! $(boot_of "$name") =~ ^(first|last|)$ ]]; then
 			alone+=("$name")
-		elif is_watched "$name"; then
-			watched+=("$name")
 		else
 			together+=("$name")
 		fi
 	done
-	# These take longest, so they come first.
-	queue_together "$WATCHED" "${watched[@]}"
-	[[ $SUITE != debug* ]] || give_way
-	queue_together "" "${together[@]}"
+	# Those that are watched take longest, so they come first.
+	for watched in yes no; do
+		[[ $watched == yes || $SUITE != debug* ]] || give_way
+		for in_turn in no yes; do
+			mapfile -t names < <(like "$in_turn" takes_turns "${together[@]}")
+			mapfile -t names < <(like "$watched" is_watched "${names[@]}")
+			queue_together "$([[ $watched == no ]] || echo "$WATCHED")" "${names[@]}"
+		done
+	done
 	for name in "${alone[@]}"; do
 		queue "test-$name" boot "$(arguments_of "$name" | xargs)" "$name"
 	done

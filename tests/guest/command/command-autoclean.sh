@@ -4,6 +4,7 @@
 # Modules are unloaded as soon as nothing uses them, while requests ask for them: no request fails,
 # and whoever has what he asked for keeps it.
 #
+# Processors: parallel
 # Uses: kmod-rs
 # Debug: --full
 

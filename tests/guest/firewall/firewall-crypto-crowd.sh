@@ -4,6 +4,7 @@
 # Root gets its ciphers each time, however many users ask for the same ones, or for others with the
 # same parts. Nothing is loaded for these users.
 #
+# Processors: parallel
 # Needs: CONFIG_CRYPTO_USER_API_SKCIPHER CONFIG_CRYPTO_SERPENT
 # Debug: --full
 

@@ -4,6 +4,7 @@
 # Ways in which an ordinary user may try to get round the firewall: none of them makes a helper run,
 # and the lines about hostile names and tasks are well formed.
 #
+# Processors: parallel
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"

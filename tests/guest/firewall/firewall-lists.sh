@@ -4,6 +4,7 @@
 # autoload_allow and autoload_deny: which list wins, what a pattern matches, and what is refused. No
 # request sees a part of a list.
 #
+# Processors: parallel
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"

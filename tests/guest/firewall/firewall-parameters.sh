@@ -4,6 +4,7 @@
 # The rules as parameters of the module: they are in force from the first request on, and the module
 # is not loaded if they cannot be understood. The log says which rules there are.
 #
+# Processors: parallel
 # Watch: kmemleak
 # Debug: --full
 

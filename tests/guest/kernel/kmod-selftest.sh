@@ -16,6 +16,7 @@
 # 0012 looks at the flags of a module in /proc/modules. If its own test_module was built out of
 # tree, these are (OE), so the test gets one of Debian's modules instead.
 #
+# Processors: parallel
 # Boot: last
 # Debug: --full
 

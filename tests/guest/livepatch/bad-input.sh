@@ -6,6 +6,7 @@
 # flight, a helper that forks without end, a daemon that makes a helper's request for it. Each
 # request has an answer, one that C could have given, and nothing is left over.
 #
+# Processors: parallel
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"

@@ -6,6 +6,8 @@
 # is loaded, its patch is switched off and the module is removed, again and
 # again. Each request is answered once, as C could have answered it, and nothing
 # is left over.
+#
+# Processors: parallel
 
 . "$(dirname "$0")/lib.sh"
 

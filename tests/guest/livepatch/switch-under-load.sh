@@ -3,6 +3,8 @@
 #
 # 16 tasks make requests without a pause while request_module() is taken over and given back several
 # times. Each request is answered once, as C would have answered it.
+#
+# Processors: parallel
 
 . "$(dirname "$0")/lib.sh"
 ROUNDS=$(often 3)

@@ -4,6 +4,8 @@
 # A nested request that waits runs on the slot of the helper that waits for it, so helpers that make
 # requests never take all slots from these requests. A helper lends its slot to one request at a
 # time, in the order of their arrival. The slot is free when no helper runs on it any more.
+#
+# Processors: parallel
 
 . "$(dirname "$0")/lib.sh"
 plan 30

@@ -5,6 +5,8 @@
 # is gone, and the others are served. If it is killed just when it has been
 # given a slot, it passes the slot on. If its time is over just then, it takes
 # the slot. After hundreds of kills, all slots are there.
+#
+# Processors: parallel
 
 . "$(dirname "$0")/lib.sh"
 plan 13

@@ -6,6 +6,7 @@
 # users of a container. Root's turn comes after each turn of another account. Requests of helpers go
 # first.
 #
+# Processors: parallel
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"

@@ -5,6 +5,7 @@
 # add up, and the memory is what it was, by the module's own account and by the kernel's. There are
 # at least as many requests as the readers need to read often. FULL=1 makes at least 100,000.
 #
+# Processors: parallel
 # Debug: --full
 
 . "$(dirname "$0")/lib.sh"

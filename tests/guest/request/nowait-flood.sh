@@ -4,6 +4,8 @@
 # Thousands of requests that do not wait. Each is answered with 0, or with -ETIME if too many are
 # kept. When the last helper has ended, slots, references, processes and memory are what they were.
 # No cache of the kernel has more than a few objects more, let alone one for each request.
+#
+# Processors: parallel
 
 . "$(dirname "$0")/lib.sh"
 plan 13

@@ -4,6 +4,8 @@
 # /proc/sys/kernel/modprobe is written while requests run: what is executed and
 # what modprobe gets in argv[0] are the same. In C they may differ. (A request
 # may see a path that is only partly written. Then nothing is found: -ENOENT.)
+#
+# Processors: parallel
 
 . "$(dirname "$0")/lib.sh"
 plan 2

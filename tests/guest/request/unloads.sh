@@ -5,6 +5,8 @@
 # load it, or modprobe finds it loaded. Then the request waits until the module has left, and has
 # another helper. And what a helper has loaded is no answer for requests that came after it was
 # unloaded.
+#
+# Processors: parallel
 
 . "$(dirname "$0")/lib.sh"
 plan 22

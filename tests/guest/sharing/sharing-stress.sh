@@ -4,6 +4,8 @@
 # Many tasks make equal requests again and again, and are killed at any moment.
 # Each request is answered once, no failure is older than the request that gets
 # it, and nobody is left waiting.
+#
+# Processors: parallel
 
 . "$(dirname "$0")/lib.sh"
 plan 11

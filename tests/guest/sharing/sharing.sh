@@ -4,6 +4,8 @@
 # Equal requests share one helper. Success is for all of them. Failure is for those that came before
 # the helper was executed, and the others share a second helper. The leader may leave and a follower
 # may be killed: the rest are served.
+#
+# Processors: parallel
 
 # shellcheck disable=SC2034 # For lib.sh.
 DEFAULTS=1
