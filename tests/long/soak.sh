@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # For SOAK_MINUTES, a random mixture of everything that can be done to the module: many tasks make
-# requests and are killed, knobs change, slow helpers are killed, and the patch is given back and
-# taken over. SEED repeats the choices, but not the moments. At the end memory, slots, references
-# and processes are what they were at the beginning.
+# requests and are killed, knobs change, slow helpers are killed, idle modules are unloaded, and the
+# patch is given back and taken over. SEED repeats the choices, but not the moments. At the end
+# memory, slots, references and processes are what they were at the beginning.
 #
+# Processors: parallel
 # Watch: kmemleak
+# Uses: kmod-rs
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
-plan 9
+plan 10
 
 SOAK_MINUTES=${SOAK_MINUTES:-30}
 SEED=${SEED:-$((SRANDOM % 32768))}
@@ -19,7 +21,8 @@ ktap_print_msg "SOAK_MINUTES=$SOAK_MINUTES SEED=$SEED"
 
 STOP=/tmp/stop
 WAITING=("exit-0 0" "exit-1-% 256" "exit-3-% 768" "signal-6 6" "sleep-20-% 0" "sleep-200-exit-1 256"
-	"sleep-400 0" "sleep-700-% 0" "real-zz-absent-% 256" "real-dummy 0")
+	"sleep-400 0" "sleep-700-% 0" "real-zz-absent-% 256" "real-dummy 0" "crypto-real-serpent_generic 0"
+	"crypto-real-lrw 0" "crypto-real-echainiv 0")
 NOT_WAITING=("exit-5-% 0" "sleep-100 0" "sleep-900-% 0")
 TOO_LONG="w 0123456789012345678901234567890123456789012345678901234567890 $ENAMETOOLONG"
 
@@ -42,13 +45,21 @@ set_knob() {
 }
 
 disturb() {
-	case $((RANDOM % 7)) in
+	case $((RANDOM % 10)) in
 	0 | 1) patch on ;;
 	2 | 3) patch off ;;
 	4) set_knob "$LIMIT" $((1 + RANDOM % 100)) ;;
 	5) set_knob "$KNOBS/busy_timeout_ms" $((1000 + RANDOM % 9000)) ;;
 	6) set_knob "$KNOBS/helper_timeout_ms" $((RANDOM % 2 * (300 + RANDOM % 2000))) ;;
+	7) set_knob "$KNOBS/track_use" $((RANDOM % 2)) ;;
+	8 | 9) clean ;;
 	esac
+}
+
+# Unloads what a request has brought and nobody uses. The kernel may refuse, or modprobe find that
+# another one was faster.
+clean() {
+	! is_loaded || kmod-rs autoclean --yes --idle 0 --gap 0 >>/tmp/unloaded 2>&1
 }
 
 # Many tasks make requests for some seconds. Everything else is done meanwhile.
@@ -91,6 +102,7 @@ chrt --rr -p 1 $$
 use_silent_helper
 : >/tmp/answers.all
 : >/tmp/asked
+: >/tmp/unloaded
 failed=0
 # Lets things grow that grow only once.
 patch on
@@ -109,6 +121,8 @@ ktap_print_msg "$rounds rounds, asked $(sum_of asked) times, answered $(sum_of a
 
 is "each answer was right" "$(sort -u /tmp/answers.all)" "no other answers"
 is "and came" "$failed" 0
+unloaded=$(grep -c '^unloaded ' /tmp/unloaded)
+holds "idle modules were unloaded $unloaded times" [ "$unloaded" -gt 0 ]
 patch on
 echo 3 >"$LIMIT"
 echo 60000 >"$KNOBS/busy_timeout_ms"
@@ -130,5 +144,5 @@ holds "Slab: $more kB more" [ "$more" -lt 8192 ]
 less=$((available - $(memory_at_rest MemAvailable)))
 holds "MemAvailable: $less kB less" [ "$less" -lt 32768 ]
 
-rm -f "$STOP" /tmp/answers.all /tmp/asked
+rm -rf "$STOP" /tmp/answers.all /tmp/asked /tmp/unloaded /run/kmod-rs
 finish

@@ -20,6 +20,7 @@
  *	spawn-...	have 300 children that wait, and 8 that start one child after
  *			the other without end; one that has lost its parent stays
  *	real-NAME	have the real modprobe load NAME
+ *	crypto-real-NAME	the same, for a name of a class that autoclean unloads
  *	describe-...	write what it was run with to /tmp/description; the empty
  *			name does this as well
  *	itself-...	exit with 1 if argv[0] is not the path that was executed
@@ -375,8 +376,9 @@ int main(int argc, char **argv, char **envp)
 		nanosleep(&time, NULL);
 	} else if (begins(name, "stuck-")) {
 		status = write_to_frozen() ?: status;
-	} else if (begins(name, "real-")) {
-		execl("/sbin/modprobe", "modprobe", "-q", "--", name + 5, NULL);
+	} else if (begins(name, "real-") || begins(name, "crypto-real-")) {
+		execl("/sbin/modprobe", "modprobe", "-q", "--",
+		      strstr(name, "real-") + strlen("real-"), NULL);
 		status = 95;
 	} else if (begins(name, "describe-") || !*name) {
 		describe(argc, argv, envp);
