@@ -44,6 +44,15 @@ make_second() {
 	KERNEL=$KERNEL_NAME "$1/scripts/deb.sh"
 }
 
+# one_at_a_time COMMAND...: run the command when no other test makes packages. They all make them in
+# the same directories.
+one_at_a_time() {
+	(
+		flock 9
+		"$@"
+	) 9>"$TOP/out/packages.lock"
+}
+
 # packages DIR: put the packages there.
 packages() {
 	KERNEL=$KERNEL_NAME "$TOP/scripts/deb.sh"
@@ -94,8 +103,8 @@ prepare_installed() {
 	BOOTED=$KERNEL_DIRECTORY/installed
 	in_sysroot qemu-img create -q -f qcow2 -F raw -b "$BOOTED/root.img" "$WORK/root.qcow2"
 	MACHINE=(--installed "$WORK/root.qcow2" --disk "$WORK/test.img" --device virtio-rng-pci)
-	! uses packages "$1" || packages "$files"
-	! uses upgrade "$1" || upgrade "$files"
+	! uses packages "$1" || one_at_a_time packages "$files"
+	! uses upgrade "$1" || one_at_a_time upgrade "$files"
 	! uses network "$1" || MACHINE+=(--nic e1000 --nic virtio-net-pci)
 	! uses secure-boot "$1" || secure_boot "$files"
 	test_disk "$files" "$WORK/test.img" "$1"

@@ -29,8 +29,8 @@ run_inside() {
 
 remove "$NEW"
 mkdir -p "$NEW"
-"$TOP/scripts/deb.sh"
-cp "$TOP"/out/deb/kmod-rs-dkms_*.deb "$OUT/kmod-rs.ko" "$NEW/"
+"$TOP/scripts/deb.sh" --in "$NEW/packages"
+cp "$NEW"/packages/kmod-rs-dkms_*.deb "$OUT/kmod-rs.ko" "$NEW/"
 # The hook may run as a user of a namespace.
 chmod -R a+rX "$NEW"
 

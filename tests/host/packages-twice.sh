@@ -10,7 +10,7 @@ set -euo pipefail
 . "$(dirname "$0")/../../scripts/lib.sh"
 
 NAME=$(sed -n 's/^name=//p' "$(dirname "$KDIR")/info")
-FIRST=$OUT/first SECOND=$OUT/second/in/another/directory
+FIRST=$OUT/packages-twice/first SECOND=$OUT/packages-twice/in/another/directory
 
 for directory in "$FIRST" "$SECOND"; do
 	KERNEL=$NAME "$TOP/scripts/deb.sh" --in "$directory"
