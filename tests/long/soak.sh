@@ -84,6 +84,8 @@ round() {
 	touch "$STOP"
 	wait "$load" || failed=$((failed + 1))
 	await helpers_gone
+	# Now nobody asks for it, and the next round brings it again.
+	clean
 }
 
 # sum_of WORD: prints the sum over the lines of the loads, "# asked 3 times, answered 2 times".
