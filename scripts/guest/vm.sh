@@ -52,9 +52,9 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-# Without ERMS and its kin, the kernel and the C library copy and clear memory in larger pieces than
-# bytes, which is what QEMU does for "rep movsb". The count of instructions has them, as it had from
-# the first.
+# QEMU emulates "rep movsb" byte by byte. Without ERMS and its kin, the kernel and the C library copy
+# and clear memory in larger pieces. --icount leaves them as they are, so that a count can be compared
+# with an earlier one.
 EMULATED=max,la57=off,erms=off,fsrm=off,fsrs=off,fsrc=off,fzrm=off
 MEMORY=4096
 FIRMWARE=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd
