@@ -84,8 +84,15 @@ round() {
 	touch "$STOP"
 	wait "$load" || failed=$((failed + 1))
 	await helpers_gone
-	# Now nobody asks for it, and the next round brings it again.
+	await modprobes_gone
+	# Now nobody asks for them, and the next round brings them again.
 	clean
+	# No pass takes away what came while C served, or before the module was loaded anew.
+	modprobe -qr lrw echainiv serpent_generic
+}
+
+modprobes_gone() {
+	[[ ! $(pids_of modprobe) ]]
 }
 
 # sum_of WORD: prints the sum over the lines of the loads, "# asked 3 times, answered 2 times".
