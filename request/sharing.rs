@@ -157,9 +157,10 @@ struct Run {
 }
 
 impl Run {
-    fn new() -> Self {
+    /// Creates a run with this many leaders.
+    fn new(leaders: u32) -> Self {
         Self {
-            leaders: 0,
+            leaders,
             is_closed: false,
             is_started: false,
             early: RBTree::new(),
@@ -171,6 +172,15 @@ impl Run {
     /// Returns whether a leader of the run can have followers.
     fn has_leader(&self) -> bool {
         self.leaders > 0
+    }
+
+    /// Returns whether the run is one leader's, which nobody follows, and to which nothing is
+    /// attached.
+    fn is_only_leader(&self) -> bool {
+        self.leaders == 1
+            && self.early.is_empty()
+            && self.late.is_empty()
+            && self.attached.is_none()
     }
 
     /// Returns whether a request can be attached.
@@ -369,14 +379,12 @@ impl Sharing {
             }
             return Ok(None);
         };
+        // INVARIANT: The leader that is counted here is the one that is returned.
         if let (true, Some(place)) = (is_new, place) {
-            // INVARIANT: The run gets its leader below.
             bucket
                 .runs
-                .insert(place.into_node(target.clone(), Run::new()));
-        }
-        if let Some(run) = bucket.runs.get_mut(target) {
-            // INVARIANT: The leader that is counted here is the one that is returned.
+                .insert(place.into_node(target.clone(), Run::new(1)));
+        } else if let Some(run) = bucket.runs.get_mut(target) {
             run.leaders += 1;
         }
         drop(bucket);
@@ -409,7 +417,7 @@ impl Sharing {
             // INVARIANT: The run gets its follower below.
             bucket
                 .runs
-                .insert(run_place.into_node(target.clone(), Run::new()));
+                .insert(run_place.into_node(target.clone(), Run::new(0)));
         }
         let Some(run) = bucket.runs.get_mut(target).filter(|run| !run.is_closed) else {
             return Ok(Role::Alone);
@@ -469,6 +477,13 @@ impl Sharing {
         let Some(run) = bucket.runs.get_mut(target) else {
             return;
         };
+        // The usual case: nobody else has asked.
+        if run.is_only_leader() {
+            let run = bucket.remove(target);
+            drop(bucket);
+            drop(run);
+            return;
+        }
         // What became of a helper that was not going to be executed is no answer for others.
         let outcome = outcome.filter(|_| run.is_started);
 
