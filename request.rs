@@ -58,6 +58,7 @@ use self::{
     },
     looking::Look,
     modprobe::{
+        Common,
         Ending,
         Grant,
         Modprobe, //
@@ -153,8 +154,7 @@ pub(crate) struct Kmod {
     records: Records,
     sharing: Arc<Sharing>,
     unwaiting: Arc<Unwaiting>,
-    unloads: Arc<Unloads>,
-    refusals: Arc<Refusals>,
+    common: Arc<Common>,
     answers: Arc<Answers>,
     log: Arc<LogLimits>,
     module_request: trace::ModuleRequest,
@@ -218,8 +218,7 @@ impl Kmod {
             slots: sharing.slots().clone(),
             sharing,
             unwaiting,
-            unloads,
-            refusals,
+            common: Common::new(unloads, refusals)?,
             answers,
             log,
             module_request: trace::ModuleRequest::find()?,
@@ -328,7 +327,7 @@ impl Kmod {
             // A module that was leaving can be loaded when it has left, and one that was refused to
             // another helper may not be refused to the next one.
             helpers_left -= 1;
-            if !ending.may_have_missed || helpers_left == 0 || !self.unloads.wait() {
+            if !ending.may_have_missed || helpers_left == 0 || !self.common.unloads.wait() {
                 return Ok(answer);
             }
         }
@@ -386,7 +385,7 @@ impl Kmod {
         let name = &serving.request.name;
         let judge = Judge {
             firewall: &self.firewall,
-            refusals: &self.refusals,
+            refusals: &self.common.refusals,
         };
 
         let Some(judgement) = judge.judge(name, view, path, serving.helper_env) else {
@@ -471,7 +470,7 @@ impl Kmod {
         }
         let recall = || {
             self.answers
-                .recall(target, || self.unloads.is_any_leaving())
+                .recall(target, || self.common.unloads.is_any_leaving())
         };
         let mut recalled = recall();
 
@@ -769,23 +768,21 @@ impl Kmod {
             true => self.hearing(serving),
             false => None,
         };
+        let place = self.common.spare.take()?;
         let right = grant.into_right(&helper);
-        KBox::init(
-            Invocation::new(init!(Modprobe {
-                timeout,
-                leader,
-                tracker: self.helpers.track(helper),
-                environment,
-                record: serving.record.cloned(),
-                mark: serving.request.wait.then(|| self.unloads.mark()),
-                unloads: self.unloads.clone(),
-                refusals: self.refusals.clone(),
-                refused_before: self.refusals.count(),
-                hearing,
-                right: Some(right),
-            })),
-            GFP_KERNEL,
-        )
+        let invocation = place.write_init(Invocation::new(init!(Modprobe {
+            timeout,
+            leader,
+            tracker: self.helpers.track(helper),
+            environment,
+            record: serving.record.cloned(),
+            mark: serving.request.wait.then(|| self.common.unloads.mark()),
+            common: self.common.clone(),
+            refused_before: self.common.refusals.count(),
+            hearing,
+            right: Some(right),
+        })))?;
+        Ok(invocation)
     }
 
     /// Fires the kernel's trace event, but only once for each request.

@@ -42,7 +42,8 @@ use crate::{
     },
     wrappers::{
         module::Reference,
-        requester::Requester, //
+        requester::Requester,
+        spare_box::SpareBox, //
     }, //
 };
 use kernel::{
@@ -69,10 +70,8 @@ pub(crate) struct Modprobe {
     pub(crate) record: Option<InFlight>,
     /// When the helper began to run, if the request waits for it to exit.
     pub(crate) mark: Option<Mark>,
-    /// What is known of unloads.
-    pub(crate) unloads: Arc<Unloads>,
-    /// What is known of modules that were refused.
-    pub(crate) refusals: Arc<Refusals>,
+    /// What all helpers use.
+    pub(crate) common: Arc<Common>,
     /// How many were refused when the helper began to run.
     pub(crate) refused_before: u64,
     /// Where it began, if the answer to the request may be remembered.
@@ -83,6 +82,36 @@ pub(crate) struct Modprobe {
 
 // The next larger piece of memory is 512 bytes.
 const _: () = assert!(size_of::<Invocation<Modprobe>>() <= 256);
+
+/// What all helpers use.
+#[pin_data]
+pub(crate) struct Common {
+    /// What is known of unloads.
+    pub(crate) unloads: Arc<Unloads>,
+    /// What is known of modules that were refused.
+    pub(crate) refusals: Arc<Refusals>,
+    /// The memory of the last helper that has ended, for the next one.
+    #[pin]
+    pub(crate) spare: SpareBox<Invocation<Modprobe>>,
+}
+
+impl Common {
+    /// Creates a value from what it shares with others.
+    ///
+    /// Returns [`ENOMEM`].
+    ///
+    /// Context: may sleep.
+    pub(crate) fn new(unloads: Arc<Unloads>, refusals: Arc<Refusals>) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                unloads,
+                refusals,
+                spare <- SpareBox::new(),
+            }),
+            GFP_KERNEL,
+        )
+    }
+}
 
 /// The requests that do not wait.
 pub(crate) type Unwaiting = unwaiting::Unwaiting<Invocation<Modprobe>>;
@@ -173,8 +202,10 @@ impl Command for Modprobe {
     }
 
     fn ended(mut this: KBox<Invocation<Self>>, result: Result<WaitStatus>) -> Ending {
-        let is_overlapped =
-            this.mark.is_some_and(|mark| this.unloads.overlap(mark)) || this.shares_refusal(result);
+        let is_overlapped = this
+            .mark
+            .is_some_and(|mark| this.common.unloads.overlap(mark))
+            || this.shares_refusal(result);
         this.remember_refusal(result);
 
         if let Some(record) = &this.record {
@@ -196,7 +227,8 @@ impl Command for Modprobe {
         // The slot comes last, and may be kept by the deadline.
         let timeout = this.timeout.take();
         let right = this.right.take();
-        drop(this);
+        let common = this.common.clone();
+        common.spare.keep(this);
         if let Some(timeout) = timeout {
             timeout.command_ended(match right {
                 Some(Right::Slot(slot)) => Some(slot),
@@ -225,7 +257,7 @@ impl Modprobe {
     fn shares_refusal(&self, result: Result<WaitStatus>) -> bool {
         has_failed(result)
             && self.helper().refused().is_none()
-            && self.refusals.count() != self.refused_before
+            && self.common.refusals.count() != self.refused_before
     }
 
     /// Remembers the name if its helper has failed because it was refused a module.
@@ -238,7 +270,7 @@ impl Modprobe {
         }
         let helper = self.helper();
         if let Some(refused) = helper.refused() {
-            self.refusals.remember(
+            self.common.refusals.remember(
                 helper.name(),
                 helper.target().modprobe_path(),
                 refused,

@@ -25,6 +25,7 @@ pub(crate) mod proc_file;
 pub(crate) mod process_tree;
 pub(crate) mod requester;
 pub(crate) mod security;
+pub(crate) mod spare_box;
 pub(crate) mod spare_node;
 pub(crate) mod stack_trace;
 pub(crate) mod sysctl;
