@@ -12,6 +12,7 @@ use super::{
 };
 use core::{
     cell::OnceCell,
+    mem::offset_of,
     ptr, //
 };
 use kernel::{
@@ -63,6 +64,14 @@ extern "C" {
 /// The size of a task's name with its final NUL: `TASK_COMM_LEN`.
 const COMM_LEN: usize = bindings::TASK_COMM_LEN as usize;
 
+/// The size of the same in words, in which it is read.
+const WORDS: usize = COMM_LEN / size_of::<u64>();
+
+const _: () = {
+    assert!(COMM_LEN % size_of::<u64>() == 0);
+    assert!(offset_of!(bindings::task_struct, comm) % align_of::<u64>() == 0);
+};
+
 /// How many bytes of the path of a cgroup are kept, the final NUL included.
 const CGROUP_LEN: usize = 128;
 
@@ -101,10 +110,16 @@ impl Requester {
     pub(crate) fn current() -> Self {
         let task = current!();
 
-        // SAFETY: The current task is not freed while it runs. Another thread of the process may
-        // write the name at the same time. Then some bytes are of the old name and some of the new
-        // one. Any bytes are a valid value, and each is read once.
-        let mut comm = unsafe { ptr::read_volatile(&raw const (*task.as_ptr()).comm) };
+        // SAFETY: The current task is not freed while it runs. The name is as large as the words,
+        // and aligned for them, see `WORDS`. Another thread of the process may write it at the same
+        // time. Then some bytes are of the old name and some of the new one. Any bytes are a valid
+        // value, and each is read once.
+        let words: [u64; WORDS] =
+            unsafe { ptr::read_volatile((&raw const (*task.as_ptr()).comm).cast()) };
+        let mut comm = [0; COMM_LEN];
+        for (to, word) in comm.chunks_exact_mut(size_of::<u64>()).zip(words) {
+            to.copy_from_slice(&word.to_ne_bytes());
+        }
         comm[COMM_LEN - 1] = 0;
 
         Self {
