@@ -99,8 +99,8 @@ pub(crate) struct Helper {
     loaded: Atomic<bool>,
     /// Whether it, or a descendant of it, was about to load a module, while that was noted.
     has_tried: Atomic<bool>,
-    /// The first module that it, or a descendant of it, was refused.
-    refused: SetOnce<Refused>,
+    /// The first module that it, or a descendant of it, was refused, if there was memory to note it.
+    refused: SetOnce<KBox<Refused>>,
     /// Whether the last module that it, or a descendant of it, was about to load was refused.
     is_refused: Atomic<bool>,
     /// What it has to lend.
@@ -108,10 +108,10 @@ pub(crate) struct Helper {
     lender: Lender<Self>,
 }
 
-// With its reference count; the next larger piece of memory is 512 bytes. On other kernels, a
+// With its reference count; the next larger piece of memory is 256 bytes. On other kernels, a
 // spinlock is larger.
 #[cfg(not(any(CONFIG_PREEMPT_RT, CONFIG_DEBUG_SPINLOCK, CONFIG_DEBUG_LOCK_ALLOC)))]
-const _: () = assert!(size_of::<Helper>() + size_of::<u64>() <= 256);
+const _: () = assert!(size_of::<Helper>() + size_of::<u64>() <= 192);
 
 impl Helper {
     /// Creates a helper that is not started yet. Its request was made by `requester`, has this chain
@@ -219,8 +219,16 @@ impl Helper {
     }
 
     /// Notes that the helper, or a descendant of it, is refused a module.
+    ///
+    /// Without memory, it is not known which one: the next helper for the name is refused it again.
+    ///
+    /// Context: may sleep.
     pub(crate) fn note_refused(&self, refused: Refused) {
-        self.refused.populate(refused);
+        if self.refused.as_ref().is_none() {
+            if let Ok(refused) = KBox::new(refused, GFP_KERNEL) {
+                self.refused.populate(refused);
+            }
+        }
         // ORDERING: As in `note_loaded()`, here and below.
         self.is_refused.store(true, Relaxed);
     }
@@ -236,7 +244,7 @@ impl Helper {
     /// load was refused.
     pub(crate) fn refused(&self) -> Option<Refused> {
         match self.is_refused.load(Relaxed) {
-            true => self.refused.copy(),
+            true => self.refused.as_ref().map(|refused| **refused),
             false => None,
         }
     }
