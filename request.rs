@@ -363,7 +363,10 @@ impl Kmod {
         security::kernel_module_request(self.symbols, name.as_cstr()).map_err(Refusal::Denied)?;
 
         // 4. The firewall.
-        let services = self.check(serving, view, &path)?;
+        let services = match self.firewall.is_in_force() {
+            true => self.check(serving, view, &path)?,
+            false => Services::NONE,
+        };
 
         // 5. Loops.
         chain
@@ -610,7 +613,10 @@ impl Kmod {
             is_nested: serving.chain.is_nested(),
             account: serving.chain.account().number(),
         };
-        let counted = self.count_nested(serving, target)?;
+        let counted = match claim.is_nested {
+            true => Some(self.count_nested(serving, target)?),
+            false => None,
+        };
         let shares = self.shares(serving);
 
         // 6. Sharing.
@@ -676,17 +682,9 @@ impl Kmod {
 
     /// Counts the helper of a nested request, of which there may be too many.
     #[inline(never)]
-    fn count_nested(
-        &self,
-        serving: &Serving<'_>,
-        target: &Target,
-    ) -> Result<Option<Counted>, Refusal> {
-        if !serving.chain.is_nested() {
-            return Ok(None);
-        }
+    fn count_nested(&self, serving: &Serving<'_>, target: &Target) -> Result<Counted, Refusal> {
         self.helper_count
             .count_nested(lending::most_helpers())
-            .map(Some)
             .map_err(|too_many| {
                 messages::too_many_helpers(
                     &self.log,
