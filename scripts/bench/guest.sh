@@ -129,9 +129,11 @@ measure_tasks() {
 	done
 }
 
-# Wait until the kernel has finished other work, most of it after the boot. It would be measured.
+# Wait until the kernel has finished other work, most of it after the boot. It would be measured. So
+# would what the first helpers after many tasks cost more than others: several hundred instructions.
 come_to_rest() {
 	await is_idle || wrong "the guest does not become idle"
+	measure_one warm-up bare
 }
 
 # Was the last second nearly all idle?
