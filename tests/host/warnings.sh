@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The compilers with W=1, modpost and clippy give no warning, neither for the
-# module nor for the modules of the tests.
+# module nor for the modules of the tests. With CLIPPY=1, clippy is the compiler
+# of the module's Rust code, and gives rustc's warnings, too.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -19,12 +20,9 @@ quiet() {
 	! grep -iE 'warning|error' <<<"$1"
 }
 
-module=$(build W=1)
+module=$(build W=1 CLIPPY=1)
+grep -q CLIPPY <<<"$module"
 quiet "$module"
-
-clippy=$(build CLIPPY=1)
-grep -q CLIPPY <<<"$clippy"
-quiet "$clippy"
 
 mkdir -p "$OUT/afresh/modules"
 cp "$TOP"/tests/modules/* "$OUT/afresh/modules/"

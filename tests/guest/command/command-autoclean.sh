@@ -12,7 +12,7 @@
 . "$(dirname "$0")/lib.sh"
 plan 4
 
-ROUNDS=300
+ROUNDS=100
 ((${FULL:-0} == 0)) || ROUNDS=10000
 NAMES=(tty-ldisc-13 crypto-md4 fs-hfs fs-udf)
 # What is said when somebody uses a module while a pass is about to unload it.

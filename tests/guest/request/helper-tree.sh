@@ -5,9 +5,11 @@
 # killed, also if the request does not wait, and if it forks without end. Then, and only then, the
 # slot comes back when the last of these processes has ended. A helper that ends by itself gives its
 # slot back at once, and what it has left running runs on.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
-BOMBS=$(often 4)
+BOMBS=$(often 2)
 plan $((29 + 4 * BOMBS))
 
 KNOB=$KNOBS/helper_timeout_ms

@@ -6,7 +6,6 @@
 # exists keeps the slot (or, if the request does not wait, the permit) until it has exited.
 # Afterwards all slots and permits are there, and the module can be unloaded.
 #
-# Processors: parallel
 # Watch: kmemleak
 
 . "$(dirname "$0")/lib.sh"

@@ -166,8 +166,8 @@ rm /tmp/stays
 
 use_silent_helper
 
-# How many requests. A few hundred are enough for C to fail in some.
-declare -A ROUNDS=([off]=$(often 100) [on]=$(often 100))
+# How many requests. C fails in some of a few.
+declare -A ROUNDS=([off]=$(often 20) [on]=$(often 60))
 ((${FULL:-0} == 0 || SLOWER > 1)) || ROUNDS[on]=10000
 
 # against ROUNDS MODULE COMMAND...: requests the module, which the command unloads again and again.
