@@ -11,7 +11,7 @@
 . "$(dirname "$0")/lib.sh"
 plan 12
 
-ROUNDS=$((${FULL:-0} ? 1000 : $(often 20)))
+ROUNDS=$((${FULL:-0} ? 1000 : $(often 10)))
 # Each of so many has a thread, and may have to wait for the others'. The kernel lets nobody wait for
 # more than a minute.
 MANY=$((SLOWER > 1 ? 16 : 64))
@@ -42,13 +42,13 @@ wait "$CROWD"
 is "four users: cbc(serpent)" "$(</tmp/crowd)" "$((ROUNDS * 20)) No such file or directory"
 holds "they have asked" [ "$(stat_of denied_by_policy)" -ge $((denied + ROUNDS * 20)) ]
 is "nothing is loaded" "$(is_module serpent_generic && echo serpent)$(for_users)" 0
-crowd $MANY "$(often 8)" 'cbc(serpent)'
+crowd $MANY "$(often 4)" 'cbc(serpent)'
 wait "$CROWD"
-is "$MANY users at once" "$(</tmp/crowd)" "$((MANY * $(often 8))) No such file or directory"
+is "$MANY users at once" "$(</tmp/crowd)" "$((MANY * $(often 4))) No such file or directory"
 is "nothing is loaded" "$(is_module serpent_generic && echo serpent)$(for_users)" 0
-crowd $MANY "$(often 8)" 'x%(serpent)'
+crowd $MANY "$(often 4)" 'x%(serpent)'
 wait "$CROWD"
-is "$MANY different ciphers" "$(</tmp/crowd)" "$((MANY * $(often 8))) No such file or directory"
+is "$MANY different ciphers" "$(</tmp/crowd)" "$((MANY * $(often 4))) No such file or directory"
 is "nothing is loaded" "$(is_module serpent_generic && echo serpent)$(for_users)" 0
 
 # Root beside them.
