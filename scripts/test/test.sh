@@ -123,12 +123,12 @@ is_watched() {
 		{ [[ $FULL ]] || grep -qx '# Watch: kmemleak' "$(file_of "$1")"; }
 }
 
-# takes_turns NAME: do the processors of the guest take turns in this test? On the debugging kernels
-# they do, except in tests with the line "# Processors: parallel", in which tasks race each other. A
+# takes_turns NAME: do the processors of the guest take turns in this test? They do, except in tests
+# with the line "# Processors: parallel", in which tasks race each other, and in a whole Debian. A
 # processor that waits for another one spins, and there are more guests with two processors than the
 # machine has processors: mostly that other one is not running.
 takes_turns() {
-	[[ $SUITE == debug* ]] && ! grep -qx '# Processors: parallel' "$(file_of "$1")"
+	! is_debian "$1" && ! grep -qx '# Processors: parallel' "$(file_of "$1")"
 }
 
 # like YES|NO PREDICATE NAME...: those of the tests for which the predicate is true, or false.
