@@ -5,6 +5,8 @@
 # limit is honoured at once. A value that is not a number is refused, by another
 # file of the module too. The files are gone when the module is. knobs.sh tests
 # the range.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 38

@@ -4,6 +4,8 @@
 # What modprobe is run with: its arguments and environment, its IDs and its
 # place. Nothing of it comes from the requester, even if that has another user,
 # root, working directory, umask, priority, signal mask and other namespaces.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 6

@@ -6,7 +6,7 @@
 # exists keeps the slot (or, if the request does not wait, the permit) until it has exited.
 # Afterwards all slots and permits are there, and the module can be unloaded.
 #
-# Watch: kmemleak
+# Processors: parallel
 
 . "$(dirname "$0")/lib.sh"
 plan 26

@@ -3,6 +3,8 @@
 #
 # A name of 55 bytes reaches modprobe whole. A longer name gets -ENAMETOOLONG:
 # no security module is asked and nothing is run.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 4

@@ -3,6 +3,8 @@
 #
 # While /proc/sys/kernel/modprobe is empty, automatic loading is off: a request
 # gets -ENOENT, no security module is asked and nothing is run.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 4

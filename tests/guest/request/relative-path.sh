@@ -3,6 +3,8 @@
 #
 # A path in /proc/sys/kernel/modprobe that does not begin with a slash starts at
 # the working directory of PID 1, not at that of the requester.
+#
+# Debug: --full
 
 . "$(dirname "$0")/lib.sh"
 plan 2
