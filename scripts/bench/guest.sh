@@ -130,7 +130,7 @@ measure_tasks() {
 }
 
 # Wait until the kernel has finished other work, most of it after the boot. It would be measured. So
-# would what the first helpers after many tasks cost more than others: several hundred instructions.
+# would what the first helpers cost more than others.
 come_to_rest() {
 	await is_idle || wrong "the guest does not become idle"
 	measure_one warm-up bare
@@ -151,7 +151,6 @@ idle_ticks() {
 }
 
 instructions() {
-	local round who
 	insmod /kmod_rs/kmod_bench.ko
 	# Only Rust would pay for the kprobes of kmod_ask, because it waits in another way.
 	echo 0 >/sys/kernel/debug/kprobes/enabled
@@ -159,21 +158,57 @@ instructions() {
 	# Otherwise the number of a helper's page tables varies.
 	echo 0 >/proc/sys/kernel/randomize_va_space
 	fact clocksource "$(</sys/devices/system/clocksource/clocksource0/current_clocksource)"
+	in_rounds c rust without_records
+	# What a thousand tasks leave in the kernel's caches makes each helper after them dearer.
+	in_rounds tasks_c tasks_rust
+}
+
+# in_rounds PHASE...: measure these phases in turn. What they print comes after what is measured: the
+# kernel looks again and again whether the machine has taken it, and how often depends on the machine.
+in_rounds() {
+	local round phase
 	for ((round = 0; round < ROUNDS; round++)); do
-		for who in c rust; do
-			serve_by "$who"
-			come_to_rest
-			measure_one one-bare bare
-			measure_one one-request request
-			[[ $who == c ]] || measure_rules
-			[[ $who == c ]] || measure_remembered
-			measure_sockets
-			measure_tasks
+		for phase; do
+			"phase_$phase" >/tmp/figures
+			cat /tmp/figures
 		done
-		serve_by rust records=0
-		come_to_rest
-		measure_one one-request-off request
 	done
+}
+
+phase_c() {
+	serve_by c
+	come_to_rest
+	measure_one one-bare bare
+	measure_one one-request request
+	measure_sockets
+}
+
+phase_rust() {
+	serve_by rust
+	come_to_rest
+	measure_one one-bare bare
+	measure_one one-request request
+	measure_rules
+	measure_remembered
+	measure_sockets
+}
+
+phase_without_records() {
+	serve_by rust records=0
+	come_to_rest
+	measure_one one-request-off request
+}
+
+phase_tasks_c() {
+	serve_by c
+	come_to_rest
+	measure_tasks
+}
+
+phase_tasks_rust() {
+	serve_by rust
+	come_to_rest
+	measure_tasks
 }
 
 # --- The clock ------------------------------------------------------------
