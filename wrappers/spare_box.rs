@@ -40,7 +40,7 @@ impl<T> SpareBox<T> {
         }
     }
 
-    /// Drops a value and, if there is none yet, keeps its memory.
+    /// Drops a value and keeps its memory, in the place of what was kept before.
     ///
     /// With KASAN, no memory is kept: who uses a value that was dropped is found only if its memory
     /// has been freed.
